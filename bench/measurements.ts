@@ -52,9 +52,9 @@ export const download = (total: number, warming: number): Part => ({
     const server = await stage.start('server', 0, 'history');
     const reader = await stage.start('reader', await server.runForNumber('port'));
     return async () => {
-      const [took = NaN, objects = NaN] = (await reader.run('download', total)) as number[];
+      const [elapsedMs = NaN, objects = NaN] = (await reader.run('download', total)) as number[];
       if (objects !== total) throw new Error(`${objects} objects of ${total} arrived`);
-      return { [`first download of ${groupDigits(total)} objects, ms`]: took };
+      return { [`first download of ${groupDigits(total)} objects, ms`]: elapsedMs };
     };
   },
 });

@@ -249,9 +249,9 @@ export const raw: Roles = {
         tally.expect(total);
         const began = now();
         await device.connect();
-        const took = (await tally.waitForAll()) - began;
+        const elapsedMs = (await tally.waitForAll()) - began;
         await device.close();
-        return [took, tally.ages().length];
+        return [elapsedMs, tally.ages().length];
       },
       connect: async () => {
         live = await createReader(settings, tally);

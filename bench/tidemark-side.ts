@@ -107,10 +107,10 @@ export const ours: Roles = {
         const began = now();
         session.resume();
         await firstValueFrom(session.downloadComplete$);
-        const took = now() - began;
+        const elapsedMs = now() - began;
         const objects = await firstValueFrom(realm.objects$('Item').pipe(map((found) => found.length)));
         await client.close();
-        return [took, objects];
+        return [elapsedMs, objects];
       },
       connect: async () => {
         live = await openDevice(settings);

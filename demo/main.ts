@@ -112,17 +112,17 @@ stop.abort();
 await askBoth({ cue: 'resume' });
 await askBoth({ cue: 'settle' }); // All changes are on the server …
 await askBoth({ cue: 'settle' }); // … and now on both devices.
-const [here, there] = await askBoth({ cue: 'digest' });
+const [first, second] = await askBoth({ cue: 'digest' });
 await askBoth({ cue: 'leave' });
 await started.close();
 display.end();
 clearTimeout(limit);
 
-const equal = here.digest !== undefined && here.digest === there.digest;
+const equal = first.digest !== undefined && first.digest === second.digest;
 if (killed.length > 0) console.log(`\nkilled: ${killed.join(', ')}`);
 console.log(`\ntook ${((Date.now() - began) / 1000).toFixed(1)} s`);
 console.log(
-  `demo: ${here.objects ?? 0} objects, ${(here.changesets ?? 0) + (there.changesets ?? 0)} changesets, 2 devices, equal: ${equal ? 'yes' : 'no'}`,
+  `demo: ${first.objects ?? 0} objects, ${(first.changesets ?? 0) + (second.changesets ?? 0)} changesets, 2 devices, equal: ${equal ? 'yes' : 'no'}`,
 );
 rmSync(folder, { recursive: true, force: true });
 process.exit(equal ? 0 : 1);

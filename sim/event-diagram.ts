@@ -116,13 +116,13 @@ const drawPart = (part: readonly Column[], names: readonly string[], nameWidth: 
 
 /** Draws the chosen moments with their times and a legend. `about` names the objects concerned. */
 export const diagramsOf = (all: readonly RecordedEvent[], about: readonly string[] = []): string => {
-  const seen = chooseEvents(all, about);
-  if (seen.length === 0) return 'no events were recorded';
-  const legend = lettersOf(seen.map(({ value }) => value));
-  const names = [...new Set(seen.map(({ row }) => row))].sort();
+  const recorded = chooseEvents(all, about);
+  if (recorded.length === 0) return 'no events were recorded';
+  const legend = lettersOf(recorded.map(({ value }) => value));
+  const names = [...new Set(recorded.map(({ row }) => row))].sort();
   const rows = names.map((name) => ({
     name,
-    marks: seen.filter(({ row }) => row === name).map(({ at, value }) => ({ at, text: legend.get(value)! })),
+    marks: recorded.filter(({ row }) => row === name).map(({ at, value }) => ({ at, text: legend.get(value)! })),
   }));
   const nameWidth = Math.max(8, ...names.map(({ length }) => Math.min(nameMax, length)));
   const parts = partsOf(drawnColumnsOf(rows), widthMax - nameWidth - 1);

@@ -25,6 +25,6 @@ export const reportOf = async (
     ),
     ...wrapText(`  ${found?.detail ?? ''}`),
     '',
-    diagramsOf(smaller.outcome.seen, found?.about),
+    diagramsOf(smaller.outcome.recorded, found?.about),
   ].join('\n');
 };

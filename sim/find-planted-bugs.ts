@@ -18,7 +18,7 @@ interface BrokenSeed {
   readonly promise: string;
 }
 
-const here = dirname(fileURLToPath(import.meta.url));
+const sourceFolder = dirname(fileURLToPath(import.meta.url));
 
 /** Finds the text that a bug replaces in a file. Throws unless the file has that text exactly once. */
 const locateBug = (folder: string, { name, file, original }: Bug): { readonly path: string; readonly text: string } => {
@@ -63,15 +63,16 @@ const findSeed = (main: string, seeds: number): Promise<BrokenSeed | null> =>
 export const findPlantedBugs = async (seeds: number, only: string): Promise<number> => {
   const chosen = bugs.filter(({ name }) => name.includes(only));
   // Checks all bugs first, so that a renamed text is reported at once.
-  for (const each of chosen) locateBug(join(here, '..'), each);
+  for (const each of chosen) locateBug(join(sourceFolder, '..'), each);
   const most = Math.min(seeds, seedsMax);
   const waiting = [...chosen];
   const missed: string[] = [];
   const worker = async (): Promise<void> => {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
-      const folder = mkdtempSync(join(here, '..', 'planted-'));
+      const folder = mkdtempSync(join(sourceFolder, '..', 'planted-'));
       try {
-        for (const room of ['lib', 'sim']) cpSync(join(here, '..', room), join(folder, room), { recursive: true });
+        for (const room of ['lib', 'sim'])
+          cpSync(join(sourceFolder, '..', room), join(folder, room), { recursive: true });
         const result = await findSeed(createBuggyCopy(folder, next), most);
         if (result === null) missed.push(next.name);
         console.log(

@@ -103,9 +103,9 @@ const simulate = async (): Promise<void> => {
   const all = await playAll();
   const broken = all.filter((each) => each.broken !== null).sort((a, b) => a.seed - b.seed);
   const minutes = all.length * options.minutes;
-  const took = ((performance.now() - began) / 1_000).toFixed(1);
+  const seconds = ((performance.now() - began) / 1_000).toFixed(1);
   console.log(
-    `simulate: ${all.length} seeds, ${options.devices} replicas, ${minutes} virtual minutes in ${took} s${set.twice ? ', each played twice' : ''}: ` +
+    `simulate: ${all.length} seeds, ${options.devices} replicas, ${minutes} virtual minutes in ${seconds} s${set.twice ? ', each played twice' : ''}: ` +
       (broken.length === 0 ? 'every invariant held' : `broken in seeds ${broken.map(({ seed }) => seed).join(', ')}`),
   );
   if (broken.length > 0 || all.length < seeds) process.exitCode = 1;
@@ -113,8 +113,8 @@ const simulate = async (): Promise<void> => {
 
 const playSeed = async (): Promise<void> => {
   const plan = planOf({ seed: first, ...options });
-  const { broken, hash, seen, writes } = await playWorld(plan);
-  console.log(broken ? await reportOf(plan, broken) : diagramsOf(seen));
+  const { broken, hash, recorded, writes } = await playWorld(plan);
+  console.log(broken ? await reportOf(plan, broken) : diagramsOf(recorded));
   console.log(
     `\nseed ${first}: ${plan.events.length} events, ${writes} of them writes; trace ${hash}; ${broken ? 'broken' : 'every invariant held'}`,
   );

@@ -14,7 +14,7 @@ const momentsMax = 60;
 const earliestShown = 8;
 const latestShown = 40;
 
-const momentsOf = (seen: readonly RecordedEvent[]): readonly number[] => [...new Set(seen.map(({ at }) => at))];
+const momentsOf = (recorded: readonly RecordedEvent[]): readonly number[] => [...new Set(recorded.map(({ at }) => at))];
 
 /** Milliseconds around a shown moment within which other moments are shown too. */
 const nearMs = 3_000;
@@ -28,11 +28,11 @@ const distanceOf = (moments: readonly number[], at: number): number =>
  * them, the very last moment, and moments near these.
  */
 export const chooseEvents = (
-  seen: readonly RecordedEvent[],
+  recorded: readonly RecordedEvent[],
   about: readonly string[] = [],
 ): readonly RecordedEvent[] => {
-  const all = momentsOf(seen);
-  const named = momentsOf(seen.filter((each) => each.about?.some((name) => about.includes(name)) === true));
+  const all = momentsOf(recorded);
+  const named = momentsOf(recorded.filter((each) => each.about?.some((name) => about.includes(name)) === true));
   const chosen = new Set(
     named.length > earliestShown + latestShown
       ? [...named.slice(0, earliestShown), ...named.slice(-latestShown)]
@@ -49,5 +49,5 @@ export const chooseEvents = (
   // Writes to other objects do not explain the named ones.
   const isOfOthers = ({ about: of }: RecordedEvent): boolean =>
     about.length > 0 && of !== undefined && !of.some((name) => about.includes(name));
-  return seen.filter((each) => chosen.has(each.at) && !isOfOthers(each));
+  return recorded.filter((each) => chosen.has(each.at) && !isOfOthers(each));
 };

@@ -42,10 +42,10 @@ export const checkResources = ({ devices, timers, connections, bytesInFlight }: 
 export const checkDisk = (
   deviceName: string,
   { waiting, objects, rejected, all }: ReturnType<Device['kept']>,
-  seen: number,
+  downloaded: number,
 ): void => {
   checkAtMost(`changesets in the outbox of ${deviceName}`, waiting, 0);
-  checkAtMost(`deleted objects of ${deviceName}`, objects - seen, bounds.deleted);
+  checkAtMost(`deleted objects of ${deviceName}`, objects - downloaded, bounds.deleted);
   checkAtMost(`records of ${deviceName}`, all - objects - waiting - rejected, bounds.records);
   checkAtMost(`rejected writes of ${deviceName}`, rejected, limits.rejectedKeptMax);
 };

@@ -104,8 +104,8 @@ export const createDevice = (options: DeviceOptions): Device => {
   };
   const findExisting = (ids: readonly string[]): readonly string[] => {
     const realm = running?.realm;
-    const here = realm ? entriesOf(realm) : new Set<string>();
-    return ids.filter((id) => here.has(id));
+    const entries = realm ? entriesOf(realm) : new Set<string>();
+    return ids.filter((id) => entries.has(id));
   };
 
   const crash: Device['crash'] = (how) => {
@@ -251,9 +251,9 @@ export const createDevice = (options: DeviceOptions): Device => {
         'downloadComplete$',
         () => {
           if (!realm) return;
-          const here = entriesOf(realm);
+          const entries = entriesOf(realm);
           if (!ledger.isTallyLost()) checkTally(`device ${number}`, realm);
-          const missing = ledger.idsInOrder(count).find((id) => !here.has(id));
+          const missing = ledger.idsInOrder(count).find((id) => !entries.has(id));
           if (missing === undefined) return;
           const detail = `device ${number} does not have ${missing}`;
           throw new InvariantError('downloadComplete$ is correct', detail, [entryNameOf(missing)]);

@@ -20,7 +20,7 @@ export interface Outcome {
     readonly about: readonly string[];
   } | null;
   /** Recorded events, up to the broken invariant. */
-  readonly seen: readonly RecordedEvent[];
+  readonly recorded: readonly RecordedEvent[];
   /** Equal for two runs with exactly the same events. */
   readonly hash: string;
   readonly writes: number;
@@ -34,7 +34,7 @@ const checkIntervalMs = 5_000;
 /** Creates the state of one run: its time, its recorded events, and its broken invariant. */
 const createWorldRun = () => {
   const scheduler = createWorldTime();
-  const seen: RecordedEvent[] = [];
+  const recorded: RecordedEvent[] = [];
   let broken: Outcome['broken'] = null;
   const waiting: (() => Promise<void>)[] = [];
   const stop = (thrown: unknown): void => {
@@ -56,7 +56,7 @@ const createWorldRun = () => {
   };
   return {
     scheduler,
-    seen,
+    recorded,
     broken: () => broken,
     stop,
     guarded,
@@ -78,7 +78,7 @@ const createWorldRun = () => {
     see:
       (row: string) =>
       (value: string, about?: readonly string[]): void => {
-        if (broken === null) seen.push({ at: scheduler.frame, row, value, ...(about && { about }) });
+        if (broken === null) recorded.push({ at: scheduler.frame, row, value, ...(about && { about }) });
       },
   };
 };
@@ -144,7 +144,7 @@ const checkPeriodically = ({ network, devices, after }: World, plan: Plan, { sch
 /** Plays a plan to its end, or to the first broken invariant. `also` lets specs do more in the world. */
 export const playWorld = async (plan: Plan, also?: (world: World) => void): Promise<Outcome> => {
   const run = createWorldRun();
-  const { scheduler, seen, stop } = run;
+  const { scheduler, recorded, stop } = run;
   try {
     scheduler.maxFrames = plan.duration + settleMs;
     const { world, end } = createWorld(plan, run);
@@ -158,7 +158,7 @@ export const playWorld = async (plan: Plan, also?: (world: World) => void): Prom
     stop(thrown);
   }
   const hash = createHash('sha256');
-  for (const { at, row, value } of seen) hash.update(`${at} ${row} ${value}\n`);
+  for (const { at, row, value } of recorded) hash.update(`${at} ${row} ${value}\n`);
   const writes = plan.events.filter(({ act }) => act === 'write').length;
-  return { broken: run.broken(), seen, hash: hash.digest('hex').slice(0, 16), writes };
+  return { broken: run.broken(), recorded, hash: hash.digest('hex').slice(0, 16), writes };
 };

@@ -191,12 +191,12 @@ describe('the rules of architecture', () => {
   });
 
   it('follow static imports, but neither types nor dynamic imports', () => {
-    const door = sourceOf('lib/index.ts', "export { b } from './b.js'; import type { C } from './c.js';");
+    const entryPoint = sourceOf('lib/index.ts', "export { b } from './b.js'; import type { C } from './c.js';");
     const behind = sourceOf(
       'lib/b.ts',
       "import ws from 'ws'; import type { A } from 'a'; const later = () => import('d');",
     );
-    expect(loadedPackagesOf('lib/index.ts', [door, behind, sourceOf('lib/c.ts', "import c from 'c';")])).toEqual([
+    expect(loadedPackagesOf('lib/index.ts', [entryPoint, behind, sourceOf('lib/c.ts', "import c from 'c';")])).toEqual([
       'ws',
     ]);
   });

@@ -6,12 +6,12 @@ export type Rule = (sources: readonly Source[]) => readonly string[];
 
 /** Creates a rule that checks each file by itself. */
 export const checkEach =
-  (judge: (source: Source) => readonly string[]): Rule =>
+  (checkSource: (source: Source) => readonly string[]): Rule =>
   (sources) =>
-    sources.flatMap(judge);
+    sources.flatMap(checkSource);
 
-const isBelow = (path: string, place: string): boolean =>
-  path === place || (place.endsWith('/') && path.startsWith(place));
+const isBelow = (path: string, folder: string): boolean =>
+  path === folder || (folder.endsWith('/') && path.startsWith(folder));
 
 /** Imports that a room may have besides its own files. `types`: only with `import type`. */
 export interface Room {
@@ -33,18 +33,19 @@ export const checkRooms = (
   exempt: readonly { readonly file: string; readonly names: readonly string[] }[] = [],
 ): Rule =>
   checkEach((source) => {
-    const home = roomOf(source.path);
-    const room = rooms[home];
+    const importer = roomOf(source.path);
+    const room = rooms[importer];
     if (!room) return [`${source.path}:1 is in no room of the table`];
     return importsOf(source)
       .map(({ node, target, typesOnly, names }) => {
         if (target === null) return null;
-        const among = (places: readonly string[]): boolean => places.some((place) => isBelow(target, place));
+        const among = (folders: readonly string[]): boolean => folders.some((folder) => isBelow(target, folder));
         const isEntryPoint = entryPoints.includes(target) && !room.values.includes(target);
         const isFreed =
           names.length > 0 &&
           exempt.some((one) => one.file === target && names.every((name) => one.names.includes(name)));
-        if (roomOf(target) === home ? !entryPoints.includes(target) : among(room.values) && !isEntryPoint) return null;
+        if (roomOf(target) === importer ? !entryPoints.includes(target) : among(room.values) && !isEntryPoint)
+          return null;
         if (among(room.types ?? []))
           return typesOnly || isFreed ? null : `${locationOf(source, node)} may import only types of ${target}`;
         return `${locationOf(source, node)} may not import ${target}`;
@@ -83,10 +84,10 @@ const isAllowed = (allowed: readonly Allowed[], source: Source, node: ts.Node): 
 const checkOnlyIn = (allowed: readonly Allowed[], findingOf: (node: ts.Node, source: Source) => string | null): Rule =>
   checkEach((source) =>
     nodesOf(source.tree).flatMap((node) => {
-      const words = findingOf(node, source);
-      return words === null || isAllowed(allowed, source, node)
+      const finding = findingOf(node, source);
+      return finding === null || isAllowed(allowed, source, node)
         ? []
-        : [`${locationOf(source, node)} ${words}, in ${ownerOf(node)}`];
+        : [`${locationOf(source, node)} ${finding}, in ${ownerOf(node)}`];
     }),
   );
 
@@ -111,7 +112,7 @@ const isMember = (node: ts.Node, names: readonly string[]): boolean =>
 export const checkSubscriptions = (allowed: readonly Allowed[]): Rule =>
   checkOnlyIn(allowed, (node) => (isMember(node, ['subscribe']) ? 'subscribes' : null));
 
-const timeWords = [
+const timeNames = [
   'performance',
   'setTimeout',
   'setInterval',
@@ -152,8 +153,8 @@ const isFree = (node: ts.Node): node is ts.Identifier =>
 /** Checks time and random numbers. `new Date(ms)` only formats a known time and is allowed. */
 export const checkTimeSources = (allowed: readonly Allowed[]): Rule =>
   checkOnlyIn(allowed, (node) => {
-    if (isFree(node) && timeWords.includes(node.text)) return `uses ${node.text}`;
-    if (isFree(node) && node.text === 'globalThis' && isMember(node.parent, [...timeWords, 'Date']))
+    if (isFree(node) && timeNames.includes(node.text)) return `uses ${node.text}`;
+    if (isFree(node) && node.text === 'globalThis' && isMember(node.parent, [...timeNames, 'Date']))
       return `uses ${node.parent.getText()}`;
     if (ts.isPropertyAccessExpression(node) && timeMembers.includes(node.getText())) return `uses ${node.getText()}`;
     if (ts.isNewExpression(node) && node.expression.getText() === 'Date' && !node.arguments?.length)
@@ -285,7 +286,7 @@ export const checkPackageOwners = (owners: Readonly<Record<string, readonly stri
       .filter(({ specifier }) => {
         const names = Object.keys(owners).filter((name) => specifier === name || specifier.startsWith(`${name}/`));
         const [owner] = names.sort((a, b) => b.length - a.length);
-        return owner === undefined || !(owners[owner] ?? []).some((place) => isBelow(source.path, place));
+        return owner === undefined || !(owners[owner] ?? []).some((folder) => isBelow(source.path, folder));
       })
       .map(({ node, specifier }) => `${locationOf(source, node)} may not import ${specifier}`),
   );
@@ -295,11 +296,11 @@ export const checkPackageOwners = (owners: Readonly<Record<string, readonly stri
  * imports.
  */
 export const loadedPackagesOf = (path: string, sources: readonly Source[]): readonly string[] => {
-  const seen = new Set<string>();
+  const visited = new Set<string>();
   const packages = new Set<string>();
   const visit = (one: string): void => {
-    if (seen.has(one)) return;
-    seen.add(one);
+    if (visited.has(one)) return;
+    visited.add(one);
     const source = sources.find((each) => each.path === one);
     for (const { specifier, target, typesOnly, dynamic } of source ? importsOf(source) : []) {
       if (typesOnly || dynamic) continue;

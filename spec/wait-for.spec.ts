@@ -35,15 +35,15 @@ describe('field report H5: a wait of a spec', () => {
   });
 
   it('reports the condition that has not come true, and the current value', async () => {
-    const heard = ['a'];
+    const received = ['a'];
     const error = await thrown(
       waitForCondition(
-        () => heard.length === 2,
-        () => heard,
+        () => received.length === 2,
+        () => received,
         3,
       ),
     );
-    expect(error.message).toMatch(/^waited 3 turns for .*heard.length === 2: there is \[ 'a' \]$/);
+    expect(error.message).toMatch(/^waited 3 turns for .*received.length === 2: there is \[ 'a' \]$/);
   });
 
   it('returns the value', async () => {

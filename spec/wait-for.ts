@@ -8,9 +8,9 @@ import { filter, firstValueFrom, type Observable, tap, throwError, throwIfEmpty,
 const waitMsMax = 25_000;
 
 /** Creates the error with the stack of the caller that waits. */
-const createErrorAt = (here: Error, text: string): Error => {
+const createErrorAt = (callSite: Error, text: string): Error => {
   const failure = new Error(text);
-  const [, ...frames] = (here.stack ?? '').split('\n');
+  const [, ...frames] = (callSite.stack ?? '').split('\n');
   failure.stack = [`Error: ${text}`, ...frames].join('\n');
   return failure;
 };
@@ -24,10 +24,10 @@ export const waitForValue = <T>(
   wanted: string | ((value: T) => boolean),
   ms = waitMsMax,
 ): Promise<T> => {
-  const here = new Error();
+  const callSite = new Error();
   let last = 'nothing came';
   const what = String(wanted).replace(/\s+/g, ' ');
-  const fails = (how: string) => (): Error => createErrorAt(here, `${how} ${what}: ${last}`);
+  const fails = (how: string) => (): Error => createErrorAt(callSite, `${how} ${what}: ${last}`);
   return firstValueFrom(
     stream.pipe(
       tap((value) => (last = `last came ${inspect(value, { depth: 3, breakLength: Infinity }).slice(0, 400)}`)),
@@ -47,12 +47,12 @@ export const waitForCondition = async (
   shown: () => unknown = () => 'nothing',
   turnsMax = 10_000,
 ): Promise<void> => {
-  const here = new Error();
+  const callSite = new Error();
   for (let turns = 0; turns < turnsMax; turns += 1) {
     if (isSo()) return;
     await new Promise((resolve) => setImmediate(resolve));
   }
   const what = String(isSo).replace(/\s+/g, ' ');
   if (!isSo())
-    throw createErrorAt(here, `waited ${turnsMax} turns for ${what}: there is ${inspect(shown(), { depth: 3 })}`);
+    throw createErrorAt(callSite, `waited ${turnsMax} turns for ${what}: there is ${inspect(shown(), { depth: 3 })}`);
 };

@@ -117,7 +117,7 @@ export const contentsOf = async (history: History, replicas: readonly string[]):
     changesets: await changesetsOf(history),
     replicas: await Promise.all(replicas.map((replica) => firstValueFrom(history.readReplica(replica)))),
     rejected: await Promise.all(replicas.map((replica) => firstValueFrom(history.readRejected(replica)))),
-    sightings: (await allOf(history.cursors$)).flat(),
+    cursors: (await allOf(history.cursors$)).flat(),
     cursor: { version, total, objects, bytes: objectBytes },
     rows: await rowsOf(history),
   };

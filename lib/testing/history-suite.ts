@@ -151,7 +151,7 @@ const replicaTests: HistoryTests = {
 
   'keeps the cursors of replicas until they are deleted': async (one) => {
     const history = await openHistory(one);
-    const seen = async () => (await allOf(history.cursors$)).flat();
+    const readCursors = async () => (await allOf(history.cursors$)).flat();
     await waitUntilDone('tie', history.createReplica('a', 'anna'));
     await waitUntilDone(
       'write cursors',
@@ -166,10 +166,10 @@ const replicaTests: HistoryTests = {
       'write cursors',
       history.writeCursors(new Map([['a', { downloadedTo: 3, confirmedAt: historyStart + 1 }]])),
     );
-    assertSame('cursors', new Map(await seen()).get('a'), { downloadedTo: 3, confirmedAt: historyStart + 1 });
-    assertSame('number of cursors', (await seen()).length, 2);
+    assertSame('cursors', new Map(await readCursors()).get('a'), { downloadedTo: 3, confirmedAt: historyStart + 1 });
+    assertSame('number of cursors', (await readCursors()).length, 2);
     await waitUntilDone('forget cursors', history.forgetCursors(['a', 'nobody']));
-    assertSame('remaining cursors', await seen(), [['b', { downloadedTo: 2, confirmedAt: historyStart }]]);
+    assertSame('remaining cursors', await readCursors(), [['b', { downloadedTo: 2, confirmedAt: historyStart }]]);
     assertSame('the replica', await allOf(history.readReplica('a')), [createReplicaRecord(0)]);
   },
 

@@ -35,8 +35,8 @@ const entriesOf = async (storage: Storage) => {
   const found = await firstValueFrom(storage.range({ from: ' ', to: '\x7f', limit: Infinity, bytesMax: Infinity }));
   return found.map(([key, value]) => [key, Buffer.from(value).toString('hex')] as const);
 };
-const storedIn = async (place: string) => {
-  const storage = await firstValueFrom(levelStorage(place));
+const storedIn = async (storagePath: string) => {
+  const storage = await firstValueFrom(levelStorage(storagePath));
   const entries = await entriesOf(storage);
   await done(storage.close());
   return entries;
@@ -174,8 +174,8 @@ describe('a path that is not a regular file', () => {
     ['a folder', () => folder, /is a folder\. A backup must be a file/],
     ['a device', () => '/dev/zero', /is a device\. A backup must be a file/],
     ['nothing', () => at('nothing'), /cannot be read/],
-  ])('field report E10: is rejected as a backup at once: %s', async (_, place, why) => {
-    await expect(restore(place(), at('restored'), systemClock)).rejects.toThrow(why);
+  ])('field report E10: is rejected as a backup at once: %s', async (_, storagePath, why) => {
+    await expect(restore(storagePath(), at('restored'), systemClock)).rejects.toThrow(why);
     expect(existsSync(at('restored'))).toBe(false);
   });
 

@@ -13,7 +13,7 @@ const executablePaths = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr
 /** Returns the path of a Chromium. Throws when Chromium is missing, because a skipped spec guarantees nothing. */
 export const executable = (): string => {
   const path = process.env['CHROMIUM'];
-  const found = (path === undefined ? executablePaths : [path]).find((place) => existsSync(place));
+  const found = (path === undefined ? executablePaths : [path]).find((candidate) => existsSync(candidate));
   if (found !== undefined) return found;
   throw new Error(
     `These specs need a Chromium, and there is none${path === undefined ? '' : ` at ${path}`}: \`apt-get install chromium\`, or say where it is with CHROMIUM=<path>.`,
@@ -140,11 +140,11 @@ const lab = async (): Promise<Lab> => {
 };
 
 /** Provides a lab to the specs of a file, from before the first to after the last. */
-export const runWithLab = (ready: (home: Lab) => unknown): void => {
-  let home: Lab | undefined;
+export const runWithLab = (ready: (current: Lab) => unknown): void => {
+  let current: Lab | undefined;
   beforeAll(async () => {
-    home = await lab();
-    await ready(home);
+    current = await lab();
+    await ready(current);
   }, 60_000);
-  afterAll(() => home?.end());
+  afterAll(() => current?.end());
 };

@@ -2,8 +2,8 @@ import { storageTests } from '../../lib/testing/storage-suite.js';
 import { type Page, runWithLab } from './chromium-lab.js';
 
 let page: Page;
-runWithLab(async (home) => {
-  page = await (await home.browser()).page();
+runWithLab(async (lab) => {
+  page = await (await lab.browser()).page();
 });
 
 describe('IndexedDB storage in Chromium', () => {

@@ -1,11 +1,11 @@
 import { type Browser, type Lab, type Page, runWithLab } from './chromium-lab.js';
 import { storageErrorWith } from './storage-error.js';
 
-let home: Lab;
+let lab: Lab;
 let browser: Browser;
 let page: Page;
 runWithLab(async (opened) => {
-  home = opened;
+  lab = opened;
   browser = await opened.browser();
   page = await browser.page();
 });
@@ -38,7 +38,7 @@ describe('IndexedDB storage that disappears while it is open', () => {
 
   it('reports that the browser has evicted its database', async () => {
     const devtools = await page.opened.context().newCDPSession(page.opened);
-    const evict = () => devtools.send('Storage.clearDataForOrigin', { origin: home.origin, storageTypes: 'indexeddb' });
+    const evict = () => devtools.send('Storage.clearDataForOrigin', { origin: lab.origin, storageTypes: 'indexeddb' });
     await lost('evicted', evict, 'the browser has deleted it or closed it');
     expect(await page.call('openStorage', 'evicted')).toBe('done');
     expect(await page.call('keys')).toEqual([]);
@@ -54,10 +54,10 @@ describe('IndexedDB storage that disappears while it is open', () => {
     expect(await bare.call('openStorage', 'silent')).toBe('done');
     const closed = `throw new DOMException('The connection was lost.', 'InvalidStateError')`;
     await bare.opened.evaluate(`void (IDBDatabase.prototype.transaction = () => { ${closed}; })`);
-    const gone = 'The IndexedDB database "silent" was lost: its connection is closed.';
-    expect(await bare.call('put', 1, 10)).toEqual(storageErrorWith(gone));
-    expect(await bare.call('losses')).toEqual([gone, `later: ${gone}`]);
-    expect(await bare.call('range')).toEqual(storageErrorWith(gone));
+    const lostText = 'The IndexedDB database "silent" was lost: its connection is closed.';
+    expect(await bare.call('put', 1, 10)).toEqual(storageErrorWith(lostText));
+    expect(await bare.call('losses')).toEqual([lostText, `later: ${lostText}`]);
+    expect(await bare.call('range')).toEqual(storageErrorWith(lostText));
     expect(await bare.call('closeStorage')).toBe('done');
     await bare.opened.close();
   });
@@ -79,7 +79,7 @@ describe('IndexedDB storage', () => {
   it('reports that the quota is exceeded, changes nothing, and continues when there is space again', async () => {
     const small = await browser.page();
     // This test needs an origin of its own: Chromium remembers the free space of an origin for half a minute.
-    const origin = home.origin.replace('localhost', '127.0.0.1');
+    const origin = lab.origin.replace('localhost', '127.0.0.1');
     await small.opened.goto(origin);
     await small.opened.waitForFunction('globalThis.calls');
     const devtools = await small.opened.context().newCDPSession(small.opened);

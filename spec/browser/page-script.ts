@@ -103,9 +103,9 @@ const calls = {
   },
   /** Writes a batch of which the last value cannot be stored. */
   putHalf: () => {
-    const gone = new Uint8Array(8);
-    structuredClone(gone.buffer, { transfer: [gone.buffer] });
-    const changes = [entry(1, 1), { type: 'put' as const, key: 'z', value: gone }];
+    const lostBytes = new Uint8Array(8);
+    structuredClone(lostBytes.buffer, { transfer: [lostBytes.buffer] });
+    const changes = [entry(1, 1), { type: 'put' as const, key: 'z', value: lostBytes }];
     return outcome(done(storage!.batch(changes, { durable: true })));
   },
   /** Returns how many bytes are stored for a view of a larger buffer. */

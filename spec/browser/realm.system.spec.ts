@@ -86,7 +86,7 @@ describe('a realm in Chromium', () => {
       outcomes.push(await page.call('write', 'after'));
     }
     expect(outcomes.at(-1)).toBe('done');
-    for (const refused of outcomes.slice(0, -1)) expect(refused).toEqual(storageErrorWith('was lost'));
+    for (const failed of outcomes.slice(0, -1)) expect(failed).toEqual(storageErrorWith('was lost'));
     expect(await page.call('close')).toBe('done');
     expect(await other.call('open', 'deleted')).toBe('done');
     expect(await other.call('ids')).toEqual(['after', 'before']);

@@ -95,8 +95,8 @@ describe('tidemark backup and restore', () => {
       err: `tidemark backup: ${folder}-nowhere does not exist.\n`,
     });
     writeFileSync(`${folder}-text`, 'no backup');
-    const refused = await tidemark('restore', `${folder}-text`, `${folder}-data`);
-    expect(refused).toMatchObject({ code: 1, err: expect.stringMatching(/is not a complete backup/) as unknown });
+    const failed = await tidemark('restore', `${folder}-text`, `${folder}-data`);
+    expect(failed).toMatchObject({ code: 1, err: expect.stringMatching(/is not a complete backup/) as unknown });
     expect([existsSync(`${folder}-file`), existsSync(`${folder}-data`)]).toEqual([false, false]);
   });
 

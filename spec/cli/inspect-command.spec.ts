@@ -35,12 +35,12 @@ const jsonOf = ({ out }: Ran) =>
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 
 const filled = async () => {
-  const place = fresh();
-  return { place, replica: await fillRealm(place) };
+  const storagePath = fresh();
+  return { storagePath, replica: await fillRealm(storagePath) };
 };
 
-const entriesAt = async (place: string) => {
-  const storage = await firstValueFrom(levelStorage(place));
+const entriesAt = async (storagePath: string) => {
+  const storage = await firstValueFrom(levelStorage(storagePath));
   const entries = await firstValueFrom(storage.range({ from: ' ', to: '\x7f', limit: 1_000, bytesMax: Infinity }));
   await waitUntilDone(storage.close());
   return entries.map(([key, value]) => [key, Buffer.from(value).toString('hex')]);
@@ -48,9 +48,9 @@ const entriesAt = async (place: string) => {
 
 describe('tidemark inspect', () => {
   it('prints the contents of a realm for people, and changes nothing', async () => {
-    const { place, replica } = await filled();
-    const before = await entriesAt(place);
-    const { code, out, err } = await tidemark('inspect', place);
+    const { storagePath, replica } = await filled();
+    const before = await entriesAt(storagePath);
+    const { code, out, err } = await tidemark('inspect', storagePath);
     expect([code, err]).toEqual([0, '']);
     const bytes = /To be uploaded: 2 changes, (\d+) bytes/.exec(out)?.[1];
     const [one, two] = [...out.matchAll(/, (\d+) bytes$/gm)].map((match) => Number(match[1]));
@@ -60,7 +60,7 @@ describe('tidemark inspect', () => {
       .replaceAll(replica, 'REPLICA')
       .split('\n');
     expect(text).toEqual([
-      `Realm in ${place}`,
+      `Realm in ${storagePath}`,
       '  replica         REPLICA',
       '  history         none (never bound to a server)',
       '  downloaded to   0 of the server (0 of N bytes)',
@@ -94,12 +94,12 @@ describe('tidemark inspect', () => {
       'Rejected: 0 changes',
       '',
     ]);
-    expect(await entriesAt(place)).toEqual(before);
+    expect(await entriesAt(storagePath)).toEqual(before);
   });
 
   it('prints lines of JSON for programs', async () => {
-    const { place, replica } = await filled();
-    const found = jsonOf(await tidemark('inspect', place, '--json'));
+    const { storagePath, replica } = await filled();
+    const found = jsonOf(await tidemark('inspect', storagePath, '--json'));
     expect(found.map((each) => Object.keys(each).join())).toEqual([
       'realm',
       'object',
@@ -126,36 +126,38 @@ describe('tidemark inspect', () => {
   });
 
   it('finds a type and a key, also in changes, and shows the remains of a deleted object', async () => {
-    const { place } = await filled();
-    const ofType = jsonOf(await tidemark('inspect', place, '--json', '--type', 'Tag'));
+    const { storagePath } = await filled();
+    const ofType = jsonOf(await tidemark('inspect', storagePath, '--json', '--type', 'Tag'));
     expect(ofType.slice(1)).toMatchObject([
       { object: { type: 'Tag', key: 7 } },
       { change: { version: 1, operations: [{ kind: 'create', type: 'Tag' }] } },
       { counts: { objects: { Tag: { living: 1 } }, changes: 1 } },
     ]);
-    const { out } = await tidemark('inspect', place, '--type=Task', '--key=tea');
+    const { out } = await tidemark('inspect', storagePath, '--type=Task', '--key=tea');
     expect(out).toMatch(/^Task "tea", deleted 2024-05-01T12:00:00.000Z \(\d+\) by \w+$/m);
     expect(out).toMatch(/^change 2.*\n {4}delete Task "tea"\n\nTask: 0 objects, 1 deleted\nTo be uploaded: 2 changes/m);
   });
 
   it('prints at most the requested number, and counts all', async () => {
-    const place = fresh();
-    const { realm, close } = await openOfflineRealm(place);
+    const storagePath = fresh();
+    const { realm, close } = await openOfflineRealm(storagePath);
     await realm.write((tx) => {
       for (let id = 0; id < 3_000; id += 1) tx.create('Tag', { id });
     });
     await realm.write((tx) => tx.create('Task', { id: 'large', title: 'x'.repeat(10_000) }));
     await close();
-    const found = jsonOf(await tidemark('inspect', place, '--json', '--limit', '1'));
+    const found = jsonOf(await tidemark('inspect', storagePath, '--json', '--limit', '1'));
     expect(found).toHaveLength(4);
     expect(found[3]).toMatchObject({ counts: { objects: { Tag: { living: 3_000 } }, changes: 2 } });
-    expect((await tidemark('inspect', place)).out.match(/^Tag \d+$/gm)).toHaveLength(100);
-    expect((await tidemark('inspect', place, '--type', 'Task')).out).toMatch(/title: "x{499}… \(10002 characters\)/);
+    expect((await tidemark('inspect', storagePath)).out.match(/^Tag \d+$/gm)).toHaveLength(100);
+    expect((await tidemark('inspect', storagePath, '--type', 'Task')).out).toMatch(
+      /title: "x{499}… \(10002 characters\)/,
+    );
   });
 
   it('prints rejected writes with their reasons', async () => {
-    const place = fresh();
-    const storage = await firstValueFrom(levelStorage(place));
+    const storagePath = fresh();
+    const storage = await firstValueFrom(levelStorage(storagePath));
     const store = await firstValueFrom(openStore({ storage, shapes, clock }));
     await lastValueFrom(store.write((tx) => tx.create('Task', { id: 'milk', title: 'Milk', done: false })));
     const writes = [{ type: 'Task', key: 'milk', reason: 'no milk\u001b[2J today' }];
@@ -168,41 +170,41 @@ describe('tidemark inspect', () => {
       }),
     );
     await waitUntilDone(store.close());
-    const { out } = await tidemark('inspect', place);
+    const { out } = await tidemark('inspect', storagePath);
     expect(out).toMatch(/rejected 1: change 1, written 2024-05-01T12:00:00.000Z, \d+ bytes\n {4}create Task "milk"/);
     expect(out).toContain('    because of Task "milk": "no milk\\u001b[2J today"');
     expect(out).toContain('To be uploaded: 0 changes, 0 bytes\nRejected: 1 change\n');
-    const [, rejected] = jsonOf(await tidemark('inspect', place, '--json'));
+    const [, rejected] = jsonOf(await tidemark('inspect', storagePath, '--json'));
     expect(rejected).toMatchObject({ rejected: { id: 1, version: 1, writes, operations: [{ kind: 'create' }] } });
   });
 
   it('names the process to close when another one has the realm open, and reads the realm after that', async () => {
-    const place = fresh();
-    const realm = await openRealm({ schema, storage: place });
-    const { code, out, err } = await tidemark('inspect', place);
+    const storagePath = fresh();
+    const realm = await openRealm({ schema, storage: storagePath });
+    const { code, out, err } = await tidemark('inspect', storagePath);
     expect([code, out]).toEqual([1, '']);
-    expect(err).toContain(`tidemark inspect: The database in ${place} is in use by another process`);
+    expect(err).toContain(`tidemark inspect: The database in ${storagePath} is in use by another process`);
     expect(err).toMatch(
       process.platform === 'linux' ? new RegExp(`Close process ${process.pid} \\(.*jest`) : /Close the app/,
     );
     await realm.write((tx) => tx.create('Tag', { id: 1 }));
     await realm.close();
-    expect((await tidemark('inspect', place)).code).toBe(0);
+    expect((await tidemark('inspect', storagePath)).code).toBe(0);
   });
 
   it('creates no database where there is none', async () => {
-    const place = fresh();
-    expect(await tidemark('inspect', place)).toMatchObject({
+    const storagePath = fresh();
+    expect(await tidemark('inspect', storagePath)).toMatchObject({
       code: 1,
-      err: `tidemark inspect: ${place} does not exist.\n`,
+      err: `tidemark inspect: ${storagePath} does not exist.\n`,
     });
-    mkdirSync(place, { recursive: true });
-    expect((await tidemark('inspect', place)).err).toBe(
-      `tidemark inspect: ${place} is not a LevelDB database: it has no file CURRENT.\n`,
+    mkdirSync(storagePath, { recursive: true });
+    expect((await tidemark('inspect', storagePath)).err).toBe(
+      `tidemark inspect: ${storagePath} is not a LevelDB database: it has no file CURRENT.\n`,
     );
-    expect(readdirSync(place)).toEqual([]);
-    writeFileSync(join(place, 'file'), 'x');
-    expect((await tidemark('inspect', join(place, 'file'))).err).toMatch(/is not a folder/);
+    expect(readdirSync(storagePath)).toEqual([]);
+    writeFileSync(join(storagePath, 'file'), 'x');
+    expect((await tidemark('inspect', join(storagePath, 'file'))).err).toMatch(/is not a folder/);
   });
 
   it.each([
@@ -210,34 +212,34 @@ describe('tidemark inspect', () => {
     ['that of another program', [['key', 'value']], /This database has no realm/],
     ['of another format', [['meta', '\u0091\u00a1x']], /This storage does not hold a Tidemark realm/],
   ] as const)('rejects a database that is %s, and does not change it', async (_, entries, message) => {
-    const place = fresh();
-    const db = new ClassicLevel<string, Uint8Array>(place, { valueEncoding: 'view' });
+    const storagePath = fresh();
+    const db = new ClassicLevel<string, Uint8Array>(storagePath, { valueEncoding: 'view' });
     for (const [key, value] of entries) await db.put(key, Buffer.from(value, 'latin1'));
     await db.close();
-    const before = await entriesAt(place);
-    const { code, err } = await tidemark('inspect', place);
+    const before = await entriesAt(storagePath);
+    const { code, err } = await tidemark('inspect', storagePath);
     expect(code).toBe(1);
     expect(err).toMatch(message);
-    expect(await entriesAt(place)).toEqual(before);
+    expect(await entriesAt(storagePath)).toEqual(before);
   });
 
   it('reports damage after the part that it could read', async () => {
-    const { place } = await filled();
-    const db = new ClassicLevel<string, Uint8Array>(place, { valueEncoding: 'view' });
+    const { storagePath } = await filled();
+    const db = new ClassicLevel<string, Uint8Array>(storagePath, { valueEncoding: 'view' });
     await db.put('o/Task/smilk', Uint8Array.of(1));
     await db.close();
-    const { code, out, err } = await tidemark('inspect', place);
+    const { code, out, err } = await tidemark('inspect', storagePath);
     expect(code).toBe(1);
     expect(out).toContain('Tag 7');
     expect(err).toMatch(/^tidemark inspect: The storage of this realm is damaged: Task milk cannot be read/);
-    const torn = await filled();
-    writeFileSync(join(torn.place, 'CURRENT'), 'torn');
-    expect(await tidemark('inspect', torn.place)).toMatchObject({
+    const corrupt = await filled();
+    writeFileSync(join(corrupt.storagePath, 'CURRENT'), 'torn');
+    expect(await tidemark('inspect', corrupt.storagePath)).toMatchObject({
       code: 1,
       out: '',
       err: expect.stringMatching(/cannot be opened/) as unknown,
     });
-    expect(readFileSync(join(torn.place, 'CURRENT'), 'utf8')).toBe('torn');
+    expect(readFileSync(join(corrupt.storagePath, 'CURRENT'), 'utf8')).toBe('torn');
   });
 
   it.each([

@@ -22,10 +22,10 @@ export const schema = {
 } as const;
 
 /** Opens a realm that has never reached its server. */
-export const openOfflineRealm = async (place: string) => {
+export const openOfflineRealm = async (folder: string) => {
   const client = createSyncClient({ dial: NEVER });
   const sync = { client, realm: 'tasks', stopPolicy: 'immediately' } as const;
-  const realm = await openRealm({ schema, storage: place, clock, sync });
+  const realm = await openRealm({ schema, storage: folder, clock, sync });
   const close = async () => {
     await realm.close();
     await client.close();
@@ -34,8 +34,8 @@ export const openOfflineRealm = async (place: string) => {
 };
 
 /** Fills a realm with values of many kinds, closes it and returns its replica id. */
-export const fillRealm = async (place: string) => {
-  const { realm, close } = await openOfflineRealm(place);
+export const fillRealm = async (folder: string) => {
+  const { realm, close } = await openOfflineRealm(folder);
   await realm.write((tx) => {
     const collections = { steps: ['fetch', 'drink'], tags: ['b', 'a'], notes: { by: 'Anna' } };
     tx.create('Task', {

@@ -126,13 +126,13 @@ describe('tidemark serve', () => {
   it.each([
     [[], 'every program of this machine'],
     [['--anyone'], 'every client that reaches the port'],
-  ])('field report F5: warns when no token is required: %j', async (flags, who) => {
+  ])('field report F5: warns when no token is required: %j', async (flags, users) => {
     const server = startServe(lib, ['--port', '0', '--data', fresh(), ...flags]);
     await server.waitForEvent('no-tokens');
     const line = server.lines.find(({ event }) => event === 'no-tokens');
     expect(line).toMatchObject({
       level: 'warn',
-      text: expect.stringContaining(`${who} can read and write`) as unknown,
+      text: expect.stringContaining(`${users} can read and write`) as unknown,
     });
   });
 

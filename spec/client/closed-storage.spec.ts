@@ -37,7 +37,7 @@ const virtual = () => {
 };
 
 /** Creates a storage whose connection can be closed by others, before or after pending writes are stored. */
-const place = () => {
+const location = () => {
   const inner = memoryStorage();
   const state = { opened: 0, there: true, mute: false, alive: 0, lost: new ReplaySubject<StorageError>(1) };
   const answers = new Subject<void>();
@@ -87,19 +87,19 @@ describe('a storage whose connection is closed behind the back of the page', () 
   it.each(['before', 'after'] as const)(
     'field report B5: with the data intact it is opened again, and what was under way is written again: closed %s it was stored',
     async (when) => {
-      const { open, state, drop, inner } = place();
+      const { open, state, drop, inner } = location();
       const server = opening.server();
       const client = opening.client({ dial: of(server.wire) });
       const realm = await opening.realm(client, open);
-      const seen: string[] = [];
-      session(realm).errors$.subscribe(({ code }) => seen.push(code));
-      session(realm).syncState$.subscribe((sync) => seen.push(sync));
+      const events: string[] = [];
+      session(realm).errors$.subscribe(({ code }) => events.push(code));
+      session(realm).syncState$.subscribe((sync) => events.push(sync));
       await addTask(realm, 'a');
       drop(when);
       await addTask(realm, 'b');
       await addTask(realm, 'c');
       await waitForValue(session(realm).uploadComplete$, 'uploadComplete$');
-      expect([state.opened, seen]).toEqual([2, ['active']]);
+      expect([state.opened, events]).toEqual([2, ['active']]);
       await realm.close();
       await client.close();
       const again = await openRealm({ schema, storage: inner });
@@ -108,7 +108,7 @@ describe('a storage whose connection is closed behind the back of the page', () 
   );
 
   it('field report B5: goes on by itself when it can only be opened later; writes are rejected meanwhile', async () => {
-    const { open, state, lose, inner } = place();
+    const { open, state, lose, inner } = location();
     const { clock, pass } = virtual();
     const server = opening.server();
     const client = opening.client({ dial: of(server.wire), clock });
@@ -129,7 +129,7 @@ describe('a storage whose connection is closed behind the back of the page', () 
   });
 
   it('field report B5: is not changed when another process has written to it meanwhile', async () => {
-    const { open, state, lose, inner } = place();
+    const { open, state, lose, inner } = location();
     const { clock, pass } = virtual();
     const realm = await openRealm({ schema, storage: open, clock });
     await realm.write((tx) => tx.create('Task', { id: 'a', title: '', done: false }));
@@ -147,7 +147,7 @@ describe('a storage whose connection is closed behind the back of the page', () 
   });
 
   it('field report B5: a storage that does not answer is reported after its bound, and when it answers work continues', async () => {
-    const { open, state, answers } = place();
+    const { open, state, answers } = location();
     const { clock, pass } = virtual();
     const server = opening.server();
     const client = opening.client({ dial: of(server.wire), clock, timeouts: { storage: 5_000 } });

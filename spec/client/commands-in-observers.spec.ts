@@ -14,7 +14,7 @@ const schema = { Task: { primaryKey: 'id', properties: { id: 'string', title: 's
 
 /** A sent message with the token of its connection: a bind or an upload. */
 interface Sent {
-  readonly line: number;
+  readonly connectionNumber: number;
   readonly type: string;
   readonly token: string | null;
 }
@@ -36,11 +36,12 @@ const scene = async (token: () => Observable<string> = () => of('anna')) => {
   const sent: Sent[] = [];
   let lines = 0;
   const dial = defer(() => {
-    const line = ++lines;
+    const connectionNumber = ++lines;
     let token: string | null = null;
     const noted = tap<ClientMessage>((message) => {
       if ('token' in message) token = message.token ?? token; // A token that is sent once applies to the whole connection.
-      if (message.type !== 'ping' && message.type !== 'unbind') sent.push({ line, type: message.type, token });
+      if (message.type !== 'ping' && message.type !== 'unbind')
+        sent.push({ connectionNumber, type: message.type, token });
     });
     return of((messages$: Observable<ClientMessage>) => server.wire(messages$.pipe(noted)));
   });
@@ -61,7 +62,9 @@ const sessionOf = (realm: Tasks): SyncSession => {
   return realm.syncSession.value;
 };
 const add = (realm: Tasks, id: string) => realm.write((tx) => tx.create('Task', { id, title: id }));
-const tokensIn = (sent: readonly Sent[]) => [...new Set(sent.map(({ line, token }) => `${line} ${token}`))];
+const tokensIn = (sent: readonly Sent[]) => [
+  ...new Set(sent.map(({ connectionNumber, token }) => `${connectionNumber} ${token}`)),
+];
 /** Runs a function once, inside the observer that receives this state. */
 const when = <T>(state$: Observable<T>, wanted: T, then: () => void): void => {
   state$
@@ -124,7 +127,7 @@ describe('commands from inside observers', () => {
     for (const { uploadComplete$ } of sessions) await firstValueFrom(uploadComplete$);
     // The write was sent before its observer ran, and no later message was sent on that connection.
     const [first, ...rest] = sent.slice(before);
-    expect([first, tokensIn(rest)]).toEqual([{ line: 1, type: 'upload', token: 'anna' }, ['2 anna-2']]);
+    expect([first, tokensIn(rest)]).toEqual([{ connectionNumber: 1, type: 'upload', token: 'anna' }, ['2 anna-2']]);
     expect(codes).toEqual([]);
     await client.close();
   });

@@ -214,8 +214,8 @@ describe('a replica that was copied, or put back', () => {
     await first.client.close();
     const running = await startDevice(copy, server);
     await waitUntilSynced(running);
-    const refused = await firstValueFrom(running.realm.rejectedWrites$);
-    expect(refused.map(({ objects }) => objects.map(({ key }) => key))).toEqual([['forbidden']]);
+    const rejected = await firstValueFrom(running.realm.rejectedWrites$);
+    expect(rejected.map(({ objects }) => objects.map(({ key }) => key))).toEqual([['forbidden']]);
     const all = { names: ['a', 'b', 'c', 'in the copy'], count: 4 };
     expect(await readContents(running.realm)).toMatchObject(all);
     await running.end();

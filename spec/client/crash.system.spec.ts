@@ -60,8 +60,8 @@ interface Life {
 }
 
 /** Runs one process, which is killed after a number of acknowledged writes, with others pending. */
-const life = (place: string, goal: number): Promise<Life> => {
-  const child = fork(join(code.folder, 'crashing.js'), [place], { execArgv: [] });
+const life = (storagePath: string, goal: number): Promise<Life> => {
+  const child = fork(join(code.folder, 'crashing.js'), [storagePath], { execArgv: [] });
   const acknowledged: number[] = [];
   let found: Found | undefined;
   child.on('message', (message) => {
@@ -82,10 +82,10 @@ describe('a realm whose process is killed', () => {
     writeFileSync(join(code.folder, 'crashing.js'), writer);
     let lives = 0;
     const killed = async (): Promise<void> => {
-      const place = fresh();
+      const storagePath = fresh();
       let acknowledged = 0;
       for (let time = 0; time < kills / realms; time += 1) {
-        const { found, acknowledged: fresh } = await life(place, Math.floor(Math.random() * 40));
+        const { found, acknowledged: fresh } = await life(storagePath, Math.floor(Math.random() * 40));
         const { left, right, count, latest } = found;
         // In order and without a gap: as many as the counter, and at least all acknowledged writes.
         expect(left).toEqual(Array.from({ length: count }, (_, at) => at + 1));

@@ -107,13 +107,13 @@ describe(`a small write of one session, while another one on its connection uplo
       return { ms, called: pagesBefore(sent, from), pages: pagesBefore(sent, durable) };
     };
     await waitUntil(sessionOf(small).connectionState$, (state) => state === 'connected');
-    const alone = [];
-    for (let n = 0; n < 30; n += 1) alone.push(await acknowledged(`alone ${n}`));
+    const durations = [];
+    for (let n = 0; n < 30; n += 1) durations.push(await acknowledged(`alone ${n}`));
     sessionOf(large).pause();
     await fill(large);
     sessionOf(large).resume();
     await waitUntil(sessionOf(large).connectionState$, (state) => state === 'connected');
-    const during: typeof alone = [];
+    const during: typeof durations = [];
     while (sessionOf(large).status.pending.changesets > 0) during.push(await acknowledged(`during ${during.length}`));
     expect(Math.max(...during.map(({ pages }) => pages))).toBe(0);
     expect(during.length).toBeGreaterThan(1); // The first answer arrived while the other session still had changesets to send.

@@ -18,11 +18,11 @@ describe('a viewer that opens a realm before the first writer', () => {
         authenticate: (id) => ({ id }),
         authorize: ({ id }) => (id === 'writer' ? 'write' : 'read'),
       });
-      const opened = (who: string, seed: number) => {
+      const opened = (user: string, seed: number) => {
         const client = createSyncClient({
           dial: of(server.wire).pipe(delay(10, scheduler)),
           clock: { ...clock, random: createSeededRandom(seed) },
-          accessToken: () => of(who),
+          accessToken: () => of(user),
         });
         return openRealm$({ schema, storage: memoryStorage(), sync: { client, realm: 'team' } });
       };

@@ -49,10 +49,10 @@ describe('an import', () => {
 
   it('ends at an existing object, unless its option is to skip or to update', async () => {
     const there = () => openTasks(createTask('a', { title: 'Mine', votes: 2, due: new Date(1) }), createTask('c'));
-    const refused = await importFailureOf((await there()).import(three));
-    expect(refused).toMatchObject({ line: 2, upTo: 0, imported: { created: 0, updated: 0, skipped: 0 } });
-    expect(refused.cause).toBeInstanceOf(SchemaError);
-    expect(refused.message).toMatch(/^Line 2 cannot be imported: Task "a" already exists\./);
+    const failure = await importFailureOf((await there()).import(three));
+    expect(failure).toMatchObject({ line: 2, upTo: 0, imported: { created: 0, updated: 0, skipped: 0 } });
+    expect(failure.cause).toBeInstanceOf(SchemaError);
+    expect(failure.message).toMatch(/^Line 2 cannot be imported: Task "a" already exists\./);
 
     const skipping = await there();
     expect(await skipping.import(three, { onConflict: 'skip' })).toEqual({ created: 1, updated: 0, skipped: 2 });
@@ -116,9 +116,9 @@ describe('an import', () => {
     ['a counter of halves', [header, createLine(createTask('a', { votes: 0.5 }))], 2, /votes must be a whole number/],
   ])('says which line has %s, and writes nothing of its transaction', async (_, lines, at, message) => {
     const realm = await openTestRealm(small);
-    const refused = await importFailureOf(realm.import(lines as string[]));
-    expect(refused).toMatchObject({ code: 'import', line: at, upTo: 0 });
-    expect(refused.message).toMatch(message);
+    const failure = await importFailureOf(realm.import(lines as string[]));
+    expect(failure).toMatchObject({ code: 'import', line: at, upTo: 0 });
+    expect(failure.message).toMatch(message);
     expect(realm.stats().objects).toEqual({ Task: 0 });
   });
 
@@ -166,8 +166,8 @@ describe('an import', () => {
         isLetGo = true;
       }
     }
-    const refused = await importFailureOf(realm.import(lines()));
-    expect(refused).toMatchObject({ line: 2_202, upTo: 2_001, imported: { created: 2_000 } });
+    const failure = await importFailureOf(realm.import(lines()));
+    expect(failure).toMatchObject({ line: 2_202, upTo: 2_001, imported: { created: 2_000 } });
     expect(realm.stats().objects).toEqual({ Task: 2_000 });
     expect(isLetGo).toBe(true);
   });
@@ -184,23 +184,23 @@ describe('an import', () => {
     };
     const realm = await openTestRealm(small, storage);
     const lines = [header, ...Array.from({ length: 1_500 }, (_, at) => createLine(createTask(`k${at}`)))];
-    const refused = await importFailureOf(realm.import(lines));
-    expect(refused).toMatchObject({
+    const failure = await importFailureOf(realm.import(lines));
+    expect(failure).toMatchObject({
       line: 1_002,
       upTo: 1_001,
       imported: { created: 1_000 },
       message: 'Line 1002 cannot be imported: disk full',
     });
-    expect(refused.cause).toBeInstanceOf(StorageError);
+    expect(failure.cause).toBeInstanceOf(StorageError);
     expect(realm.stats().objects).toEqual({ Task: 1_000 });
   });
 
   it('ends where a file is truncated or too long, and accepts a file without its length', async () => {
     const made = await exportLines(await openTasks(createTask('a'), createTask('b'), createTask('c')));
     const cut = await openTestRealm(small);
-    const refused = await importFailureOf(cut.import(made.slice(0, 3)));
-    expect(refused).toMatchObject({ line: 4, upTo: 0, imported: { created: 0 } });
-    expect(refused.message).toBe(
+    const failure = await importFailureOf(cut.import(made.slice(0, 3)));
+    expect(failure).toMatchObject({ line: 4, upTo: 0, imported: { created: 0 } });
+    expect(failure.message).toBe(
       'Line 4 cannot be imported: lines must be as many as the 3 objects that the first line announces, received 2.',
     );
     expect(cut.stats().objects).toEqual({ Task: 0 });
@@ -221,17 +221,17 @@ describe('an import', () => {
       await realm.close();
       yield createLine(createTask('late'));
     }
-    const refused = await importFailureOf(realm.import(lines()));
-    expect(refused.cause).toBeInstanceOf(RealmClosedError);
-    expect(refused.upTo).toBe(1_001);
+    const failure = await importFailureOf(realm.import(lines()));
+    expect(failure.cause).toBeInstanceOf(RealmClosedError);
+    expect(failure.upTo).toBe(1_001);
   });
 
   it('names a line whose value is more than a server could take', async () => {
     const realm = await openTestRealm(small);
     const huge = createLine(createTask('huge', { title: 'x'.repeat(8 * 1024 * 1024) }));
-    const refused = await importFailureOf(realm.import([...three, huge]));
-    expect(refused).toMatchObject({ line: 5, upTo: 4, imported: { created: 3 } });
-    expect(refused.message).toMatch(/bytes in one value/);
+    const failure = await importFailureOf(realm.import([...three, huge]));
+    expect(failure).toMatchObject({ line: 5, upTo: 4, imported: { created: 3 } });
+    expect(failure.message).toMatch(/bytes in one value/);
   });
 
   it('writes 20 000 objects in transactions of a bounded size, one after the other, while live queries run', async () => {
@@ -239,17 +239,17 @@ describe('an import', () => {
     const realm = await openTestRealm(small);
     const sizes: number[] = [];
     const watching = realm.objects$('Task').subscribe((all) => sizes.push(all.length));
-    let [asked, ahead] = [0, 0];
+    let [asked, read] = [0, 0];
     async function* lines() {
       for (const text of await exportLines(toPlainRealm(source))) {
         asked += 1;
-        ahead = Math.max(ahead, asked - (sizes.at(-1) ?? 0));
+        read = Math.max(read, asked - (sizes.at(-1) ?? 0));
         yield text;
       }
     }
     expect(await realm.import(lines())).toEqual({ created: 20_000, updated: 0, skipped: 0 });
     watching.unsubscribe();
-    expect(ahead).toBe(1_002); // A transaction, the header, and the line that is being requested.
+    expect(read).toBe(1_002); // A transaction, the header, and the line that is being requested.
     expect(sizes).toEqual(Array.from({ length: 21 }, (_, at) => at * 1_000));
     expect(realm.stats()).toMatchObject({ objects: { Task: 20_000 }, cursors: { written: 20 } });
     expect(await exportLines(toPlainRealm(realm))).toEqual(await exportLines(toPlainRealm(source)));

@@ -25,13 +25,13 @@ import { addTask, openDevice, open, sessionOf, type Tasks, readTitles, nextTurn 
 import { waitForValue } from '../wait-for.js';
 
 type Message = ClientMessage | ServerMessage;
-type Line = Wire<ClientMessage, ServerMessage>;
+type MessageWire = Wire<ClientMessage, ServerMessage>;
 
 /** Creates a connection that records all messages, and that breaks before a message for which `breaks` returns true. */
 const watched = (server: SyncServer, breaks: (message: Message) => boolean = () => false) => {
   const messages: Message[] = [];
   const after = new Subject<Message>();
-  const line: Line = (sent) => {
+  const serverWire: MessageWire = (sent) => {
     const broken = new Subject<never>();
     const noted = <M extends Message>(stream: Observable<M>): Observable<M> =>
       stream.pipe(
@@ -40,16 +40,16 @@ const watched = (server: SyncServer, breaks: (message: Message) => boolean = () 
           else messages.push(message);
         }),
       );
-    const gone = new Subject<void>();
-    return merge(broken, noted(server.wire(noted(sent).pipe(takeUntil(gone))))).pipe(
+    const disconnected = new Subject<void>();
+    return merge(broken, noted(server.wire(noted(sent).pipe(takeUntil(disconnected))))).pipe(
       // One turn for each page, so that other work can run.
       concatMap((message) => (message.type === 'snapshot' ? defer(() => nextTurn().then(() => message)) : of(message))),
       tap((message) => after.next(message)),
-      finalize(() => gone.next()),
+      finalize(() => disconnected.next()),
     );
   };
   const types = (): string[] => messages.map(({ type }) => type);
-  return { dial: of(line), messages, types, after };
+  return { dial: of(serverWire), messages, types, after };
 };
 
 /** Whether a new device receives a snapshot: the projection advances while no client uploads. */
@@ -142,9 +142,9 @@ describe('a device that begins with a realm of many changes', () => {
       await synced(realm, writer.realm, realm);
       const pages = types().filter((type) => type === 'snapshot').length;
       expect([moment, pages > 2, written.length > 2]).toEqual([moment, true, true]);
-      const [mine, theirs] = [await readTitles(realm), await readTitles(writer.realm)];
-      expect(mine).toEqual(theirs);
-      expect(mine.filter((title) => title.startsWith(id)).length).toBeGreaterThan(0);
+      const [ownTitles, otherTitles] = [await readTitles(realm), await readTitles(writer.realm)];
+      expect(ownTitles).toEqual(otherTitles);
+      expect(ownTitles.filter((title) => title.startsWith(id)).length).toBeGreaterThan(0);
       await client.close();
     }
   });

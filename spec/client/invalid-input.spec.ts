@@ -21,17 +21,17 @@ const loose = (tx: Parameters<Parameters<Boxes['write']>[0]>[0]): LooseTx => tx 
 describe('what is given for a property', () => {
   it('is named as it was given when it is rejected: null is not a missing value', async () => {
     const realm = await local();
-    const refusedBy = (values: object) =>
+    const rejectedBy = (values: object) =>
       realm
         .write((tx) => loose(tx).create('Box', { id: 'a', title: 't', ...values }))
         .catch((thrown: unknown) => (thrown as Error).message);
-    expect(await refusedBy({ title: null })).toBe('Box["a"].title must be a string, received null.');
-    expect(await refusedBy({ count: null })).toContain('Box["a"].count must be a whole number');
-    expect(await refusedBy({ list: null })).toBe('Box["a"].list must be an array, received null.');
-    expect(await refusedBy({ map: { a: 1, '\ud800': 2 } })).toContain(
+    expect(await rejectedBy({ title: null })).toBe('Box["a"].title must be a string, received null.');
+    expect(await rejectedBy({ count: null })).toContain('Box["a"].count must be a whole number');
+    expect(await rejectedBy({ list: null })).toBe('Box["a"].list must be an array, received null.');
+    expect(await rejectedBy({ map: { a: 1, '\ud800': 2 } })).toContain(
       'Box["a"].map key must be a string of at most 4096 whole characters',
     );
-    expect(await refusedBy({ id: '\udfff' })).toContain('a string of 1 to 200 whole characters, received "\\udfff".');
+    expect(await rejectedBy({ id: '\udfff' })).toContain('a string of 1 to 200 whole characters, received "\\udfff".');
     expect(realm.objects('Box')).toEqual([]);
   });
 
@@ -40,8 +40,8 @@ describe('what is given for a property', () => {
     await realm.write((tx) => tx.create('Box', { id: 'a', title: 't', count: 5 }));
     await realm.write((tx) => tx.put('Box', { id: 'a', title: 'new', count: 9 }));
     expect(realm.get('Box', 'a')).toMatchObject({ title: 'new', count: 5 });
-    const refused = realm.write((tx) => loose(tx).put('Box', { id: 'a', title: 'newer', count: 'many' }));
-    await expect(refused).rejects.toThrow('Box["a"].count must be a whole number');
+    const rejected = realm.write((tx) => loose(tx).put('Box', { id: 'a', title: 'newer', count: 'many' }));
+    await expect(rejected).rejects.toThrow('Box["a"].count must be a whole number');
     expect(realm.get('Box', 'a')).toMatchObject({ title: 'new', count: 5 });
   });
 
@@ -76,9 +76,9 @@ describe('a file that is imported', () => {
     ['a line that was cut off', [header, lines.join().slice(0, -3)]],
   ])('is refused with the line, and what a line has to be: %s', async (_, all) => {
     const realm = await local();
-    const refused = await realm.import(all).catch((thrown: unknown) => thrown as Error);
-    expect(refused).toMatchObject({ code: 'import', line: all.length === 1 ? 1 : all[0] === header ? 2 : 1 });
-    expect((refused as Error).message).toMatch(
+    const rejected = await realm.import(all).catch((thrown: unknown) => thrown as Error);
+    expect(rejected).toMatchObject({ code: 'import', line: all.length === 1 ? 1 : all[0] === header ? 2 : 1 });
+    expect((rejected as Error).message).toMatch(
       /^Line \d cannot be imported: lines must be one JSON record per line \(.+\), received /,
     );
     expect(realm.objects('Box')).toEqual([]);

@@ -85,9 +85,9 @@ describe('a rejected call of a transaction', () => {
     await realm.write((tx) => tx.create('Box', { id: 'a', title: '', count: Number.MAX_SAFE_INTEGER - 1 }));
     await realm.write((tx) => {
       tx.increment('Box', 'a', 'count');
-      const refused = thrownBy(() => tx.increment('Box', 'a', 'count'));
-      expect(refused).toBeInstanceOf(SchemaError);
-      expect((refused as Error).message).toContain('Box["a"].count must be from -(2^53 - 1)');
+      const failure = thrownBy(() => tx.increment('Box', 'a', 'count'));
+      expect(failure).toBeInstanceOf(SchemaError);
+      expect((failure as Error).message).toContain('Box["a"].count must be from -(2^53 - 1)');
       tx.increment('Box', 'a', 'count', -2);
     });
     expect(realm.get('Box', 'a')?.count).toBe(Number.MAX_SAFE_INTEGER - 2);
@@ -104,10 +104,10 @@ describe('the function of a write that is asynchronous', () => {
     const record = (reason: unknown): void => void lost.push(reason);
     process.on('unhandledRejection', record);
     const realm = await local();
-    const refused = await realm.write(change as () => never).catch((thrown: unknown) => thrown);
+    const failure = await realm.write(change as () => never).catch((thrown: unknown) => thrown);
     for (let turns = 0; turns < 5; turns += 1) await nextTurn();
     process.off('unhandledRejection', record);
-    expect(refused).toBeInstanceOf(InvalidArgumentError);
+    expect(failure).toBeInstanceOf(InvalidArgumentError);
     expect(lost).toEqual([]);
     expect(realm.objects('Box')).toEqual([]);
   });
@@ -149,9 +149,9 @@ describe('what stands for a record of properties', () => {
       (tx) => tx.update('Box', 'a', given),
     ];
     for (const call of calls) {
-      const refused = await realm.write((tx) => call(loose(tx))).catch((thrown: unknown) => thrown);
-      expect(refused).toBeInstanceOf(InvalidArgumentError);
-      expect((refused as Error).message).toContain('must be a record of properties, received');
+      const failure = await realm.write((tx) => call(loose(tx))).catch((thrown: unknown) => thrown);
+      expect(failure).toBeInstanceOf(InvalidArgumentError);
+      expect((failure as Error).message).toContain('must be a record of properties, received');
     }
   });
 
@@ -194,11 +194,11 @@ describe('what looks like a Date or bytes', () => {
   ])('is refused with its place: %s', async (_, given) => {
     const realm = await local();
     for (const property of ['at', 'bytes', 'any']) {
-      const refused = await realm
+      const failure = await realm
         .write((tx) => loose(tx).create('Box', { id: 'a', title: '', [property]: given }))
         .catch((thrown: unknown) => thrown);
-      expect(refused).toBeInstanceOf(SchemaError);
-      expect((refused as Error).message).toContain(`Box["a"].${property}`);
+      expect(failure).toBeInstanceOf(SchemaError);
+      expect((failure as Error).message).toContain(`Box["a"].${property}`);
     }
   });
 });
@@ -248,8 +248,8 @@ describe('a transport of the app that fails with an error of its own', () => {
 
 describe('an access token that comes at once', () => {
   const tokenFrom = async (accessToken: () => unknown) => {
-    const seen: string[] = [];
-    const authenticate = (token: string) => (seen.push(token), { id: 'ann' });
+    const tokens: string[] = [];
+    const authenticate = (token: string) => (tokens.push(token), { id: 'ann' });
     const client = open.client({
       dial: of(open.server({ authenticate }).wire),
       accessToken: accessToken as () => ObservableInput<string>,
@@ -258,12 +258,12 @@ describe('an access token that comes at once', () => {
     client.errors$.subscribe((error) => errors.push(error));
     const session = sessionOf(await open.realm(client));
     await waitUntil(session.status$, ({ connection }) => connection.state === 'connected' || errors.length > 0);
-    return { seen, error: errors[0] };
+    return { tokens, error: errors[0] };
   };
 
   it('is taken whole, and not by its characters', async () => {
     const accessToken: AccessToken = () => 'a.whole.token';
-    expect(await tokenFrom(accessToken)).toEqual({ seen: ['a.whole.token'], error: undefined });
+    expect(await tokenFrom(accessToken)).toEqual({ tokens: ['a.whole.token'], error: undefined });
   });
 
   it.each([
@@ -273,20 +273,20 @@ describe('an access token that comes at once', () => {
     ['an empty text', '', 'accessToken must give 1 to'],
   ])('means that the user is refused, as it does in a promise: %s', async (_, token, message) => {
     for (const answer of [() => token, () => Promise.resolve(token)]) {
-      const { seen, error } = await tokenFrom(answer);
-      expect([seen, error?.code]).toEqual([[], 'token-refused']);
+      const { tokens, error } = await tokenFrom(answer);
+      expect([tokens, error?.code]).toEqual([[], 'token-refused']);
       expect(error?.message).toContain(message);
     }
   });
 
   it('is taken from a log-in, too', async () => {
-    const seen: string[] = [];
-    const server = open.server({ authenticate: (token: string) => (seen.push(token), { id: 'ann' }) });
+    const tokens: string[] = [];
+    const server = open.server({ authenticate: (token: string) => (tokens.push(token), { id: 'ann' }) });
     const client = open.client({ dial: of(server.wire), accessToken: () => null });
     const session = sessionOf(await open.realm(client));
     await waitUntil(session.status$, ({ sync }) => sync === 'inactive' || sync === 'waitingForAccessToken');
     client.logIn(() => 'next');
     await firstValueFrom(session.downloadComplete$);
-    expect(seen).toEqual(['next']);
+    expect(tokens).toEqual(['next']);
   });
 });

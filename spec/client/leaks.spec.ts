@@ -101,11 +101,11 @@ describe('after close() nothing is left', () => {
         NEVER,
       ),
     );
-    const nudge = new Subject<void>();
+    const reconnect = new Subject<void>();
     const client = open.client({
       dial,
       clock: clock('timers'),
-      reconnect$: counted('nudges', nudge),
+      reconnect$: counted('nudges', reconnect),
       accessToken: () => counted('tokens', concat(of('t'), NEVER)),
       ...options(count, server),
     });
@@ -250,15 +250,15 @@ const observeSockets = ({ change }: ReturnType<typeof counters>): unknown =>
 describe('the heap is where it was after a realm was opened and closed 1000 times', () => {
   let code: BuiltLibrary;
   let server: ServerProcess;
-  const place = mkdtempSync(join(tmpdir(), 'tidemark-leaks-'));
+  const folder = mkdtempSync(join(tmpdir(), 'tidemark-leaks-'));
   beforeAll(async () => {
     code = buildLibrary();
-    server = await startServerProcess(code, place);
+    server = await startServerProcess(code, folder);
   });
   afterAll(async () => {
     await server.kill();
     code.remove();
-    rmSync(place, { recursive: true, force: true });
+    rmSync(folder, { recursive: true, force: true });
   });
 
   /** Returns the growth of the heap, as a fraction of its former size. */

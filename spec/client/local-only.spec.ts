@@ -68,25 +68,25 @@ describe('a local realm', () => {
   });
 
   it('goes on counting its writes after a restart', async () => {
-    const place = join(createFolder(), 'a');
-    const realm = await fill(place);
+    const folder = join(createFolder(), 'a');
+    const realm = await fill(folder);
     const { version } = await realm.write((tx) => tx.update('Page', 'a', { title: 'last' }));
     await realm.close();
-    const again = await openRealm({ schema, storage: place });
+    const again = await openRealm({ schema, storage: folder });
     expect((await again.write((tx) => tx.update('Page', 'a', { title: 'next' }))).version).toBe(version + 1);
     await again.close();
   });
 
   it('removes the outbox of a server that it never reached', async () => {
-    const place = join(createFolder(), 'a');
+    const folder = join(createFolder(), 'a');
     const client = createSyncClient({ dial: NEVER });
     const sync = { client, realm: 'pages', stopPolicy: 'immediately' } as const;
-    const before = await openRealm({ schema, storage: place, sync });
+    const before = await openRealm({ schema, storage: folder, sync });
     await before.write((tx) => tx.create('Page', { id: 'a', title: 'a' }));
     expect(before.stats().outbox.changesets).toBe(1);
     await before.close();
     await client.close();
-    const local = await openRealm({ schema, storage: place });
+    const local = await openRealm({ schema, storage: folder });
     expect(local.stats().outbox).toEqual({ changesets: 0, bytes: 0 });
     expect(local.get('Page', 'a')?.title).toBe('a');
     await local.close();
@@ -95,15 +95,15 @@ describe('a local realm', () => {
 
 describe('a realm that was local, on the day it syncs', () => {
   it('uploads all its objects, so that others get the same', async () => {
-    const place = join(createFolder(), 'a');
-    const local = await fill(place);
+    const folder = join(createFolder(), 'a');
+    const local = await fill(folder);
     const had = await all(local);
     await local.close();
     const server = open.server();
-    const here = await synced(place, server);
-    expect(await all(here.realm)).toEqual(had);
-    expect(here.realm.stats().tombstones).toBe(0);
-    await waitForValue(here.session.uploadComplete$, 'uploadComplete$');
+    const device = await synced(folder, server);
+    expect(await all(device.realm)).toEqual(had);
+    expect(device.realm.stats().tombstones).toBe(0);
+    await waitForValue(device.session.uploadComplete$, 'uploadComplete$');
     const other = await synced(memoryStorage(), server);
     await waitForValue(other.session.downloadComplete$, 'downloadComplete$');
     expect(await all(other.realm)).toEqual(had);
@@ -113,9 +113,9 @@ describe('a realm that was local, on the day it syncs', () => {
       tx.list('Page', 'a', 'steps').push('four');
     });
     await waitForValue(other.session.uploadComplete$, 'uploadComplete$');
-    await waitForValue(here.session.downloadComplete$, 'downloadComplete$');
-    expect(here.realm.get('Page', 'a')).toMatchObject({ likes: 6, steps: ['between', 'two', 'one', 'four'] });
-    await here.realm.close();
+    await waitForValue(device.session.downloadComplete$, 'downloadComplete$');
+    expect(device.realm.get('Page', 'a')).toMatchObject({ likes: 6, steps: ['between', 'two', 'one', 'four'] });
+    await device.realm.close();
   });
 
   it('uploads them in pages, whatever their number, and once', async () => {
@@ -143,17 +143,17 @@ describe('a realm that was local, on the day it syncs', () => {
 
 describe('a realm that has met its server, opened without', () => {
   it('keeps what it writes for that server', async () => {
-    const place = join(createFolder(), 'a');
+    const folder = join(createFolder(), 'a');
     const server = open.server();
-    const before = await synced(place, server);
+    const before = await synced(folder, server);
     await before.realm.write((tx) => tx.create('Page', { id: 'a', title: 'a' }));
     await waitForValue(before.session.uploadComplete$, 'uploadComplete$');
     await before.realm.close();
-    const local = await openRealm({ schema, storage: place });
+    const local = await openRealm({ schema, storage: folder });
     await local.write((tx) => tx.update('Page', 'a', { title: 'offline' }));
     expect(local.stats().outbox.changesets).toBe(1);
     await local.close();
-    const after = await synced(place, server);
+    const after = await synced(folder, server);
     await waitForValue(after.session.uploadComplete$, 'uploadComplete$');
     const other = await synced(memoryStorage(), server);
     await waitForValue(other.session.downloadComplete$, 'downloadComplete$');

@@ -29,7 +29,7 @@ beforeEach(() => {
   now = Date.parse('2026-03-01T12:00Z');
 });
 /** Creates a clock that is ahead of the correct time. */
-const clockAhead = (ms = 0) => ({ ...systemClock, now: () => now + ms });
+const createFastClock = (ms = 0) => ({ ...systemClock, now: () => now + ms });
 
 const unclosed = (storage: Storage): Storage => ({ ...storage, close: () => EMPTY });
 
@@ -46,9 +46,9 @@ const copyOf = async (storage: Storage): Promise<Storage> => {
 const local = async (
   storage: Storage,
   writes: readonly (readonly [at: number, write: (realm: Notes) => Promise<unknown>])[],
-  ahead = 0,
+  offsetMs = 0,
 ): Promise<void> => {
-  const realm = await openRealm({ schema, storage: unclosed(storage), clock: clockAhead(ahead) });
+  const realm = await openRealm({ schema, storage: unclosed(storage), clock: createFastClock(offsetMs) });
   const before = now;
   for (const [at, write] of writes) {
     now = before + at;
@@ -58,8 +58,8 @@ const local = async (
   await realm.close();
 };
 
-const synced = async (storage: Storage, server: ReturnType<typeof open.server>, ahead = 0) => {
-  const client = open.client({ dial: of(server.wire), clock: clockAhead(ahead) });
+const synced = async (storage: Storage, server: ReturnType<typeof open.server>, offsetMs = 0) => {
+  const client = open.client({ dial: of(server.wire), clock: createFastClock(offsetMs) });
   const realm: Notes = await openRealm({ schema, storage: unclosed(storage), sync: { client, realm: 'notes' } });
   if (realm.syncSession._tag === 'None') throw new Error('no session');
   const session = realm.syncSession.value;
@@ -87,7 +87,7 @@ const create =
     realm.write((tx) => tx.create('Note', { id, title: id, ...more }));
 const update = (id: string, patch: object) => (realm: Notes) => realm.write((tx) => tx.update('Note', id, patch));
 
-const serverNow = () => open.server({ clock: clockAhead() });
+const serverNow = () => open.server({ clock: createFastClock() });
 
 describe('a realm that was local, on the day it syncs', () => {
   it('field report A7: loses to what others wrote later, property by property, and wins over what they wrote earlier', async () => {
@@ -102,8 +102,8 @@ describe('a realm that was local, on the day it syncs', () => {
     await create('a', { title: 'theirs', sizes: { both: 5, theirs: 5 } })(other.realm);
     await other.settle();
     now += 10 * day;
-    const here = await synced(storage, server);
-    const [note] = await agreed(here, other);
+    const device = await synced(storage, server);
+    const [note] = await agreed(device, other);
     expect(note).toMatchObject({ title: 'theirs', pinned: true, sizes: { old: 1, both: 9, theirs: 5 } });
     // Shared values of the beginning appear once.
     expect(note?.labels).toEqual(['new']);
@@ -125,8 +125,8 @@ describe('a realm that was local, on the day it syncs', () => {
     await other.realm.write((tx) => tx.delete('Note', 'c'));
     await other.settle();
     now += day;
-    const here = await synced(storage, server);
-    expect((await agreed(here, other)).map(({ id, steps }) => [id, steps])).toEqual([['b', ['two']]]);
+    const device = await synced(storage, server);
+    expect((await agreed(device, other)).map(({ id, steps }) => [id, steps])).toEqual([['b', ['two']]]);
   });
 
   it('field report A7: has what a copy of it has once: lists, counters and all', async () => {
@@ -182,7 +182,7 @@ describe('a realm that was local, on the day it syncs', () => {
   it.each([
     ['an hour', day / 24],
     ['a year', 365 * day],
-  ])('field report A7: gives way to what is later, though its clock was ahead by %s', async (_, ahead) => {
+  ])('field report A7: gives way to what is later, though its clock was ahead by %s', async (_, offsetMs) => {
     const server = serverNow();
     const storage = memoryStorage();
     await local(
@@ -191,19 +191,19 @@ describe('a realm that was local, on the day it syncs', () => {
         [0, create('a', { steps: ['one'] })],
         [1, update('a', { title: 'mine' })],
       ],
-      ahead,
+      offsetMs,
     );
     const other = await synced(memoryStorage(), server);
     now += 2_000;
     await create('a', { title: 'theirs', steps: ['two'] })(other.realm);
     await other.settle();
     now += day;
-    const here = await synced(storage, server, ahead);
-    await here.realm.write((tx) => {
+    const device = await synced(storage, server, offsetMs);
+    await device.realm.write((tx) => {
       const at = tx.get('Note', 'a')?.steps.indexOf('one') ?? 0;
       tx.list('Note', 'a', 'steps').set(at, 'ONE');
     });
-    const [note] = await agreed(here, other);
+    const [note] = await agreed(device, other);
     expect(note).toMatchObject({ title: 'theirs' });
     expect([...(note?.steps ?? [])].sort()).toEqual(['ONE', 'two']);
   });
@@ -218,7 +218,7 @@ describe('a realm that was local, on the day it syncs', () => {
     const disk = memoryStorage();
     const server = open.server({
       storage: disk,
-      clock: clockAhead(),
+      clock: createFastClock(),
       limits: { compactionMs: 5, snapshotLeaseMs: 1, projectionLagBytesMax: 1_024 },
     });
     const other = await synced(memoryStorage(), server);
@@ -228,12 +228,12 @@ describe('a realm that was local, on the day it syncs', () => {
     await other.settle();
     const entries$ = defer(() => disk.range({ from: 'realm/', to: 'realm/~', limit: Infinity, bytesMax: Infinity }));
     /** Waits until the server has the tombstone, or has removed it. */
-    const lies = (isKnown: boolean) =>
+    const waitForTombstone = (isKnown: boolean) =>
       waitUntil(
         entries$.pipe(repeat({ delay: nextTurn })),
         (entries) => entries.some(([key]) => key.includes('dead/')) === isKnown,
       );
-    await lies(true);
+    await waitForTombstone(true);
     now += 60 * day; // Twice the retention period.
     await create('a', { title: 'theirs' })(other.realm);
     await other.settle();
@@ -245,9 +245,9 @@ describe('a realm that was local, on the day it syncs', () => {
           if (message.type === 'error') codes.push(message.code);
         }),
       );
-    await lies(false);
-    const here = await synced(storage, { ...server, wire });
-    const all = await agreed(here, other);
+    await waitForTombstone(false);
+    const device = await synced(storage, { ...server, wire });
+    const all = await agreed(device, other);
     expect(codes).toEqual(['history-changed']);
     expect(all.map(({ id, title, steps }) => [id, title, steps])).toEqual([
       ['a', 'theirs', []],

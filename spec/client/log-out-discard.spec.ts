@@ -16,7 +16,7 @@ import { waitForValue } from '../wait-for.js';
 
 const schema = { Task: { primaryKey: 'id', properties: { id: 'string', title: 'string' } } } as const;
 type Tasks = Realm<typeof schema>;
-type Place = Parameters<typeof openRealm>[0]['storage'];
+type DeviceStorage = Parameters<typeof openRealm>[0]['storage'];
 
 /** Creates a server that rejects notes with the text "bad". A token is the user's id. */
 const theServer = (): SyncServer =>
@@ -30,8 +30,12 @@ const theServer = (): SyncServer =>
 const clientOf = (server: SyncServer, token = 'anna'): SyncClient =>
   createSyncClient({ dial: of(server.wire), accessToken: () => of(token) });
 
-const opening = (client: SyncClient, storage: Place, realm = 'team', stopPolicy?: 'immediately'): Promise<Tasks> =>
-  openRealm({ schema, storage, sync: { client, realm, ...(stopPolicy && { stopPolicy }) } });
+const opening = (
+  client: SyncClient,
+  storage: DeviceStorage,
+  realm = 'team',
+  stopPolicy?: 'immediately',
+): Promise<Tasks> => openRealm({ schema, storage, sync: { client, realm, ...(stopPolicy && { stopPolicy }) } });
 
 const sessionOf = (realm: Tasks) => {
   if (!isSome(realm.syncSession)) throw new Error('no session');
@@ -44,11 +48,11 @@ const ids = (realm: Tasks): Promise<string[]> =>
 const rejected = (realm: Tasks) => firstValueFrom(realm.rejectedWrites$.pipe(map((all) => all.map(({ id }) => id))));
 
 /** Returns the keys of objects, unsent changesets and rejected writes. */
-const dataIn = (place: Disk): string[] =>
-  place.entries().flatMap(([key]) => (/^(?:o\/|r\/|u\/e)/.test(key) ? [key] : []));
+const dataIn = (disk: Disk): string[] =>
+  disk.entries().flatMap(([key]) => (/^(?:o\/|r\/|u\/e)/.test(key) ? [key] : []));
 
 /** Creates a realm with one object on the server, one write that the server rejected, and one that was not sent. */
-const filled = async (client: SyncClient, storage: Place, name = 'team'): Promise<Tasks> => {
+const filled = async (client: SyncClient, storage: DeviceStorage, name = 'team'): Promise<Tasks> => {
   const realm = await opening(client, storage, name);
   const session = sessionOf(realm);
   await add(realm, 'sent');
@@ -64,21 +68,21 @@ const discard = (client: SyncClient) => client.logOut({ unsynced: 'discard' });
 
 describe('a log-out that discards', () => {
   it('field report A5: rejected writes go, too, and stay away after a restart', async () => {
-    const place = createDisk();
+    const disk = createDisk();
     const client = clientOf(theServer());
-    const realm = await filled(client, place.open);
+    const realm = await filled(client, disk.open);
     await discard(client);
     expect([await ids(realm), await rejected(realm), realm.stats().outbox.changesets]).toEqual([[], [], 0]);
     await expect(realm.retry(1)).rejects.toThrow('the id of a rejected write');
     await client.close();
-    expect(dataIn(place)).toEqual([]);
+    expect(dataIn(disk)).toEqual([]);
   });
 
   it('field report A5: a rejected write cannot be retried after the log-out', async () => {
-    const place = createDisk();
+    const disk = createDisk();
     const client = clientOf(theServer());
-    const realm = await filled(client, place.open);
-    place.isSlow = true;
+    const realm = await filled(client, disk.open);
+    disk.isSlow = true;
     const leaving = discard(client);
     await expect(realm.retry(1)).rejects.toThrow('rejected write');
     await leaving;
@@ -87,11 +91,11 @@ describe('a log-out that discards', () => {
   });
 
   it('field report A5: one storage fails, everything else is discarded, and the error names it', async () => {
-    const places = [createDisk(), createDisk(), createDisk()] as const;
+    const disks = [createDisk(), createDisk(), createDisk()] as const;
     const client = clientOf(theServer());
     const realms: Tasks[] = [];
-    for (const [at, { open }] of places.entries()) realms.push(await filled(client, open, `team-${at}`));
-    places[0].isBroken = true;
+    for (const [at, { open }] of disks.entries()) realms.push(await filled(client, open, `team-${at}`));
+    disks[0].isBroken = true;
     const failure: unknown = await discard(client).catch((thrown: unknown) => thrown);
     expect(failure).toBeInstanceOf(DiscardError);
     expect((failure as DiscardError).realms).toMatchObject([
@@ -100,52 +104,52 @@ describe('a log-out that discards', () => {
     expect(await Promise.all(realms.map(ids))).toEqual([['sent', 'unsent'], [], []]);
     expect(sessionOf(realms[0]!).syncState).toBe('paused');
 
-    places[0].isBroken = false;
+    disks[0].isBroken = false;
     await discard(client); // A second call discards everything.
     expect([await ids(realms[0]!), await rejected(realms[0]!)]).toEqual([[], []]);
     await client.close();
   });
 
   it('field report A5: realms that are closed at the moment are cleared, too, in a folder as elsewhere', async () => {
-    const place = createFolder();
+    const disk = createFolder();
     const other = createDisk();
     const client = clientOf(theServer());
-    for (const [at, storage] of [place, other.open].entries()) {
+    for (const [at, storage] of [disk, other.open].entries()) {
       const realm = await filled(client, storage, `team-${at}`);
       await realm.close();
     }
     await discard(client);
     expect(other.entries()).toEqual([]);
-    const again = await opening(client, place, 'team-0');
+    const again = await opening(client, disk, 'team-0');
     expect([await ids(again), await rejected(again)]).toEqual([[], []]);
     await client.close();
   });
 
   it('field report A5: a closed realm that cannot be cleared is named, with the name of its storage', async () => {
-    const place = createFolder();
+    const disk = createFolder();
     const client = clientOf(theServer());
-    await (await filled(client, place)).close();
-    const stranger = await openRealm({ schema, storage: place }); // This opening shows that the lock was released.
+    await (await filled(client, disk)).close();
+    const stranger = await openRealm({ schema, storage: disk }); // This opening shows that the lock was released.
     await expect(discard(client)).rejects.toMatchObject({
       name: 'DiscardError',
-      realms: [{ realm: 'team', storage: place }],
+      realms: [{ realm: 'team', storage: disk }],
     });
     await stranger.close();
     await discard(client);
-    const again = await openRealm({ schema, storage: place });
+    const again = await openRealm({ schema, storage: disk });
     expect(await ids(again)).toEqual([]);
     await again.close();
     await client.close();
   });
 
   it('field report A5: a realm that is dying, closing or being opened is cleared as others are', async () => {
-    const places: readonly Disk[] = [createDisk(), createDisk(), createDisk()];
+    const disks: readonly Disk[] = [createDisk(), createDisk(), createDisk()];
     const client = clientOf(theServer());
-    const [dying, closing, opened] = places;
+    const [dying, closing, opened] = disks;
     const first = await filled(client, dying!.open, 'dying');
     await (await filled(client, opened!.open, 'opened')).close();
     const second = await filled(client, closing!.open, 'closing');
-    for (const place of places) place.isSlow = true;
+    for (const disk of disks) disk.isSlow = true;
     sessionOf(first).resume();
     const isOver = [first.close(), second.close()];
     const late = opening(client, opened!.open, 'opened');
@@ -153,17 +157,17 @@ describe('a log-out that discards', () => {
     await Promise.all(isOver);
     expect(await ids(await late)).toEqual([]);
     await client.close();
-    expect(places.map(dataIn)).toEqual([[], [], []]);
+    expect(disks.map(dataIn)).toEqual([[], [], []]);
   });
 
   it('field report A5: a storage that has never been a realm of this client is left as it is', async () => {
-    const place = createFolder();
-    const local = await openRealm({ schema: { Note: schema.Task }, storage: place });
+    const disk = createFolder();
+    const local = await openRealm({ schema: { Note: schema.Task }, storage: disk });
     await local.write((tx) => tx.create('Note', { id: 'a', title: 'a' }));
     await local.close();
     const client = clientOf(theServer());
     await discard(client);
-    const again = await openRealm({ schema: { Note: schema.Task }, storage: place });
+    const again = await openRealm({ schema: { Note: schema.Task }, storage: disk });
     expect(again.get('Note', 'a')?.title).toBe('a');
     await again.close();
     await client.close();
@@ -184,11 +188,11 @@ describe('a log-out that discards', () => {
 
 describe('a log-in after a log-out that discards', () => {
   it('field report G2: what the next log-in writes stays and is uploaded, in every realm', async () => {
-    const places = [createDisk(), createDisk()] as const;
+    const disks = [createDisk(), createDisk()] as const;
     const server = theServer();
     const client = clientOf(server);
-    const realms = [await filled(client, places[0].open, 'one'), await filled(client, places[1].open, 'two')];
-    for (const place of places) place.isSlow = true;
+    const realms = [await filled(client, disks[0].open, 'one'), await filled(client, disks[1].open, 'two')];
+    for (const disk of disks) disk.isSlow = true;
     const leaving = discard(client);
     client.logIn(() => of('ben'));
     const writes = Promise.all(realms.map((realm) => add(realm, 'new')));
@@ -204,10 +208,10 @@ describe('a log-in after a log-out that discards', () => {
   });
 
   it('field report G2: a second log-out discards what was written since, and no more', async () => {
-    const place = createDisk();
+    const disk = createDisk();
     const client = clientOf(theServer());
-    const realm = await filled(client, place.open);
-    place.isSlow = true;
+    const realm = await filled(client, disk.open);
+    disk.isSlow = true;
     const leaving = [discard(client)];
     const first = add(realm, 'first');
     leaving.push(discard(client));
@@ -215,18 +219,18 @@ describe('a log-in after a log-out that discards', () => {
     await Promise.all([...leaving, first, second]);
     expect(await ids(realm)).toEqual(['second']);
     await client.close();
-    const again = await openRealm({ schema, storage: place.open });
+    const again = await openRealm({ schema, storage: disk.open });
     expect(await ids(again)).toEqual(['second']);
     await again.close();
   });
 
   it('field report G2: opening a closed realm between the two waits until it is clear', async () => {
-    const place = createDisk();
+    const disk = createDisk();
     const client = clientOf(theServer());
-    await (await filled(client, place.open)).close();
-    place.isSlow = true;
+    await (await filled(client, disk.open)).close();
+    disk.isSlow = true;
     const leaving = discard(client);
-    const opened = opening(client, place.open);
+    const opened = opening(client, disk.open);
     client.logIn(() => of('ben'));
     const realm = await opened;
     await leaving;
@@ -238,14 +242,14 @@ describe('a log-in after a log-out that discards', () => {
   });
 
   it('field report G2: closing the client meanwhile waits for what is being discarded', async () => {
-    const places = [createDisk(), createDisk()] as const;
+    const disks = [createDisk(), createDisk()] as const;
     const client = clientOf(theServer());
-    await filled(client, places[0].open, 'one');
-    await (await filled(client, places[1].open, 'two')).close();
-    for (const place of places) place.isSlow = true;
+    await filled(client, disks[0].open, 'one');
+    await (await filled(client, disks[1].open, 'two')).close();
+    for (const disk of disks) disk.isSlow = true;
     const leaving = discard(client);
     await client.close();
-    expect([dataIn(places[0]), places[1].entries()]).toEqual([[], []]);
+    expect([dataIn(disks[0]), disks[1].entries()]).toEqual([[], []]);
     await leaving;
   });
 

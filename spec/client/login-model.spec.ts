@@ -40,9 +40,9 @@ const world = () => {
   });
   const writes: Write[] = [];
   const broken: string[] = [];
-  const sees = (message: ClientMessage, line: { token: string | null }): void => {
-    if ('token' in message) line.token = message.token ?? line.token;
-    if (message.type === 'bind' && line.token === null) broken.push('a bind as nobody');
+  const sees = (message: ClientMessage, connection: { token: string | null }): void => {
+    if ('token' in message) connection.token = message.token ?? connection.token;
+    if (message.type === 'bind' && connection.token === null) broken.push('a bind as nobody');
     if (message.type !== 'upload') return;
     const bytes = message.changesets.map(({ body }) => Buffer.from(body).toString('latin1')).join();
     for (const write of writes.filter(({ id }) => bytes.includes(id))) {
@@ -51,8 +51,8 @@ const world = () => {
     }
   };
   const dial = defer(() => {
-    const line = { token: null };
-    return of((sent: Observable<ClientMessage>) => server.wire(sent.pipe(tap((message) => sees(message, line)))));
+    const connection = { token: null };
+    return of((sent: Observable<ClientMessage>) => server.wire(sent.pipe(tap((message) => sees(message, connection)))));
   });
   const client = createSyncClient({ dial, accessToken: () => of('first') });
   const disks = [createDisk(), createDisk()];
@@ -118,8 +118,8 @@ describe('log-ins and log-outs in any order', () => {
   it('field report G2, G5: nothing discarded is sent, nothing written since is lost, no session binds without a user', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 24 }), async (steps) => {
-        const here = world();
-        const { play, does, realms, underWay, end } = playing(here);
+        const model = world();
+        const { play, does, realms, underWay, end } = playing(model);
         for (const at of [0, 1] as const) does.open(at);
         await Promise.all(underWay);
         for (const each of steps) await play(each);
@@ -134,14 +134,14 @@ describe('log-ins and log-outs in any order', () => {
           await firstValueFrom(realm.session.uploadComplete$);
           await firstValueFrom(realm.session.downloadComplete$);
           const found = new Set(realm.objects('Task').map(({ id }) => id));
-          for (const { id, isDurable, isSent, isDiscarded } of here.writes.filter((write) => write.realm === at)) {
-            if (isDurable && !isDiscarded && !found.has(id)) here.broken.push(`${id} is lost`);
-            if (isDiscarded && !isSent && found.has(id)) here.broken.push(`${id} is still there`);
+          for (const { id, isDurable, isSent, isDiscarded } of model.writes.filter((write) => write.realm === at)) {
+            if (isDurable && !isDiscarded && !found.has(id)) model.broken.push(`${id} is lost`);
+            if (isDiscarded && !isSent && found.has(id)) model.broken.push(`${id} is still there`);
           }
         }
-        await here.client.close();
-        await here.server.close();
-        expect(here.broken).toEqual([]);
+        await model.client.close();
+        await model.server.close();
+        expect(model.broken).toEqual([]);
       }),
       {
         numRuns: Number(process.env['RUNS'] ?? 60),

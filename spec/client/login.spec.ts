@@ -116,10 +116,12 @@ describe('client.logOut', () => {
   it('C9 closes the connection also inside an observer: the next user has a connection of its own', async () => {
     const server = theServer();
     const sentTokens: [line: number, token: string | null][] = [];
-    let lines = 0;
+    let connectionCount = 0;
     const dial = defer(() => {
-      const line = ++lines;
-      const noted = tap<ClientMessage>((message) => 'token' in message && sentTokens.push([line, message.token]));
+      const connectionNumber = ++connectionCount;
+      const noted = tap<ClientMessage>(
+        (message) => 'token' in message && sentTokens.push([connectionNumber, message.token]),
+      );
       return of((out: Observable<ClientMessage>) => server.wire(out.pipe(noted)));
     });
     const client = createSyncClient({ dial, accessToken: () => of('anna') });

@@ -29,13 +29,13 @@ const schema = {
 } as const;
 
 /** Creates a storage that can become unavailable and return. */
-const place = () => {
+const folder = () => {
   const state = {
     there: true,
     opened: 0,
     inner: memoryStorage(),
     lost: new ReplaySubject<StorageError>(1),
-    gone: false,
+    isLost: false,
   };
   const open: OpenStorage = defer(() => {
     if (!state.there) return throwError(() => new StorageError('there is no room'));
@@ -80,7 +80,7 @@ const virtual = () => {
 
 describe('a storage that is lost under way', () => {
   it('is opened again, and gets everything that is in memory: objects, outbox and cursors', async () => {
-    const { open, lose, opened } = place();
+    const { open, lose, opened } = folder();
     const realm = await openRealm({ schema, storage: open });
     await realm.write((tx) => {
       tx.create('Note', { id: 'a', text: 'one', tags: ['x', 'y'] });
@@ -98,7 +98,7 @@ describe('a storage that is lost under way', () => {
   });
 
   it('ends the session with a typed error in status$ and errors$, and starts it again when it is back; unsent writes arrive', async () => {
-    const { open, lose, comeBack } = place();
+    const { open, lose, comeBack } = folder();
     const { clock, pass } = virtual();
     const server = createSyncServer({ storage: memoryStorage(), authenticate: allowAnyone, authorize: () => 'write' });
     const client = createSyncClient({ dial: of(server.wire) });
@@ -143,7 +143,7 @@ describe('a storage that is lost under way', () => {
   });
 
   it('is tried again after 1, 2, 4 … seconds, and no more once the realm is closed', async () => {
-    const { open, lose, opened, comeBack } = place();
+    const { open, lose, opened, comeBack } = folder();
     const { clock, pass } = virtual();
     let asked = 0;
     const counted: OpenStorage = defer(() => {
@@ -170,7 +170,7 @@ describe('a storage that is lost under way', () => {
   });
 
   it('is not changed when another process has filled the storage meanwhile', async () => {
-    const { open, lose, fill } = place();
+    const { open, lose, fill } = folder();
     const { clock, pass } = virtual();
     const realm = await openRealm({ schema, storage: open, clock });
     await realm.write((tx) => {
@@ -184,16 +184,16 @@ describe('a storage that is lost under way', () => {
   });
 
   it('closes a storage that it could open but not fill, and tries again', async () => {
-    const { open, lose } = place();
+    const { open, lose } = folder();
     const { clock, pass } = virtual();
-    const held = { now: 0, refuses: false };
+    const held = { now: 0, isRejecting: false };
     const full = () => throwError(() => new StorageError('no room'));
     const counted: OpenStorage = open.pipe(
       map((storage) => {
         held.now += 1;
         return {
           ...storage,
-          batch: (changes, options) => defer(() => (held.refuses ? full() : storage.batch(changes, options))),
+          batch: (changes, options) => defer(() => (held.isRejecting ? full() : storage.batch(changes, options))),
           close: () =>
             defer(() => {
               held.now -= 1;
@@ -206,10 +206,10 @@ describe('a storage that is lost under way', () => {
     await realm.write((tx) => {
       tx.create('Note', { id: 'a', text: 'one' });
     });
-    held.refuses = true;
+    held.isRejecting = true;
     lose({ comesBack: true });
     expect(held.now).toBe(0);
-    held.refuses = false;
+    held.isRejecting = false;
     pass(1_000);
     expect(held.now).toBe(1);
     await realm.write((tx) => {
@@ -222,7 +222,7 @@ describe('a storage that is lost under way', () => {
   it.each(['opened', 'filled'])(
     'leaves nothing open when its realm is closed while the place is being %s again',
     async (when) => {
-      const { open, lose } = place();
+      const { open, lose } = folder();
       const held = { now: 0, late: false };
       const gate = new Subject<void>();
       const later = <T>(what: Observable<T>, isLate: boolean): Observable<T> =>
@@ -259,7 +259,7 @@ describe('a storage that is lost under way', () => {
   );
 
   it('does not keep its realm from closing when not all of it is in memory, or it waits for the next try', async () => {
-    const { open, lose } = place();
+    const { open, lose } = folder();
     const { clock } = virtual();
     const realm = await openRealm({ schema, storage: open, clock });
     lose({ comesBack: false });

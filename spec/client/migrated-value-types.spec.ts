@@ -35,19 +35,19 @@ const written = (realm: AnyRealm, change: (tx: AnyTransaction) => void) =>
 
 describe('a migration of a local realm', () => {
   it.each(pairs)('field report C1: makes of a %s a %s', async (from, to, before, after) => {
-    const place = createFolder();
-    const old = await opening(place, from, 0);
+    const folder = createFolder();
+    const old = await opening(folder, from, 0);
     await written(old, (tx) => tx.create('Box', { id: 'a', x: before }));
     await old.close();
-    const migrated = await opening(place, to, 1, (tx, { objects }) => {
+    const migrated = await opening(folder, to, 1, (tx, { objects }) => {
       for (const { key } of objects('Box')) tx.update('Box', key, { x: after });
     });
     expect(shown(migrated)).toEqual(after);
     await migrated.close();
-    const again = await opening(place, to, 1);
+    const again = await opening(folder, to, 1);
     expect(shown(again)).toEqual(after);
     await again.close();
-    const back = await opening(place, from, 2, (tx) => tx.update('Box', 'a', { x: before })); // And back.
+    const back = await opening(folder, from, 2, (tx) => tx.update('Box', 'a', { x: before })); // And back.
     expect(shown(back)).toEqual(before);
     await back.close();
   });
@@ -55,34 +55,34 @@ describe('a migration of a local realm', () => {
   it.each(['string', 'mixed', 'string[]', 'int<>', 'string{}', 'int'])(
     'field report C1: makes of a %s a counter, and of a counter that',
     async (type) => {
-      const place = createFolder();
+      const folder = createFolder();
       const [, value] = held.find(([name]) => name.replace('?', '') === type) ?? [];
-      const old = await opening(place, type, 0);
+      const old = await opening(folder, type, 0);
       await written(old, (tx) => tx.create('Box', { id: 'a', x: value }));
       await old.close();
       const began = typeof value === 'number' ? value : 0;
-      const counted = await opening(place, 'counter', 1, (tx) => tx.increment('Box', 'a', 'x', 3));
+      const counted = await opening(folder, 'counter', 1, (tx) => tx.increment('Box', 'a', 'x', 3));
       expect(shown(counted)).toBe(began + 3);
       await written(counted, (tx) => tx.increment('Box', 'a', 'x', 4));
       await counted.close();
-      const back = await opening(place, type, 2, (tx) => tx.update('Box', 'a', { x: value }));
+      const back = await opening(folder, type, 2, (tx) => tx.update('Box', 'a', { x: value }));
       expect(shown(back)).toEqual(value);
       await back.close();
     },
   );
 
   it('field report C1: what it has made is the same on a server that the realm joins, and on others', async () => {
-    const place = createFolder();
-    const old = await opening(place, 'string', 0);
+    const folder = createFolder();
+    const old = await opening(folder, 'string', 0);
     await written(old, (tx) => tx.create('Box', { id: 'a', x: 'one' }));
     await old.close();
-    const migrated = await opening(place, 'string[]', 1, (tx) => tx.update('Box', 'a', { x: ['one', 'two'] }));
+    const migrated = await opening(folder, 'string[]', 1, (tx) => tx.update('Box', 'a', { x: ['one', 'two'] }));
     expect(shown(migrated)).toEqual(['one', 'two']);
     await migrated.close();
     const server = open.server();
     const schema = schemaWith('string[]');
     const client = open.client({ dial: of(server.wire) });
-    const realm = await openRealm({ schema, storage: place, sync: { client, realm: 'boxes' } });
+    const realm = await openRealm({ schema, storage: folder, sync: { client, realm: 'boxes' } });
     await firstValueFrom(realm.session.uploadComplete$);
     const other = open.client({ dial: of(server.wire) });
     const copy = await openRealm({ schema, storage: createFolder(), sync: { client: other, realm: 'boxes' } });

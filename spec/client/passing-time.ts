@@ -18,12 +18,12 @@ export const createPassingTime = () => {
   };
   return {
     clock: { scheduler, now: () => epoch + at + jumped, random: Math.random },
-    ahead: (ms: number): void => {
+    jumpMs: (ms: number): void => {
       jumped += ms;
     },
     /** Waits, with a bound. */
     until: async <A>(promise: Promise<A>, msMax = 60_000): Promise<A> => {
-      const here = new Error('waited for what is awaited here'); // The error has the stack of the caller.
+      const stackError = new Error('waited for what is awaited here'); // The error has the stack of the caller.
       const wait = { isOver: false, last: at + msMax };
       const over = (): void => {
         wait.isOver = true;
@@ -31,8 +31,8 @@ export const createPassingTime = () => {
       promise.then(over, over);
       while (!wait.isOver) {
         if (at >= wait.last) {
-          here.message = `waited ${msMax} ms of virtual time for what is awaited here`;
-          throw here;
+          stackError.message = `waited ${msMax} ms of virtual time for what is awaited here`;
+          throw stackError;
         }
         pass();
         await nextTurn();

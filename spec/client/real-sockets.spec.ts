@@ -45,7 +45,7 @@ describe('a session on real sockets', () => {
       session.status$.pipe(map(({ connection }) => connection)),
       ({ state }) => state === 'disconnected',
     );
-    proxy.hang();
+    proxy.stop();
     await addTask(realm, 'b');
     expect(await why).toMatchObject({ reason: { kind: 'timed-out', what: 'read' } });
     expect(await outage).toEqual(['connected', 'disconnected']);
@@ -75,7 +75,7 @@ describe('a session on real sockets', () => {
   it('R1 reconnects until a server answers, and meanwhile reports why it is not connected', async () => {
     const { proxy, known, realm, session } = await networked();
     await waitForValue(session.downloadComplete$, 'downloadComplete$');
-    proxy.refuse(true);
+    proxy.setRejecting(true);
     proxy.cut();
     const { reason } = await waitUntil(
       session.status$.pipe(map(({ connection }) => connection)),
@@ -83,7 +83,7 @@ describe('a session on real sockets', () => {
     ).then((connection) => connection as Extract<typeof connection, { state: 'disconnected' }>);
     expect(reason.kind).toBe('unreachable');
     await addTask(realm, 'a');
-    proxy.refuse(false);
+    proxy.setRejecting(false);
     await firstValueFrom(session.uploadComplete$.pipe(timeout(10_000)));
     expect(await known()).toEqual(['a']);
   });

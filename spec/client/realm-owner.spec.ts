@@ -46,33 +46,33 @@ const write = (realm: Tasks, id: string) => realm.write((tx) => tx.create('Task'
 
 describe('a storage that holds another realm', () => {
   it('field report A1: is rejected with both names, without a change', async () => {
-    const place = join(createFolder(), 'a');
+    const folder = join(createFolder(), 'a');
     const client = open.client({ dial: NEVER });
-    const ann = await started(client, place, 'user-ann');
+    const ann = await started(client, folder, 'user-ann');
     await write(ann, 'milk');
-    await expect(started(client, place, 'user-bob')).rejects.toThrow(WrongRealmError); // The realm is still open.
+    await expect(started(client, folder, 'user-bob')).rejects.toThrow(WrongRealmError); // The realm is still open.
     await client.close();
     const next = open.client({ dial: of(server().wire) });
-    const bob = started(next, place, 'user-bob');
+    const bob = started(next, folder, 'user-bob');
     await expect(bob).rejects.toThrow(WrongRealmError);
     await expect(bob).rejects.toMatchObject({ code: 'wrong-realm', stored: 'user-ann', requested: 'user-bob' });
-    const again = await started(next, place, 'user-ann');
+    const again = await started(next, folder, 'user-ann');
     expect(again.get('Task', 'milk')).toMatchObject({ title: 'milk' });
     expect(again.stats().outbox.changesets).toBe(1);
   });
 
   it('field report A1: is joined by a local realm the first time, and is that realm from then on', async () => {
-    const place = join(createFolder(), 'a');
-    const local = await openRealm({ schema, storage: place });
+    const folder = join(createFolder(), 'a');
+    const local = await openRealm({ schema, storage: folder });
     await local.write((tx) => tx.create('Task', { id: 'milk', title: 'milk', done: false }));
     await local.close();
     const client = open.client({ dial: NEVER });
-    await (await started(client, place, 'one')).close();
+    await (await started(client, folder, 'one')).close();
     await client.close();
     const next = open.client({ dial: NEVER });
-    await expect(started(next, place, 'other')).rejects.toThrow(WrongRealmError);
-    await (await openRealm({ schema, storage: place })).close();
-    expect((await started(next, place, 'one')).get('Task', 'milk')).toBeDefined();
+    await expect(started(next, folder, 'other')).rejects.toThrow(WrongRealmError);
+    await (await openRealm({ schema, storage: folder })).close();
+    expect((await started(next, folder, 'one')).get('Task', 'milk')).toBeDefined();
   });
 });
 
@@ -84,11 +84,11 @@ describe('a copy that belongs to another user', () => {
   ];
 
   it.each(kinds)('field report A1: is rejected, and nothing is sent or lost (%s)', async (_, as) => {
-    const place = join(createFolder(), 'a');
+    const folder = join(createFolder(), 'a');
     const one = server();
     opened.push(one);
     const anns = open.client({ dial: of(one.wire), ...as('ann') });
-    const ann = await started(anns, place);
+    const ann = await started(anns, folder);
     await write(ann, 'sent');
     await waitForValue(sessionIn(ann).uploadComplete$, 'uploadComplete$');
     sessionIn(ann).pause();
@@ -96,34 +96,34 @@ describe('a copy that belongs to another user', () => {
     await anns.close();
 
     const bobs = open.client({ dial: of(one.wire), ...as('bob') });
-    const bob = started(bobs, place);
+    const bob = started(bobs, folder);
     await expect(bob).rejects.toThrow(SyncError);
     await expect(bob).rejects.toMatchObject({ code: 'other-user', level: 'session', fatal: true });
     const elsewhere = await started(bobs, join(createFolder(), 'b'));
     await waitForValue(sessionIn(elsewhere).downloadComplete$, 'downloadComplete$');
     expect(elsewhere.get('Task', 'unsent')).toBeUndefined();
 
-    const reading = await started(bobs, place, 'tasks', { otherUser: 'read' });
+    const reading = await started(bobs, folder, 'tasks', { otherUser: 'read' });
     expect(reading.get('Task', 'unsent')).toMatchObject({ title: 'unsent' });
     await waitUntil(sessionIn(reading).syncState$, (state) => state === 'inactive');
     expect(reading.stats().outbox.changesets).toBe(1);
     await bobs.close();
 
     const again = open.client({ dial: of(one.wire), ...as('ann') });
-    const back = await started(again, place);
+    const back = await started(again, folder);
     await waitForValue(sessionIn(back).uploadComplete$, 'uploadComplete$');
     expect(back.get('Task', 'unsent')).toMatchObject({ title: 'unsent' });
   });
 
   it('field report A1: is told so by the session when the user is known only later, before anything is sent', async () => {
-    const place = join(createFolder(), 'a');
+    const folder = join(createFolder(), 'a');
     const one = server();
     opened.push(one);
     const anns = open.client({ dial: NEVER, accessToken: () => of(encodeToken({ sub: 'ann' })), user: 'ann' });
-    await write(await started(anns, place), 'offline');
+    await write(await started(anns, folder), 'offline');
     await anns.close();
     const client = open.client({ dial: of(one.wire), accessToken: () => NEVER });
-    const realm = await started(client, place);
+    const realm = await started(client, folder);
     client.logIn(() => of(encodeToken({ sub: 'bob' })));
     await waitUntil(sessionIn(realm).syncState$, (state) => state === 'inactive');
     expect(sessionIn(realm).status.connection).toMatchObject({ reason: { kind: 'failed', code: 'other-user' } });
@@ -134,11 +134,11 @@ describe('a copy that belongs to another user', () => {
   });
 
   it('field report A1: is told so by the server when no token says who it is', async () => {
-    const place = join(createFolder(), 'a');
+    const folder = join(createFolder(), 'a');
     const one = server();
     opened.push(one);
     const anns = open.client({ dial: of(one.wire), accessToken: () => of('ann') });
-    const ann = await started(anns, place);
+    const ann = await started(anns, folder);
     await waitForValue(sessionIn(ann).downloadComplete$, 'downloadComplete$');
     sessionIn(ann).pause();
     await write(ann, 'unsent');
@@ -146,35 +146,35 @@ describe('a copy that belongs to another user', () => {
     const bobs = open.client({ dial: of(one.wire), accessToken: () => of('bob') });
     const codes: string[] = [];
     bobs.errors$.subscribe(({ code }) => codes.push(code));
-    const realm = await started(bobs, place);
+    const realm = await started(bobs, folder);
     await waitUntil(sessionIn(realm).syncState$, (state) => state === 'inactive');
     expect(sessionIn(realm).status.connection).toMatchObject({ reason: { kind: 'failed', code: 'other-user' } });
     expect(realm.stats().outbox.changesets).toBe(1);
   });
 
   it('field report A1: is free for the next user after everything was discarded', async () => {
-    const place = join(createFolder(), 'a');
+    const folder = join(createFolder(), 'a');
     const one = server();
     opened.push(one);
     const client = open.client({ dial: of(one.wire), user: 'ann', accessToken: () => of('ann') });
-    const realm = await started(client, place);
+    const realm = await started(client, folder);
     await write(realm, 'milk');
     await client.logOut({ unsynced: 'discard' });
     client.logIn(() => of('bob'), { user: 'bob' });
     await waitForValue(sessionIn(realm).downloadComplete$, 'downloadComplete$');
     await realm.close();
-    await expect(started(client, place, 'other')).rejects.toThrow(WrongRealmError);
-    expect(sessionIn(await started(client, place)).syncState).toBe('active');
+    await expect(started(client, folder, 'other')).rejects.toThrow(WrongRealmError);
+    expect(sessionIn(await started(client, folder)).syncState).toBe('active');
   });
 
   it('field report A1: is opened offline by its user, whose tokens cannot be had', async () => {
-    const place = join(createFolder(), 'a');
+    const folder = join(createFolder(), 'a');
     const online = open.client({ dial: NEVER, accessToken: () => of(encodeToken({ sub: 'ann' })), user: 'ann' });
-    await write(await started(online, place), 'milk');
+    await write(await started(online, folder), 'milk');
     await online.close();
     for (const accessToken of [() => NEVER, () => Promise.reject(new Error('no network'))]) {
       const client = open.client({ dial: NEVER, accessToken });
-      expect((await started(client, place)).get('Task', 'milk')).toBeDefined();
+      expect((await started(client, folder)).get('Task', 'milk')).toBeDefined();
       await client.close();
     }
   });

@@ -17,16 +17,16 @@ import { addTask, createFolder, open, schema, sessionOf, type Tasks, readTitles 
 /** Returns several names of one folder. */
 const spellings = (): readonly string[] => {
   const base = createFolder();
-  const place = join(base, 'data');
-  mkdirSync(place);
-  symlinkSync(place, join(base, 'link'));
-  const here = relative(process.cwd(), place);
+  const folder = join(base, 'data');
+  mkdirSync(folder);
+  symlinkSync(folder, join(base, 'link'));
+  const relativePath = relative(process.cwd(), folder);
   return [
-    place,
-    `${place}/`,
+    folder,
+    `${folder}/`,
     join(base, 'link'),
-    here,
-    `./${here}`,
+    relativePath,
+    `./${relativePath}`,
     join(base, 'other', '..', 'data'),
     `${base}//data`,
   ];
@@ -61,8 +61,8 @@ describe('one folder under several names', () => {
   });
 
   it('field report A3: cannot be opened by another client, a local realm or a server', async () => {
-    const [place = '', ...others] = spellings();
-    const realm = await open.realm(open.client({ dial: NEVER }), place);
+    const [folder = '', ...others] = spellings();
+    const realm = await open.realm(open.client({ dial: NEVER }), folder);
     const client = open.client({ dial: NEVER });
     for (const other of others) {
       await expect(open.realm(client, other)).rejects.toThrow(StorageError);
@@ -77,13 +77,13 @@ describe('one folder under several names', () => {
 
   it('field report A3: is refused to a second storage, and free again when the first is closed', async () => {
     for (const other of spellings()) {
-      const [place = ''] = spellings();
+      const [folder = ''] = spellings();
       const first = await firstValueFrom(levelStorage(other));
       await expect(firstValueFrom(levelStorage(other))).rejects.toThrow('in use');
       await new Promise<void>((complete) => void first.close().subscribe({ complete }));
       const second = await firstValueFrom(levelStorage(other));
       await new Promise<void>((complete) => void second.close().subscribe({ complete }));
-      expect(place).not.toBe('');
+      expect(folder).not.toBe('');
     }
   });
 });
@@ -101,11 +101,11 @@ describe('a realm that is opened again', () => {
   });
 
   it('field report C7: opens again after the last handle was closed, also while that is under way', async () => {
-    const place = join(createFolder(), 'a');
-    const one = await local(place);
+    const folder = join(createFolder(), 'a');
+    const one = await local(folder);
     await addTask(one, 'milk');
     const closing = one.close();
-    const other = await local(place);
+    const other = await local(folder);
     await closing;
     expect(await readTitles(other)).toEqual(['milk']);
   });
@@ -134,13 +134,13 @@ describe('a realm that is opened again', () => {
     'field report C2: is refused with %s while a handle is open, and says the difference',
     async (_, more, argument, expected) => {
       const client = open.client({ dial: NEVER });
-      const place = join(createFolder(), 'a');
-      const realm = await open.realm(client, place);
-      const again = synced(client, place, more);
+      const folder = join(createFolder(), 'a');
+      const realm = await open.realm(client, folder);
+      const again = synced(client, folder, more);
       await expect(again).rejects.toThrow(InvalidArgumentError);
       await expect(again).rejects.toMatchObject({ argument, expected: expect.stringContaining(expected) as string });
       await addTask(realm, 'milk');
-      await (await open.realm(client, place)).close();
+      await (await open.realm(client, folder)).close();
     },
   );
 
@@ -152,12 +152,12 @@ describe('a realm that is opened again', () => {
       const online = of(server.wire);
       const client = open.client({ dial: new Subject<void>().pipe(switchMap(() => dial)) });
       dial = online;
-      const place = join(createFolder(), 'a');
-      const realm = await open.realm(client, place);
+      const folder = join(createFolder(), 'a');
+      const realm = await open.realm(client, folder);
       await addTask(realm, 'milk');
       await realm.close();
       expect(sessionOf(realm).syncState).toBe('dying');
-      const again = (await synced(client, place, more)) as unknown as Tasks;
+      const again = (await synced(client, folder, more)) as unknown as Tasks;
       opened.push(again);
       if (what !== 'another type of a property') expect(again.get('Task', 'milk')).toMatchObject({ title: 'milk' });
       expect(sessionOf(again).status.pending.changesets).toBe(1);
@@ -166,24 +166,24 @@ describe('a realm that is opened again', () => {
   );
 
   it('field report C2: is rejected with another schemaVersion or clock', async () => {
-    const place = join(createFolder(), 'a');
-    await local(place);
-    await expect(openRealm({ schema, storage: place, schemaVersion: 1 })).rejects.toMatchObject({
+    const folder = join(createFolder(), 'a');
+    await local(folder);
+    await expect(openRealm({ schema, storage: folder, schemaVersion: 1 })).rejects.toMatchObject({
       argument: 'schemaVersion',
     });
     const clock = { scheduler: undefined, random: () => 0.5, now: () => 0 } as never;
-    await expect(openRealm({ schema, storage: place, clock })).rejects.toMatchObject({ argument: 'clock' });
+    await expect(openRealm({ schema, storage: folder, clock })).rejects.toMatchObject({ argument: 'clock' });
   });
 
   it('field report C2: takes the same schema in another order, and other functions', async () => {
-    const place = join(createFolder(), 'a');
+    const folder = join(createFolder(), 'a');
     const withFunction = (order: boolean) => {
       const id = { id: 'string' };
       const made = { made: { type: 'date', default: () => new Date() } };
       return { Task: { primaryKey: 'id', properties: order ? { ...id, ...made } : { ...made, ...id } } } as never;
     };
-    const one = await openRealm({ schema: withFunction(true), storage: place });
-    const other = await openRealm({ schema: withFunction(false), storage: place });
+    const one = await openRealm({ schema: withFunction(true), storage: folder });
+    const other = await openRealm({ schema: withFunction(false), storage: folder });
     await Promise.all([one.close(), other.close()]);
   });
 });
@@ -196,12 +196,12 @@ describe('openRealm$ that is unsubscribed while it opens', () => {
 
   it('field report B8: closes as soon as it has opened: lock and session are free', async () => {
     const client = open.client({ dial: NEVER });
-    const place = join(createFolder(), 'a');
-    openRealm$({ schema, storage: place, sync: { client, realm: 'tasks' } })
+    const folder = join(createFolder(), 'a');
+    openRealm$({ schema, storage: folder, sync: { client, realm: 'tasks' } })
       .subscribe()
       .unsubscribe();
     await client.close(); // Resolves when everything is released.
-    await isFree(place);
+    await isFree(folder);
     const second = join(createFolder(), 'b');
     openRealm$({ schema, storage: second }).subscribe().unsubscribe();
     await isFree(second);
@@ -211,8 +211,8 @@ describe('openRealm$ that is unsubscribed while it opens', () => {
   it('field report B8: works when React mounts twice, and with switchMap', async () => {
     const client = open.client({ dial: NEVER });
     for (const sync of [undefined, { client, realm: 'tasks' }]) {
-      const place = join(createFolder(), 'a');
-      const options = { schema, storage: place, ...(sync && { sync }) };
+      const folder = join(createFolder(), 'a');
+      const options = { schema, storage: folder, ...(sync && { sync }) };
       openRealm$(options).subscribe().unsubscribe();
       const mounted = await firstValueFrom(
         of(1, 2, 3).pipe(
@@ -226,10 +226,10 @@ describe('openRealm$ that is unsubscribed while it opens', () => {
   });
 
   it('field report B8: stays silent when what it opens fails', async () => {
-    const place = join(createFolder(), 'a');
-    const other = await local(place);
+    const folder = join(createFolder(), 'a');
+    const other = await local(folder);
     const client = open.client({ dial: NEVER });
-    openRealm$({ schema, storage: place, sync: { client, realm: 'tasks' } })
+    openRealm$({ schema, storage: folder, sync: { client, realm: 'tasks' } })
       .subscribe()
       .unsubscribe();
     await addTask(other, 'milk');

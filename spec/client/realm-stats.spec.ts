@@ -40,12 +40,12 @@ describe('the stats of a realm', () => {
   });
 
   it('are the same after a restart, of types that the schema has no more, too', async () => {
-    const place = join(createFolder(), 'a');
-    const realm = await local(place);
+    const folder = join(createFolder(), 'a');
+    const realm = await local(folder);
     await realm.write((tx) => tx.create('Tag', { id: 1 }));
     const before = realm.stats();
     await realm.close();
-    const again = await openRealm({ schema, storage: place });
+    const again = await openRealm({ schema, storage: folder });
     expect(again.stats()).toEqual({ ...before, objects: { Task: 0, Tag: 1 } });
     await again.close();
   });

@@ -49,8 +49,8 @@ const errorsOf = (program: string): readonly (readonly [at: string, text: string
       const [, row, column, text] = /program\.ts\((\d+),(\d+)\): error TS\d+: (.*)/.exec(line) ?? [];
       if (row === undefined) return [];
       const more = all.slice(at + 1).findIndex((each) => !each.startsWith(' '));
-      const place = /^\w+/.exec(texts[Number(row) - 1]?.slice(Number(column) - 1) ?? '')?.[0] ?? '';
-      return [[place, [text, ...all.slice(at + 1, at + 1 + more)].join(' ')] as const];
+      const storagePath = /^\w+/.exec(texts[Number(row) - 1]?.slice(Number(column) - 1) ?? '')?.[0] ?? '';
+      return [[storagePath, [text, ...all.slice(at + 1, at + 1 + more)].join(' ')] as const];
     });
   } finally {
     rmSync(folder, { recursive: true });

@@ -49,11 +49,11 @@ describe('a realm', () => {
 
   it('S6 comes back paused when it was left paused', async () => {
     const client = open.client({ dial: of(open.server().wire) });
-    const place = join(createFolder(), 'a');
-    const realm = await open.realm(client, place);
+    const folder = join(createFolder(), 'a');
+    const realm = await open.realm(client, folder);
     sessionOf(realm).pause();
     await realm.close();
-    const again = sessionOf(await open.realm(client, place));
+    const again = sessionOf(await open.realm(client, folder));
     expect(again.syncState).toBe('paused');
     again.resume();
     expect(again.syncState).toBe('active');
@@ -85,9 +85,9 @@ describe('a realm', () => {
     const server = open.server();
     const { port } = await server.listen({ port: 0, host: '127.0.0.1' });
     const client = open.client({ url: `ws://127.0.0.1:${port}` });
-    const place = join(createFolder(), 'a');
+    const folder = join(createFolder(), 'a');
     for (let time = 1; time <= 100; time++) {
-      const realm = await openRealm({ schema, storage: place, sync: { client, realm: 'tasks' } });
+      const realm = await openRealm({ schema, storage: folder, sync: { client, realm: 'tasks' } });
       await addTask(realm, `task ${time}`);
       await waitForValue(sessionOf(realm).uploadComplete$, 'uploadComplete$');
       await realm.close();
@@ -113,13 +113,13 @@ describe('a realm', () => {
   }, 30_000);
 
   it('leaves a storage that is in use unchanged, and reports that', async () => {
-    const place = join(createFolder(), 'a');
-    const realm = await openRealm({ schema, storage: place });
+    const folder = join(createFolder(), 'a');
+    const realm = await openRealm({ schema, storage: folder });
     const client = open.client({ dial: NEVER });
-    await expect(open.realm(client, place)).rejects.toThrow(StorageError);
+    await expect(open.realm(client, folder)).rejects.toThrow(StorageError);
     await addTask(realm, 'milk');
     await realm.close();
-    const again = await openRealm({ schema, storage: place });
+    const again = await openRealm({ schema, storage: folder });
     expect(await readTitles(again)).toEqual(['milk']);
     await again.close();
   });
@@ -200,16 +200,16 @@ describe('a client', () => {
 
   it('releases everything when it is closed: states complete, and what was not sent is there the next time', async () => {
     const client = createSyncClient({ dial: NEVER });
-    const place = join(createFolder(), 'a');
-    const realm = await openRealm({ schema, storage: place, sync: { client, realm: 'tasks' } });
+    const folder = join(createFolder(), 'a');
+    const realm = await openRealm({ schema, storage: folder, sync: { client, realm: 'tasks' } });
     await addTask(realm, 'milk');
     const states = lastValueFrom(sessionOf(realm).syncState$.pipe(toArray()));
     await client.close();
     expect(await states).toEqual(['active', 'inactive']);
-    const again = await openRealm({ schema, storage: place });
+    const again = await openRealm({ schema, storage: folder });
     expect(again.get('Task', 'milk')?.title).toBe('milk');
     await again.close();
-    await expect(openRealm({ schema, storage: place, sync: { client, realm: 'tasks' } })).rejects.toThrow(
+    await expect(openRealm({ schema, storage: folder, sync: { client, realm: 'tasks' } })).rejects.toThrow(
       /a client that is not closed/,
     );
   });

@@ -185,8 +185,8 @@ describe.each(happenings)('a client with the event `%s`', (name, happening) => {
 
   it('R13 connects again after "do not reconnect"', () => {
     played((m, { clock }) => {
-      const refusal = { type: 'error', session: null, code: 'restarting', text: '', retry: 'never' } as const;
-      const refusing = createAnsweringServer({ answers: () => m.cold('-r', { r: refusal }) });
+      const errorMessage = { type: 'error', session: null, code: 'restarting', text: '', retry: 'never' } as const;
+      const refusing = createAnsweringServer({ answers: () => m.cold('-r', { r: errorMessage }) });
       const { dial } = createScriptedDial(m, ['--w', refusing], '--w');
       expectStates(m, { clock, dial, ends: '11s' }, 'c--d 9996ms c-C 997ms (d|)');
     });
@@ -235,10 +235,10 @@ describe('a reconnect$ of the app', () => {
       const { window, say: dispatch } = createPage();
       runAt(m, '10s o', { o: () => dispatch('window online') });
       const platform$ = watchReconnectTriggers({ clock: m.clock, sources: window });
-      const mine$ = m.hot('10s m');
-      expectUnanswered(m, { reconnect$: mine$ }, reconnectStates);
+      const app$ = m.hot('10s m');
+      expectUnanswered(m, { reconnect$: app$ }, reconnectStates);
       expectUnanswered(m, { reconnect$: merge(platform$, NEVER) }, reconnectStates);
-      expectUnanswered(m, { reconnect$: merge(NEVER, mine$) }, reconnectStates);
+      expectUnanswered(m, { reconnect$: merge(NEVER, app$) }, reconnectStates);
       expectUnanswered(m, { reconnect$: NEVER }, backoffStates);
     }),
   );

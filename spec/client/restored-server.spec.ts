@@ -38,17 +38,17 @@ const backupOf = async (storage: Storage): Promise<Storage> => {
 const unclosed = (storage: Storage): Storage => ({ ...storage, close: () => EMPTY });
 
 /** Creates a device that can move between servers, and can stop receiving acknowledgements or answers to its bind. */
-const deviceOn = async (first: SyncServer, place: Storage = memoryStorage()) => {
+const deviceOn = async (first: SyncServer, disk: Storage = memoryStorage()) => {
   const at: { server: SyncServer; deafFor: ServerMessage['type'] | null } = { server: first, deafFor: null };
   const isReceived = (message: ServerMessage): boolean => message.type !== at.deafFor;
-  const storage = unclosed(place);
-  const gone = new Subject<void>();
-  const line = (sent: Observable<never>) =>
+  const storage = unclosed(disk);
+  const disconnected = new Subject<void>();
+  const serverWire = (sent: Observable<never>) =>
     at.server.wire(sent).pipe(
       filter(isReceived),
-      finalize(() => gone.next()),
+      finalize(() => disconnected.next()),
     );
-  const client = createSyncClient({ dial: of(line as SyncServer['wire']), timeouts: { linger: 0 } });
+  const client = createSyncClient({ dial: of(serverWire as SyncServer['wire']), timeouts: { linger: 0 } });
   opened.push(client.close);
   const realm: Tallies = await openRealm({ schema, storage, sync: { client, realm: 'tallies' } });
   opened.push(realm.close);
@@ -56,11 +56,11 @@ const deviceOn = async (first: SyncServer, place: Storage = memoryStorage()) => 
   const session = realm.syncSession.value;
   /** Pauses the session and waits until the server receives no more messages. */
   const paused = async (): Promise<void> => {
-    const isGone = firstValueFrom(gone);
+    const isGone = firstValueFrom(disconnected);
     session.pause();
     await isGone;
   };
-  return { at, realm, session, paused, place };
+  return { at, realm, session, paused, disk };
 };
 
 const increment = (realm: Tallies, note: string) =>
@@ -131,7 +131,7 @@ describe('a server that was restored from a backup', () => {
      * Creates a replica without a history: after a client reset it was never bound, and it wrote before and after that.
      */
     const between = async () => {
-      const { storage, at, realm, session, paused, place } = await counting();
+      const { storage, at, realm, session, paused, disk } = await counting();
       await paused();
       await increment(realm, 'two');
       Object.assign(at, { server: serverOn(await backupOf(storage)), deafFor: 'bound' });
@@ -139,12 +139,12 @@ describe('a server that was restored from a backup', () => {
       session.resume();
       await startedOver;
       await realm.close();
-      return { place, server: at.server };
+      return { disk, server: at.server };
     };
 
     it('and is opened again', async () => {
-      const { place, server } = await between();
-      const { realm, session } = await deviceOn(server, place);
+      const { disk, server } = await between();
+      const { realm, session } = await deviceOn(server, disk);
       await waitUntil(session.status$, isSynced);
       await waitForValue(session.downloadComplete$, 'downloadComplete$');
       const expected = { id: 'all', count: 2, notes: ['two', 'one'] };
@@ -153,12 +153,12 @@ describe('a server that was restored from a backup', () => {
     });
 
     it('and is opened without a server first, as before', async () => {
-      const { place, server } = await between();
-      const local: Tallies = await openRealm({ schema, storage: unclosed(place) });
+      const { disk, server } = await between();
+      const local: Tallies = await openRealm({ schema, storage: unclosed(disk) });
       expect(local.stats().outbox.changesets).toBe(1);
       await local.write((tx) => tx.create('Tally', { id: 'other', count: 5, notes: [] }));
       await local.close();
-      const { session } = await deviceOn(server, place);
+      const { session } = await deviceOn(server, disk);
       await waitUntil(session.status$, isSynced);
       expect(await tallyIn(server)).toEqual({ id: 'all', count: 2, notes: ['two', 'one'] });
     });

@@ -20,15 +20,15 @@ const copyOf = async (storage: Storage): Promise<Storage> => {
 const moving = async (clientReset: ClientReset) => {
   const servers: [SyncServer, SyncServer] = [open.server(), open.server()];
   let at: 0 | 1 = 0;
-  const gone = new Subject<void>();
-  const line: SyncServer['wire'] = (sent) => servers[at].wire(sent).pipe(finalize(() => gone.next()));
-  const client = open.client({ dial: of(line), timeouts: { linger: 0 } });
+  const disconnected = new Subject<void>();
+  const serverWire: SyncServer['wire'] = (sent) => servers[at].wire(sent).pipe(finalize(() => disconnected.next()));
+  const client = open.client({ dial: of(serverWire), timeouts: { linger: 0 } });
   const sync = { client, realm: 'tasks', clientReset };
   const realm = await openRealm({ schema, storage: memoryStorage(), sync });
   const session = sessionOf(realm);
   for (const id of ['a', 'b', 'c']) await addTask(realm, id);
   await waitUntil(session.status$, ({ pending }) => pending.changesets === 0);
-  const isGone = firstValueFrom(gone);
+  const isGone = firstValueFrom(disconnected);
   session.pause();
   await addTask(realm, 'd');
   const { version } = await addTask(realm, 'e');

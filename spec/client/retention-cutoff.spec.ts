@@ -17,7 +17,7 @@ const forgetful = (permit?: Permit) => {
     storage.range({ from: 'realm/tasks/', to: 'realm/tasks/~', limit: Infinity, bytesMax: Infinity }),
   );
   /** Waits until the keys on the server's disk fulfil a condition. */
-  const lies = (what: (keys: readonly string[]) => boolean) =>
+  const waitForKeys = (what: (keys: readonly string[]) => boolean) =>
     time.until(
       firstValueFrom(
         entries.pipe(
@@ -26,7 +26,7 @@ const forgetful = (permit?: Permit) => {
         ),
       ),
     );
-  return { server, time, lies };
+  return { server, time, lies: waitForKeys };
 };
 
 const deviceOf = async ({ server, time }: Pick<ReturnType<typeof forgetful>, 'server' | 'time'>) => {
@@ -42,41 +42,41 @@ const deviceOf = async ({ server, time }: Pick<ReturnType<typeof forgetful>, 'se
     await time.until(firstValueFrom(session.uploadComplete$));
     await time.until(firstValueFrom(session.downloadComplete$));
   };
-  return { client, realm, session, synced, heard: received };
+  return { client, realm, session, synced, messages: received };
 };
 
 describe('a device that comes back after the server has forgotten what was deleted', () => {
   it('E6 resets with its unsent changes as new writes, and all replicas are equal', async () => {
     const scene = forgetful();
-    const here = await deviceOf(scene);
-    const away = await deviceOf(scene);
-    for (const id of ['kept', 'deleted', 'changed']) await addTask(here.realm, id);
-    await here.synced();
-    await away.synced();
-    away.session.pause();
+    const first = await deviceOf(scene);
+    const second = await deviceOf(scene);
+    for (const id of ['kept', 'deleted', 'changed']) await addTask(first.realm, id);
+    await first.synced();
+    await second.synced();
+    second.session.pause();
     await scene.time.until(
-      firstValueFrom(away.session.connectionState$.pipe(filter((state) => state === 'disconnected'))),
+      firstValueFrom(second.session.connectionState$.pipe(filter((state) => state === 'disconnected'))),
     );
-    await away.realm.write((tx) => tx.update('Task', 'changed', { title: 'changed long ago' }));
-    await away.realm.write((tx) => tx.update('Task', 'deleted', { title: 'deleted meanwhile' }));
-    await addTask(away.realm, 'made long ago');
-    await here.realm.write((tx) => tx.delete('Task', 'deleted'));
-    await here.synced();
+    await second.realm.write((tx) => tx.update('Task', 'changed', { title: 'changed long ago' }));
+    await second.realm.write((tx) => tx.update('Task', 'deleted', { title: 'deleted meanwhile' }));
+    await addTask(second.realm, 'made long ago');
+    await first.realm.write((tx) => tx.delete('Task', 'deleted'));
+    await first.synced();
     await scene.lies((keys) => keys.some((key) => key.includes('object')));
 
-    scene.time.ahead(10 * 60_000);
+    scene.time.jumpMs(10 * 60_000);
     await scene.lies((keys) => keys.includes('realm/tasks/horizon'));
-    away.session.resume();
-    await away.synced();
-    await here.synced();
+    second.session.resume();
+    await second.synced();
+    await first.synced();
     const expected = ['changed long ago', 'kept', 'made long ago'];
-    for (const { realm } of [here, away]) expect((await readTitles(realm)).sort()).toEqual(expected);
-    const ends = away.heard.flatMap((message) => (message.type === 'error' ? [message.code] : []));
+    for (const { realm } of [first, second]) expect((await readTitles(realm)).sort()).toEqual(expected);
+    const ends = second.messages.flatMap((message) => (message.type === 'error' ? [message.code] : []));
     expect(ends).toEqual(['history-changed']); // Once: later writes are not older than the retention cutoff.
     const fresh = await deviceOf(scene);
     await fresh.synced();
     expect((await readTitles(fresh.realm)).sort()).toEqual(expected);
-    for (const { client } of [here, away, fresh]) await client.close();
+    for (const { client } of [first, second, fresh]) await client.close();
   });
 
   it('does not restore an object whose delete arrives after the replica’s earlier write was rejected', async () => {
@@ -87,43 +87,43 @@ describe('a device that comes back after the server has forgotten what was delet
       asked.next();
       return answers.pipe(take(1));
     });
-    const here = await deviceOf(scene);
-    const away = await deviceOf(scene);
-    await addTask(here.realm, 'one');
-    await here.synced();
-    await away.synced();
+    const first = await deviceOf(scene);
+    const second = await deviceOf(scene);
+    await addTask(first.realm, 'one');
+    await first.synced();
+    await second.synced();
     const isPaused = async () => {
-      away.session.pause();
-      const { connectionState$ } = away.session;
+      second.session.pause();
+      const { connectionState$ } = second.session;
       await scene.time.until(firstValueFrom(connectionState$.pipe(filter((state) => state === 'disconnected'))));
     };
     await isPaused();
-    await away.realm.write((tx) => {
+    await second.realm.write((tx) => {
       tx.create('Task', { id: 'two', title: 'bad', done: false });
       tx.update('Task', 'one', { done: true });
     });
-    await away.realm.write((tx) => tx.delete('Task', 'one'));
-    await addTask(away.realm, 'one', 'mine');
-    scene.time.ahead(1_000);
-    await here.realm.write((tx) => tx.delete('Task', 'one'));
-    await here.synced();
+    await second.realm.write((tx) => tx.delete('Task', 'one'));
+    await addTask(second.realm, 'one', 'mine');
+    scene.time.jumpMs(1_000);
+    await first.realm.write((tx) => tx.delete('Task', 'one'));
+    await first.synced();
 
     const isAsked = firstValueFrom(asked);
-    away.session.resume();
+    second.session.resume();
     await scene.time.until(isAsked);
     await scene.time.until(
-      firstValueFrom(away.realm.objects$('Task').pipe(filter((all) => all.every(({ id }) => id !== 'one')))),
+      firstValueFrom(second.realm.objects$('Task').pipe(filter((all) => all.every(({ id }) => id !== 'one')))),
     );
     await isPaused();
     answers.next('no');
     await scene.lies((keys) => keys.some((key) => key.includes('refused')));
-    scene.time.ahead(10 * 60_000);
+    scene.time.jumpMs(10 * 60_000);
     await scene.lies((keys) => keys.includes('realm/tasks/horizon') && !keys.some((key) => key.includes('object/')));
 
-    away.session.resume();
-    await away.synced();
-    expect(await firstValueFrom(away.realm.rejectedWrites$)).toHaveLength(1);
-    for (const { realm } of [here, away]) expect(await readTitles(realm)).toEqual([]);
-    for (const { client } of [here, away]) await client.close();
+    second.session.resume();
+    await second.synced();
+    expect(await firstValueFrom(second.realm.rejectedWrites$)).toHaveLength(1);
+    for (const { realm } of [first, second]) expect(await readTitles(realm)).toEqual([]);
+    for (const { client } of [first, second]) await client.close();
   });
 });

@@ -51,15 +51,15 @@ describe('field report B1: an object that does not fit this app', () => {
 
   it('comes back by itself when it fits again, and goes when it is deleted', async () => {
     const { old, late, same } = await misfit();
-    const seen = firstValueFrom(old.realm.changes$('Task'));
+    const changes = firstValueFrom(old.realm.changes$('Task'));
     await late.realm.write((tx) => tx.update('Task', 'a', { p: 5 } as never));
     await same();
-    expect((await seen).inserted).toEqual(new Set(['a']));
+    expect((await changes).inserted).toEqual(new Set(['a']));
     expect(old.realm.get('Task', 'a')).toMatchObject({ id: 'a', p: 5 });
-    const gone = firstValueFrom(old.realm.changes$('Task'));
+    const removal = firstValueFrom(old.realm.changes$('Task'));
     await late.realm.write((tx) => tx.update('Task', 'a', { p: null } as never));
     await same();
-    expect((await gone).deleted).toEqual(new Set(['a']));
+    expect((await removal).deleted).toEqual(new Set(['a']));
     await late.realm.write((tx) => tx.delete('Task', 'a'));
     await same();
     expect(await setAsideOf(old)).toEqual([]);
@@ -68,7 +68,7 @@ describe('field report B1: an object that does not fit this app', () => {
 
   it('is in a stream that replays, emits every change and completes with the realm', async () => {
     const { old, late, same } = await misfit();
-    const seen = firstValueFrom(
+    const changes = firstValueFrom(
       old.realm.setAside$.pipe(
         map((all) => all.map(({ key }) => key)),
         toArray(),
@@ -79,19 +79,19 @@ describe('field report B1: an object that does not fit this app', () => {
     await late.realm.write((tx) => tx.delete('Task', 'a'));
     await same();
     await old.realm.close();
-    expect(await seen).toEqual([['a'], ['a', 'd'], ['d']]);
+    expect(await changes).toEqual([['a'], ['a', 'd'], ['d']]);
   });
 
   it('can only be deleted: other writes report the cause', async () => {
     const { old, late, same } = await misfit();
-    const refused = (change: (tx: never) => void) =>
+    const expectRejected = (change: (tx: never) => void) =>
       old.realm.write(change as never).catch((thrown: unknown) => thrown);
     type Tx = { update: (...args: unknown[]) => void; create: (...args: unknown[]) => void };
     for (const change of [
       (tx: Tx) => tx.update('Task', 'a', { q: 'x' }),
       (tx: Tx) => tx.create('Task', { id: 'a', p: 1 }),
     ]) {
-      const error = await refused(change);
+      const error = await expectRejected(change);
       expect(error).toBeInstanceOf(SchemaError);
       expect((error as SchemaError).message).toMatch(
         /^Task\["a"\]\.p must be a whole number .*, received null\. .*set aside.*deleted/,

@@ -35,7 +35,7 @@ const logIn = (client: SyncClient, user: string): void => {
   client.logIn(() => of(user), { user });
 };
 
-const refused = { code: 'other-user', message: expect.stringContaining('Nothing was written') as unknown };
+const otherUserError = { code: 'other-user', message: expect.stringContaining('Nothing was written') as unknown };
 
 describe('two users of one device', () => {
   it('field report A1: a write of one of them into the open realm of the other is rejected, also offline', async () => {
@@ -47,13 +47,13 @@ describe('two users of one device', () => {
     await client.logOut({ unsynced: 'keep' });
     logIn(client, 'ben');
     const lines = ['{"tidemark":"realm 1"}'];
-    await expect(addTask(realm, 'of ben')).rejects.toMatchObject(refused);
-    await expect(realm.import(lines)).rejects.toMatchObject(refused);
-    await expect(realm.retry(1)).rejects.toMatchObject(refused);
-    await expect(realm.discard(1)).rejects.toMatchObject(refused);
+    await expect(addTask(realm, 'of ben')).rejects.toMatchObject(otherUserError);
+    await expect(realm.import(lines)).rejects.toMatchObject(otherUserError);
+    await expect(realm.retry(1)).rejects.toMatchObject(otherUserError);
+    await expect(realm.discard(1)).rejects.toMatchObject(otherUserError);
     sessionOf(realm).resume();
     await waitUntil(sessionOf(realm).syncState$, (state) => state === 'inactive');
-    await expect(addTask(realm, 'of ben')).rejects.toMatchObject(refused);
+    await expect(addTask(realm, 'of ben')).rejects.toMatchObject(otherUserError);
 
     await client.logOut();
     logIn(client, 'ann');
@@ -66,28 +66,28 @@ describe('two users of one device', () => {
 
   it('field report A1: is rejected when only the server knows the owner, and when it was opened read-only', async () => {
     const one = server();
-    const place = join(createFolder(), 'a');
+    const folder = join(createFolder(), 'a');
     const anns = open.client({ dial: of(one.wire), accessToken: () => of('ann') });
-    const realm = await started(anns, place);
+    const realm = await started(anns, folder);
     await firstValueFrom(sessionOf(realm).downloadComplete$);
     await anns.close();
     const bens = open.client({ dial: of(one.wire), accessToken: () => of('ben') });
-    const his = await started(bens, place);
+    const his = await started(bens, folder);
     await waitUntil(sessionOf(his).syncState$, (state) => state === 'inactive');
-    await expect(addTask(his, 'of ben')).rejects.toMatchObject(refused);
+    await expect(addTask(his, 'of ben')).rejects.toMatchObject(otherUserError);
     await bens.close();
 
     const named = clientOf('ann', one);
-    await addTask(await started(named, place), 'of ann');
+    await addTask(await started(named, folder), 'of ann');
     await named.close();
-    const reading = await started(clientOf('ben', null), place, 'tasks', { otherUser: 'read' });
+    const reading = await started(clientOf('ben', null), folder, 'tasks', { otherUser: 'read' });
     expect(await readTitles(reading)).toEqual(['of ann']);
-    await expect(addTask(reading, 'of ben')).rejects.toMatchObject(refused);
+    await expect(addTask(reading, 'of ben')).rejects.toMatchObject(otherUserError);
     expect(reading.stats().outbox.changesets).toBeLessThanOrEqual(1);
   });
 
   it('field report A1: an empty replica may become another realm, of any user', async () => {
-    const place = join(createFolder(), 'a');
+    const folder = join(createFolder(), 'a');
     const one = server();
     for (const [user, name] of [
       ['ann', 'misspelt'],
@@ -96,15 +96,15 @@ describe('two users of one device', () => {
       ['ben', 'other'],
     ] as const) {
       const client = clientOf(user, null);
-      await started(client, place, name);
+      await started(client, folder, name);
       await client.close();
     }
     const client = clientOf('ann', one);
-    const realm = await started(client, place);
+    const realm = await started(client, folder);
     await addTask(realm, 'of ann');
     await firstValueFrom(sessionOf(realm).uploadComplete$);
     await client.close();
-    await expect(started(clientOf('ben', one), place)).rejects.toMatchObject({ code: 'other-user' });
+    await expect(started(clientOf('ben', one), folder)).rejects.toMatchObject({ code: 'other-user' });
   });
 
   it('field report A5: a log-out that discards leaves what another user has kept in a closed realm', async () => {
@@ -156,11 +156,11 @@ describe('two users of one device', () => {
     'field report G5: a log-in inside errors$ counts while a realm is being opened, too (after a log-out: %s)',
     async (unsynced) => {
       const one = server();
-      const refused = () => throwError(() => Object.assign(new Error('who are you?'), { status: 401 }));
-      const client = open.client({ dial: of(one.wire), user: 'ann', accessToken: refused });
-      const place = join(createFolder(), 'a');
+      const rejectToken = () => throwError(() => Object.assign(new Error('who are you?'), { status: 401 }));
+      const client = open.client({ dial: of(one.wire), user: 'ann', accessToken: rejectToken });
+      const folder = join(createFolder(), 'a');
       const offline = clientOf('ann', null);
-      await addTask(await started(offline, place), 'of ann');
+      await addTask(await started(offline, folder), 'of ann');
       await offline.close();
       const outs: Promise<void>[] = [];
       const ids = unsynced === 'discard' ? 'ben' : 'ann';
@@ -168,7 +168,7 @@ describe('two users of one device', () => {
         if (unsynced) outs.push(client.logOut({ unsynced }));
         logIn(client, ids);
       });
-      const realm = await started(client, place);
+      const realm = await started(client, folder);
       await Promise.all(outs);
       await firstValueFrom(sessionOf(realm).downloadComplete$);
       await firstValueFrom(sessionOf(realm).uploadComplete$);

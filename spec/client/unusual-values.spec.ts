@@ -18,7 +18,7 @@ interface Tx {
   readonly dictionary: (type: string, key: string, property: string) => { set: (key: string, value: unknown) => void };
 }
 
-const refused = (realm: AnyRealm, change: (tx: Tx) => void): Promise<Error | null> =>
+const rejectionOf = (realm: AnyRealm, change: (tx: Tx) => void): Promise<Error | null> =>
   realm.write(change as never).then(
     () => null,
     (thrown: unknown) => thrown as Error,
@@ -93,7 +93,7 @@ describe('field report A6: what would not survive storing', () => {
   it.each(odd)('%s is refused by the write, which says where', async (_, value, path, what) => {
     const realm = await open({ schema, storage: createKeptStorage() });
     await written(realm, (tx) => tx.create('Box', { id: 'a' }));
-    const at = (place: string) => `Box["a"].${place}${path}`;
+    const at = (folder: string) => `Box["a"].${folder}${path}`;
     const tries: readonly (readonly [string, (tx: Tx) => void])[] = [
       [at('any'), (tx) => tx.update('Box', 'a', { any: value })],
       [at('list[0]'), (tx) => tx.update('Box', 'a', { list: [value] })],
@@ -101,10 +101,10 @@ describe('field report A6: what would not survive storing', () => {
       [at('set[0]'), (tx) => tx.set('Box', 'a', 'set').add(value)],
       [at('map["k"]'), (tx) => tx.dictionary('Box', 'a', 'map').set('k', value)],
     ];
-    for (const [place, change] of tries) {
-      const error = await refused(realm, change);
+    for (const [folder, change] of tries) {
+      const error = await rejectionOf(realm, change);
       expect(error).toBeInstanceOf(SchemaError);
-      expect(error?.message.slice(0, place.length)).toBe(place.slice(0, error?.message.length));
+      expect(error?.message.slice(0, folder.length)).toBe(folder.slice(0, error?.message.length));
       expect(error?.message).toMatch(what);
     }
     expect(boxIn(realm)).toEqual({ id: 'a', any: null, list: [], set: [], map: {} });
@@ -114,12 +114,12 @@ describe('field report A6: what would not survive storing', () => {
     const realm = await open({ schema, storage: createKeptStorage() });
     await written(realm, (tx) => tx.create('Box', { id: 'a', map: { k: 1 } }));
     for (const patch of [{ list: sparse() }, { set: sparse() }, { list: new Array(2) }]) {
-      expect((await refused(realm, (tx) => tx.update('Box', 'a', patch)))?.message).toMatch(
+      expect((await rejectionOf(realm, (tx) => tx.update('Box', 'a', patch)))?.message).toMatch(
         /\[[01]\] must be .*undefined/,
       );
     }
     for (const map of [new Map([['a', 1]]), new Point(1), new Date(), Uint8Array.of(1), { [Symbol('s')]: 1 }]) {
-      expect((await refused(realm, (tx) => tx.update('Box', 'a', { map })))?.message).toMatch(
+      expect((await rejectionOf(realm, (tx) => tx.update('Box', 'a', { map })))?.message).toMatch(
         /map must be a plain record/,
       );
     }
@@ -179,7 +179,7 @@ describe('field report C3: names that every object has', () => {
     };
     const { app } = createTeam();
     const [one, other] = [await app(named), await app(named)];
-    expect((await refused(one.realm, (tx) => tx.create('Box', { id: 'a' })))?.message).toContain(
+    expect((await rejectionOf(one.realm, (tx) => tx.create('Box', { id: 'a' })))?.message).toContain(
       `.${name} must be a string`,
     );
     await written(one.realm, (tx) => {
@@ -211,13 +211,13 @@ describe('field report C3: names that every object has', () => {
     const empty = Object.fromEntries(inherited.map((name) => [name, null]));
     expect(boxIn(realm)).toEqual({ id: 'a', ...empty, length: [], prototype: [], apply: {}, call: 0 });
     await realm.close();
-    const seen: unknown[] = [];
+    const emitted: unknown[] = [];
     const migrate = (tx: Tx, old: { objects: (type: string) => readonly { values: Record<string, unknown> }[] }) => {
-      seen.push(old.objects('constructor').length, old.objects('Box')[0]?.values['constructor']);
+      emitted.push(old.objects('constructor').length, old.objects('Box')[0]?.values['constructor']);
       tx.update('Box', 'a', { constructor: 'new', toString: 'text' });
     };
     const again = await open({ schema: all, storage, schemaVersion: 1, migrate });
-    expect(seen).toEqual([0, null]);
+    expect(emitted).toEqual([0, null]);
     expect(boxIn(again)).toMatchObject({ constructor: 'new', toString: 'text', valueOf: null });
   });
 
@@ -225,7 +225,7 @@ describe('field report C3: names that every object has', () => {
     const realm = await open({ schema, storage: createKeptStorage() });
     await written(realm, (tx) => tx.create('Box', { id: '__proto__' }));
     expect(boxIn(realm, '__proto__')).toMatchObject({ id: '__proto__' });
-    const error = await refused(realm, (tx) => tx.dictionary('Box', '__proto__', 'map').set('__proto__', 1));
+    const error = await rejectionOf(realm, (tx) => tx.dictionary('Box', '__proto__', 'map').set('__proto__', 1));
     expect(error).toBeInstanceOf(InvalidArgumentError);
     expect(error?.message).toContain('not "__proto__"');
     const named = JSON.parse('{"Box":{"primaryKey":"id","properties":{"id":"string","__proto__":"int"}}}') as Schema;

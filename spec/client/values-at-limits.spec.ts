@@ -123,8 +123,11 @@ describe('field report H2: values, names and keys at their limits', () => {
         for (const [name, text] of Object.entries(schema[type]?.properties ?? {})) {
           if ((text as string).endsWith('<>') || (text as string).endsWith('{}')) continue; // Sets and dictionaries have an order of their own.
           for (const object of objects) {
-            const got = one.realm.get(type, object[schema[type]?.primaryKey ?? ''] as never) as Record<string, unknown>;
-            expect(plainly([got[name]])).toBe(plainly([object[name] ?? null]));
+            const stored = one.realm.get(type, object[schema[type]?.primaryKey ?? ''] as never) as Record<
+              string,
+              unknown
+            >;
+            expect(plainly([stored[name]])).toBe(plainly([object[name] ?? null]));
           }
         }
         const { version } = await one.realm.write((tx) => {

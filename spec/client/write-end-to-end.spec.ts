@@ -47,12 +47,12 @@ describe('a write', () => {
 
   it('is sent again after the client was closed in between', async () => {
     const server = open.server();
-    const place = join(createFolder(), 'a');
+    const folder = join(createFolder(), 'a');
     const offline = open.client({ url: 'ws://127.0.0.1:9' });
-    await addTask(await open.realm(offline, place), 'milk');
+    await addTask(await open.realm(offline, folder), 'milk');
     await offline.close();
     const { client, realm } = await openDevice(server);
-    await open.realm(client, place).then((again) => waitForValue(sessionOf(again).uploadComplete$, 'uploadComplete$'));
+    await open.realm(client, folder).then((again) => waitForValue(sessionOf(again).uploadComplete$, 'uploadComplete$'));
     expect(await readTitles(realm)).toEqual(['milk']);
   });
 });

@@ -75,13 +75,13 @@ describe('a device whose clock is wrong', () => {
   it.each([
     ['a day', day],
     ['two days, which the server would refuse,', 2 * day],
-  ])('%s ahead does not win over who writes an hour later, and wins again when it answers', async (_, ahead) => {
+  ])('%s ahead does not win over who writes an hour later, and wins again when it answers', async (_, offsetMs) => {
     const world = worldAt('2024-05-01T08:00Z');
     const server = world.server();
     const [a, b] = await pair(world, server, 0);
     offline(a, b);
     world.pass(hour);
-    a.error.by = ahead;
+    a.error.by = offsetMs;
     await titled(a, 'by A, at nine');
     world.pass(hour);
     await titled(b, 'by B, at ten');
@@ -125,8 +125,8 @@ describe('a device whose clock is wrong', () => {
     const first = await deviceOf(world, server, day, storage);
     await online(b, first);
     const off = await switchedOff(storage);
-    const alone = await deviceOf(world, null, day, off);
-    await titled(alone, 'by A, at eight');
+    const offlineDevice = await deviceOf(world, null, day, off);
+    await titled(offlineDevice, 'by A, at eight');
     world.pass(hour);
     await titled(b, 'by B, at nine');
     const a = await deviceOf(world, server, day, await switchedOff(off));

@@ -67,23 +67,23 @@ describe('following a log while reads, appends and confirmations interleave', ()
         ({ atOnce, before, pagesMax, events: happening, manners: behaviour }) => {
           const { log, append, answer } = world(atOnce, before);
           const done$ = new Subject<number>();
-          const ahead: number[] = [];
-          const got: number[] = [];
+          const pending: number[] = [];
+          const received: number[] = [];
           const wrong: string[] = []; // An error that the reader throws does not reach the test.
           let pages = 0;
 
           const grow = (bytes: readonly number[]) =>
             append(bytes.map((size, at) => createEntry(log.head + 1 + at, size)));
           const finish = (count: number) => {
-            const upTo = ahead.splice(0, count).at(-1);
+            const upTo = pending.splice(0, count).at(-1);
             if (upTo !== undefined) done$.next(upTo);
           };
 
           const following = follow(log, { after: 0, done$, pagesMax }).subscribe(({ entries, upTo }) => {
-            got.push(...entries.map(({ version }) => version));
-            if (upTo !== got.at(-1)) wrong.push(`a page up to ${upTo} that ends with ${got.at(-1)}`);
-            ahead.push(upTo);
-            if (ahead.length > pagesMax) wrong.push(`${ahead.length} pages ahead`);
+            received.push(...entries.map(({ version }) => version));
+            if (upTo !== received.at(-1)) wrong.push(`a page up to ${upTo} that ends with ${received.at(-1)}`);
+            pending.push(upTo);
+            if (pending.length > pagesMax) wrong.push(`${pending.length} pages ahead`);
             const manner = behaviour[pages];
             pages += 1;
             if (manner === 'append' || manner === 'both') grow([10]);
@@ -94,16 +94,16 @@ describe('following a log while reads, appends and confirmations interleave', ()
             if (event.type === 'append') grow(event.sizes);
             else if (event.type === 'done') finish(event.pages);
             else answer();
-            if (atOnce) expect(ahead.length === pagesMax || got.length === log.head).toBe(true);
+            if (atOnce) expect(pending.length === pagesMax || received.length === log.head).toBe(true);
           }
           // A reader that keeps confirming reaches the end.
-          for (let turn = 0; got.length < log.head && turn < 1_000; turn += 1) {
+          for (let turn = 0; received.length < log.head && turn < 1_000; turn += 1) {
             answer();
             finish(1);
           }
           following.unsubscribe();
           expect(wrong).toEqual([]);
-          expect(got).toEqual(Array.from({ length: log.head }, (_, at) => at + 1));
+          expect(received).toEqual(Array.from({ length: log.head }, (_, at) => at + 1));
         },
       ),
       { numRuns: 500 },

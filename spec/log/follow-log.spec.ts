@@ -117,12 +117,12 @@ describe('following a log', () => {
   it(
     'errors with the error of a page',
     marbles((m) => {
-      const torn = new StorageError('torn');
+      const corrupt = new StorageError('torn');
       const { log, head$, done$ } = drawn(m, '---1', '-');
       m.expectObservable(head$, '30ms !').toBe('-');
       m.expectObservable(
-        follow({ ...log, head: 1, page: () => throwError(() => torn) }, { after: 0, done$, pagesMax: 9 }),
-      ).toBe('#', undefined, torn);
+        follow({ ...log, head: 1, page: () => throwError(() => corrupt) }, { after: 0, done$, pagesMax: 9 }),
+      ).toBe('#', undefined, corrupt);
     }),
   );
 
@@ -146,26 +146,26 @@ describe('following a log that answers synchronously', () => {
     const { storage, reads } = createCountingStorage();
     const log = await openTestLog(storage);
     const before = reads();
-    const got: number[] = [];
-    follow(log, { after: 0, done$: NEVER, pagesMax: 99 }).subscribe(({ upTo }) => got.push(upTo));
+    const received: number[] = [];
+    follow(log, { after: 0, done$: NEVER, pagesMax: 99 }).subscribe(({ upTo }) => received.push(upTo));
     appendEntries$(storage, log, [createEntry(1)]).subscribe();
-    expect(got).toEqual([1]);
+    expect(received).toEqual([1]);
     appendEntries$(storage, log, createEntries(2, 5)).subscribe();
-    expect(got).toEqual([1, 5]);
+    expect(received).toEqual([1, 5]);
     expect(reads()).toBe(before);
   });
 
   it('emits the next page to a reader that confirms synchronously, and to one that appends', () => {
     const { log, growTo } = createManualLog();
     const done$ = new BehaviorSubject(0);
-    const got: number[] = [];
+    const received: number[] = [];
     follow(log, { after: 0, done$, pagesMax: 1 }).subscribe(({ upTo }) => {
-      got.push(upTo);
+      received.push(upTo);
       if (upTo < 5) growTo(upTo + 1);
       done$.next(upTo);
     });
     growTo(1);
-    expect(got).toEqual([1, 2, 3, 4, 5]);
+    expect(received).toEqual([1, 2, 3, 4, 5]);
   });
 
   it('has a stack that does not grow with the backlog', () => {
@@ -186,11 +186,11 @@ describe('following a log that answers synchronously', () => {
   it('reads no more than its reader takes', () => {
     const { log, growTo, reads } = createManualLog();
     growTo(50);
-    const got: number[] = [];
+    const received: number[] = [];
     follow(log, { after: 0, done$: NEVER, pagesMax: 40 })
       .pipe(take(3))
-      .subscribe(({ upTo }) => got.push(upTo));
-    expect([got, reads()]).toEqual([[1, 2, 3], 3]);
+      .subscribe(({ upTo }) => received.push(upTo));
+    expect([received, reads()]).toEqual([[1, 2, 3], 3]);
   });
 });
 

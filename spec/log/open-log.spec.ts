@@ -236,7 +236,7 @@ describe('the head of a log', () => {
 });
 
 describe('a corrupt log', () => {
-  const torn = async (damage: (storage: Storage) => Promise<unknown>): Promise<unknown> => {
+  const pageErrorAfter = async (damage: (storage: Storage) => Promise<unknown>): Promise<unknown> => {
     const storage = memoryStorage();
     const log = await openTestLog(storage);
     await appendEntries(storage, log, createEntries(1, 10));
@@ -252,14 +252,18 @@ describe('a corrupt log', () => {
     ['has an entry under the key of another', (storage) => swap(storage, 10, 11)],
     ['does not begin after its floor', (storage) => raw(storage, keyOf(3), null)],
   ])('errors on the page that %s', async (_, damage) => {
-    expect(await torn(damage)).toBeInstanceOf(StorageError);
+    expect(await pageErrorAfter(damage)).toBeInstanceOf(StorageError);
   });
 
   it('does not open with an invalid floor', async () => {
-    await expect(torn((storage) => raw(storage, 'log/floor', Uint8Array.of(1)))).rejects.toBeInstanceOf(StorageError);
+    await expect(pageErrorAfter((storage) => raw(storage, 'log/floor', Uint8Array.of(1)))).rejects.toBeInstanceOf(
+      StorageError,
+    );
   });
 
   it('does not open with an invalid key', async () => {
-    await expect(torn((storage) => raw(storage, 'log/ezz', Uint8Array.of(1)))).rejects.toBeInstanceOf(StorageError);
+    await expect(pageErrorAfter((storage) => raw(storage, 'log/ezz', Uint8Array.of(1)))).rejects.toBeInstanceOf(
+      StorageError,
+    );
   });
 });

@@ -74,7 +74,7 @@ export const anyDamagedBytes = (bytes: fc.Arbitrary<Uint8Array>): fc.Arbitrary<U
     .tuple(bytes, fc.array(fc.tuple(fc.nat(), fc.nat(255)), { minLength: 1, maxLength: 4 }))
     .map(([right, changes]) => {
       const wrong = Uint8Array.from(right);
-      for (const [place, byte] of changes) wrong[place % wrong.length] = byte;
+      for (const [index, byte] of changes) wrong[index % wrong.length] = byte;
       return wrong;
     });
   const cut = fc.tuple(bytes, fc.nat()).map(([right, length]) => right.slice(0, length % right.length));

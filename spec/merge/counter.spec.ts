@@ -12,7 +12,7 @@ import {
 } from './replica-world.js';
 
 const step = fc.record({
-  who: fc.nat(4),
+  deviceIndex: fc.nat(4),
   does: fc.constantFrom('add', 'add', 'add', 'more', 'hear', 'hear', 'create', 'delete', 'restart'),
   by: fc.integer({ min: -50, max: 50 }),
   now: fc.constantFrom(1, 2, 2, 90),
@@ -43,8 +43,8 @@ describe('a counter', () => {
             tx.create('T', { id: 1, votes: 7 });
           });
           let sum = 7;
-          for (const { who, does, by, now, which } of steps) {
-            const device = world.devices[who % count]!;
+          for (const { deviceIndex, does, by, now, which } of steps) {
+            const device = world.devices[deviceIndex % count]!;
             if (does === 'hear') receive(device, world.posted[which % world.posted.length]!);
             if (does === 'restart') restartDevice(device);
             if (!deviceViewOf(device) || (does !== 'add' && does !== 'more')) continue;
@@ -73,8 +73,8 @@ describe('a counter', () => {
         const lifeOf = new Map<string, number>();
         const isLater = (a: readonly [number, number, string], b: readonly [number, number, string]) =>
           a[0] !== b[0] ? a[0] > b[0] : a[1] !== b[1] ? a[1] > b[1] : a[2] > b[2];
-        for (const { who, does, by, now, which } of steps) {
-          const device = world.devices[who % 3]!;
+        for (const { deviceIndex, does, by, now, which } of steps) {
+          const device = world.devices[deviceIndex % 3]!;
           const isThere = deviceViewOf(device) !== null;
           if (does === 'hear' && world.posted.length > 0) receive(device, world.posted[which % world.posted.length]!);
           if (does === 'create' && !isThere) {

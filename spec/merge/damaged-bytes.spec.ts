@@ -27,8 +27,8 @@ const bodies = fc.tuple(worlds, fc.nat()).map(([{ posted }, which]) =>
     new Uint8Array([1]),
   ),
 );
-const states = fc.tuple(worlds, fc.nat(), fc.nat()).map(([{ devices }, who, which]) => {
-  const { objects } = pick(devices, who, devices[0]!);
+const states = fc.tuple(worlds, fc.nat(), fc.nat()).map(([{ devices }, deviceIndex, which]) => {
+  const { objects } = pick(devices, deviceIndex, devices[0]!);
   const all = objects.listAllAsRemoved().map(({ type, key }) => encodeState(objects.latestState(type, key)!));
   return pick(all, which, new Uint8Array([1]));
 });

@@ -24,15 +24,15 @@ const inserted = (
 };
 
 /** Checks that positions are between their neighbours, and that their keys are valid. */
-const check = (left: ListPosition | null, places: readonly ListPosition[], right: ListPosition | null): void => {
-  const row = [...(left ? [left] : []), ...places, ...(right ? [right] : [])];
-  for (const [at, place] of row.entries()) {
+const check = (left: ListPosition | null, positions: readonly ListPosition[], right: ListPosition | null): void => {
+  const row = [...(left ? [left] : []), ...positions, ...(right ? [right] : [])];
+  for (const [at, position] of row.entries()) {
     const next = row[at + 1];
-    if (next && comparePositions(place, next) >= 0)
-      throw new Error(`${JSON.stringify(place)} is not before ${JSON.stringify(next)}`);
-    if (next && comparePositions(next, place) <= 0) throw new Error('places compare one way only');
+    if (next && comparePositions(position, next) >= 0)
+      throw new Error(`${JSON.stringify(position)} is not before ${JSON.stringify(next)}`);
+    if (next && comparePositions(next, position) <= 0) throw new Error('places compare one way only');
   }
-  for (const { run, key } of places) {
+  for (const { run, key } of positions) {
     const keys = [key, ...run.filter((_, index) => index % 2 === 0)];
     if (!keys.every(isPositionKey)) throw new Error(`${JSON.stringify(keys)} are not all keys`);
   }
@@ -45,17 +45,17 @@ describe('positions', () => {
     fc.assert(
       fc.property(anySeed, fc.integer({ min: 1, max: 120 }), (random, rounds) => {
         // Each replica sees only a part of the list. Replicas that do not see each other insert at the same position.
-        const places: ListPosition[] = [];
+        const positions: ListPosition[] = [];
         for (let round = 0; round < rounds; round += 1) {
-          const seen = places.filter(() => random() % 6 > 0);
+          const kept = positions.filter(() => random() % 6 > 0);
           // Mostly where a replica has just inserted.
-          const at = random() % 2 ? random() % (seen.length + 1) : Math.min(seen.length, random() % 3);
-          const [left, right] = [seen[at - 1] ?? null, seen[at] ?? null];
+          const at = random() % 2 ? random() % (kept.length + 1) : Math.min(kept.length, random() % 3);
+          const [left, right] = [kept[at - 1] ?? null, kept[at] ?? null];
           const more = inserted(left, right, replicas[random() % replicas.length]!, 1 + (random() % 3));
           check(left, more, right);
-          const fresh = more.filter((place) => places.every((other) => comparePositions(place, other) !== 0));
-          places.push(...fresh);
-          places.sort(comparePositions);
+          const fresh = more.filter((position) => positions.every((other) => comparePositions(position, other) !== 0));
+          positions.push(...fresh);
+          positions.sort(comparePositions);
         }
       }),
       runOptions(800),
@@ -65,12 +65,12 @@ describe('positions', () => {
   it('do not nest deeper because one replica inserts many times, wherever it inserts', () => {
     fc.assert(
       fc.property(anySeed, (random) => {
-        const places: ListPosition[] = [];
+        const positions: ListPosition[] = [];
         for (let round = 0; round < 400; round += 1) {
-          const at = random() % (places.length + 1);
-          places.splice(at, 0, ...inserted(places[at - 1] ?? null, places[at] ?? null, 'a', 1));
+          const at = random() % (positions.length + 1);
+          positions.splice(at, 0, ...inserted(positions[at - 1] ?? null, positions[at] ?? null, 'a', 1));
         }
-        expect(Math.max(...places.map(({ run }) => run.length / 2))).toBeLessThan(20);
+        expect(Math.max(...positions.map(({ run }) => run.length / 2))).toBeLessThan(20);
       }),
       runOptions(50),
     );
@@ -81,12 +81,12 @@ describe('positions', () => {
       let [left, right]: [ListPosition | null, ListPosition | null] = [null, null];
       let [longest, deepest] = [0, 0];
       for (let round = 0; round < 5_000; round += 1) {
-        const places = inserted(left, right, writers[(round >> 1) % writers.length]!, 1 + (round % 3));
-        check(left, places, right);
-        deepest = Math.max(deepest, places[0]!.run.length / 2);
-        longest = Math.max(longest, ...places.map(({ key }) => key.length));
-        if (round % 2) left = places.at(-1)!;
-        else right = places[0]!;
+        const positions = inserted(left, right, writers[(round >> 1) % writers.length]!, 1 + (round % 3));
+        check(left, positions, right);
+        deepest = Math.max(deepest, positions[0]!.run.length / 2);
+        longest = Math.max(longest, ...positions.map(({ key }) => key.length));
+        if (round % 2) left = positions.at(-1)!;
+        else right = positions[0]!;
       }
       expect(deepest).toBe(limits.positionDepthMax);
       expect(longest).toBeLessThan(limits.positionKeyCharsMax);
@@ -98,13 +98,13 @@ describe('positions', () => {
       fc.constantFrom('a0', 'Zz', `A${'0'.repeat(25)}1`, `A${'0'.repeat(24)}10V`, `${least}1`, `${least}01`),
       fc.constantFrom(`B${'0'.repeat(25)}`, `z${'z'.repeat(26)}`, `z${'z'.repeat(26)}z`, 'a0V', 'a01'),
     );
-    const place = fc
+    const position = fc
       .tuple(fc.array(fc.tuple(key, fc.constantFrom('a', 'b', 'c')), { minLength: 1, maxLength: 3 }), key)
       .map(([pairs, last]): ListPosition => ({ run: pairs.flat(), key: last }));
     fc.assert(
       fc.property(
-        place,
-        place,
+        position,
+        position,
         fc.constantFrom('a', 'b', 'd'),
         fc.integer({ min: 1, max: 5 }),
         (one, two, replica, count) => {

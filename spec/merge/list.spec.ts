@@ -51,12 +51,15 @@ const step = fc.oneof(
     weight: 3,
     arbitrary: fc.record({
       does: fc.constant('insert' as const),
-      who: fc.nat(4),
+      deviceIndex: fc.nat(4),
       gap: fc.nat(99),
       items: fc.array(grown, { minLength: 1, maxLength: 4 }),
     }),
   },
-  { weight: 2, arbitrary: fc.record({ does: fc.constant('hear' as const), who: fc.nat(4), which: fc.nat(99) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ does: fc.constant('hear' as const), deviceIndex: fc.nat(4), which: fc.nat(99) }),
+  },
 );
 
 /**
@@ -105,7 +108,7 @@ describe('a list that several replicas insert into', () => {
           const world = begun(count, ['start.0']);
           const bursts: Burst[] = [];
           for (const [index, each] of steps.entries()) {
-            const device = world.devices[each.who % count]!;
+            const device = world.devices[each.deviceIndex % count]!;
             if (each.does === 'insert')
               bursts.push(burst(world, device, `${device.replica}${index}`, each.gap, each.items));
             else
@@ -131,8 +134,8 @@ describe('a list that several replicas insert into', () => {
       fc.property(fc.array(fc.tuple(fc.nat(4), fc.nat(99), fc.nat(2)), { maxLength: 40 }), anySeed, (steps, random) => {
         const world = begun(4, ['s']);
         const sights: (readonly string[])[] = [];
-        steps.forEach(([who, at, does], index) => {
-          const device = world.devices[who % 4]!;
+        steps.forEach(([deviceIndex, at, does], index) => {
+          const device = world.devices[deviceIndex % 4]!;
           const list = deviceListOf(device);
           if (does > 0) insert(world, device, at % (list.length + 1), `${device.replica}${index}`);
           else receive(device, world.posted[at % world.posted.length]!);
@@ -166,7 +169,7 @@ describe('a list that several replicas insert into', () => {
 describe('a list with moves, replacements and removals', () => {
   /** An action of a device on elements at the positions that it sees. */
   const change = fc.record({
-    who: fc.nat(4),
+    deviceIndex: fc.nat(4),
     does: fc.constantFrom('move', 'move', 'set', 'remove', 'insert', 'hear'),
     from: fc.nat(99),
     to: fc.nat(99),
@@ -181,8 +184,8 @@ describe('a list with moves, replacements and removals', () => {
         const removed = new Set<string>();
         // The name of an element stays the same. The text after it is the number of its latest replacement.
         const nameOf = (value: string | undefined) => value?.split('=')[0] ?? '';
-        changes.forEach(({ who, does, from, to }, index) => {
-          const device = world.devices[who % 4]!;
+        changes.forEach(({ deviceIndex, does, from, to }, index) => {
+          const device = world.devices[deviceIndex % 4]!;
           const list = deviceListOf(device);
           const at = from % Math.max(1, list.length);
           if (does === 'hear') receive(device, world.posted[from % world.posted.length]!);

@@ -44,7 +44,7 @@ const removeDuplicates = (all: readonly Stamped[]): readonly Stamped[] =>
 
 interface Inserted {
   readonly name: readonly Part[];
-  readonly place: ListPosition;
+  readonly position: ListPosition;
   readonly value: Value;
 }
 
@@ -60,14 +60,14 @@ const elementsOf = (all: readonly Stamped[], floor: Stamp | undefined, born: Sta
       const replacement = latestOf(filterKinds(all, 'replace').filter((each) => isThis(each.operation.element)));
       elements.push({
         name: [...whenOf(stamp), index],
-        place: move?.operation.position ?? { run: operation.run, key },
+        position: move?.operation.position ?? { run: operation.run, key },
         value: replacement ? replacement.operation.value : (operation.values[index] ?? null),
       });
     });
   }
-  const places = (a: Inserted, b: Inserted) =>
-    compareParts([...a.place.run, a.place.key], [...b.place.run, b.place.key]);
-  return elements.sort((a, b) => places(a, b) || compareParts(a.name, b.name));
+  const compareElements = (a: Inserted, b: Inserted) =>
+    compareParts([...a.position.run, a.position.key], [...b.position.run, b.position.key]);
+  return elements.sort((a, b) => compareElements(a, b) || compareParts(a.name, b.name));
 };
 
 const entriesOf = (all: readonly Stamped[], floor: Stamp | undefined): Readonly<Record<string, Value>> => {
@@ -113,12 +113,12 @@ export const oracleViewOf = (written: readonly Stamped[]): OracleView | null => 
   const counters: Record<string, number> = {};
   const names = new Set(all.flatMap(({ operation }) => ('property' in operation ? [operation.property] : [])));
   for (const name of names) {
-    const here = all.filter(({ operation }) => 'property' in operation && operation.property === name);
-    const emptied = latestOf(filterKinds(here, 'clear'))?.stamp;
+    const ofProperty = all.filter(({ operation }) => 'property' in operation && operation.property === name);
+    const emptied = latestOf(filterKinds(ofProperty, 'clear'))?.stamp;
     const floor = died && (!emptied || isAfter(died, emptied)) ? died : emptied;
-    lists[name] = elementsOf(here, floor, born).map(({ value }) => value);
-    entries[name] = entriesOf(here, floor);
-    counters[name] = filterKinds(here, 'increment')
+    lists[name] = elementsOf(ofProperty, floor, born).map(({ value }) => value);
+    entries[name] = entriesOf(ofProperty, floor);
+    counters[name] = filterKinds(ofProperty, 'increment')
       .filter(({ operation }) => isAfter(operation.born, died))
       .reduce((sum, { operation }) => sum + operation.by, 0);
   }

@@ -41,8 +41,8 @@ const oracle = (all: readonly Stamped[]): Record<string, Value> | null => {
 const shuffled = (all: readonly Stamped[], chance: Iterator<number>): readonly Stamped[] => {
   const next = (): number => (chance.next().value as number) % 1_000;
   return [...all, ...all.filter(() => next() % 2 === 0)]
-    .map((step) => ({ step, place: next() }))
-    .sort((a, b) => a.place - b.place)
+    .map((step) => ({ step, rank: next() }))
+    .sort((a, b) => a.rank - b.rank)
     .map(({ step }) => step);
 };
 
@@ -52,27 +52,27 @@ const everyOrder = (steps: readonly Stamped[]): readonly (readonly Stamped[])[] 
     ? [steps]
     : steps.flatMap((step, index) => everyOrder(steps.toSpliced(index, 1)).map((rest) => [step, ...rest]));
 
-const expectSeen = (steps: readonly Stamped[], expected: Record<string, Value> | null): void => {
+const expectMerged = (steps: readonly Stamped[], expected: Record<string, Value> | null): void => {
   for (const order of everyOrder(steps)) expect(viewOf(applyAll(order))).toEqual(expected);
 };
 
 describe('an object', () => {
   it('has, in each property, the value of the later write', () => {
-    expectSeen(
+    expectMerged(
       [create({ x: 0, y: 0 }, createStamp(1)), update({ x: 1 }, createStamp(2)), update({ x: 2 }, createStamp(3, 'b'))],
       { x: 2, y: 0 },
     );
   });
 
   it('keeps both of two writes at the same time to two properties', () => {
-    expectSeen(
+    expectMerged(
       [create({ x: 0, y: 0 }, createStamp(1)), update({ x: 1 }, createStamp(2)), update({ y: 2 }, createStamp(2, 'b'))],
       { x: 1, y: 2 },
     );
   });
 
   it('has the value of the write with the greater count in the same millisecond', () => {
-    expectSeen(
+    expectMerged(
       [
         create({ x: 0 }, createStamp(1)),
         update({ x: 1 }, createStamp(2, 'b', 0)),
@@ -83,7 +83,7 @@ describe('an object', () => {
   });
 
   it('lets the replica with the greater id win a tie', () => {
-    expectSeen(
+    expectMerged(
       [
         create({ x: 0 }, createStamp(1)),
         update({ x: 'b' }, createStamp(2, 'b')),
@@ -94,8 +94,14 @@ describe('an object', () => {
   });
 
   it('stays deleted when a replica that has not received the delete updates it, later or not', () => {
-    expectSeen([create({ x: 0 }, createStamp(1)), remove(createStamp(3)), update({ x: 1 }, createStamp(2, 'b'))], null);
-    expectSeen([create({ x: 0 }, createStamp(1)), remove(createStamp(2)), update({ x: 1 }, createStamp(3, 'b'))], null);
+    expectMerged(
+      [create({ x: 0 }, createStamp(1)), remove(createStamp(3)), update({ x: 1 }, createStamp(2, 'b'))],
+      null,
+    );
+    expectMerged(
+      [create({ x: 0 }, createStamp(1)), remove(createStamp(2)), update({ x: 1 }, createStamp(3, 'b'))],
+      null,
+    );
   });
 
   it('exists again with fresh properties when it is created later, whatever was written before its delete', () => {
@@ -104,15 +110,18 @@ describe('an object', () => {
       update({ y: 9 }, createStamp(2, 'b')),
       remove(createStamp(3)),
     ];
-    expectSeen([...before, create({ x: 5, y: null }, createStamp(4))], { x: 5, y: null });
+    expectMerged([...before, create({ x: 5, y: null }, createStamp(4))], { x: 5, y: null });
   });
 
   it('does not exist again by a create that is earlier than the delete', () => {
-    expectSeen([create({ x: 0 }, createStamp(1)), remove(createStamp(3)), create({ x: 5 }, createStamp(2, 'b'))], null);
+    expectMerged(
+      [create({ x: 0 }, createStamp(1)), remove(createStamp(3)), create({ x: 5 }, createStamp(2, 'b'))],
+      null,
+    );
   });
 
   it('shows an update that arrived before its create', () => {
-    expectSeen(
+    expectMerged(
       [remove(createStamp(1)), create({ x: 0, y: 0 }, createStamp(2)), update({ x: 1 }, createStamp(3, 'b'))],
       { x: 1, y: 0 },
     );
@@ -120,12 +129,12 @@ describe('an object', () => {
 
   it('is one object when two create it, merged property by property', () => {
     const both = [create({ x: 1, y: 1 }, createStamp(1, 'a')), create({ x: 2, y: 2 }, createStamp(2, 'b'))];
-    expectSeen(both, { x: 2, y: 2 });
-    expectSeen([...both, update({ x: 3 }, createStamp(3, 'a'))], { x: 3, y: 2 });
+    expectMerged(both, { x: 2, y: 2 });
+    expectMerged([...both, update({ x: 3 }, createStamp(3, 'a'))], { x: 3, y: 2 });
   });
 
   it('keeps a property that only one of two creates has', () => {
-    expectSeen([create({ x: 1, y: 1 }, createStamp(1, 'a')), create({ x: 2 }, createStamp(2, 'b'))], { x: 2, y: 1 });
+    expectMerged([create({ x: 1, y: 1 }, createStamp(1, 'a')), create({ x: 2 }, createStamp(2, 'b'))], { x: 2, y: 1 });
   });
 
   it('is the same JavaScript object when nothing changed', () => {
@@ -157,7 +166,7 @@ describe('an object', () => {
     const state = applyAll([update({ constructor: 1 }, createStamp(1))]);
     expect(state && propertyValueOf(state, 'toString')).toBeUndefined();
     expect(state && propertyValueOf(state, 'constructor')).toBe(1);
-    expectSeen([create({ x: 0 }, createStamp(1)), update({ toString: 1 }, createStamp(2))], { x: 0, toString: 1 });
+    expectMerged([create({ x: 0 }, createStamp(1)), update({ toString: 1 }, createStamp(2))], { x: 0, toString: 1 });
   });
 });
 
@@ -185,11 +194,11 @@ describe('operations on an object', () => {
   it('may be split anywhere: merging the operations of two replicas gives the same state, either one first (associative)', () => {
     fc.assert(
       fc.property(anyHistory, (all) => {
-        const mine = all.filter(({ stamp }) => stamp.replica < 'c');
-        const theirs = all.filter(({ stamp }) => stamp.replica >= 'c');
+        const own = all.filter(({ stamp }) => stamp.replica < 'c');
+        const others = all.filter(({ stamp }) => stamp.replica >= 'c');
         const whole = applyAll(all);
-        expect(applyAll(theirs, applyAll(mine))).toEqual(whole);
-        expect(applyAll(mine, applyAll(theirs))).toEqual(whole);
+        expect(applyAll(others, applyAll(own))).toEqual(whole);
+        expect(applyAll(own, applyAll(others))).toEqual(whole);
       }),
       runOptions(3_000),
     );

@@ -22,8 +22,8 @@ const version = fc.nat();
 const replica = fc.constantFrom('a', 'replica', 'ж');
 const stamp = fc.record({ time: version, count: version, replica });
 const element = fc.record({ time: version, count: version, replica, index: version });
-const placeKey = fc.constantFrom('a0', 'a1', 'a0V', 'Zz', 'b00', 'zzzzzzzzzzzzzzzzzzzzzzzzzzzV');
-const run = fc.array(fc.tuple(placeKey, replica), { minLength: 1, maxLength: 3 }).map((pairs) => pairs.flat());
+const positionKey = fc.constantFrom('a0', 'a1', 'a0V', 'Zz', 'b00', 'zzzzzzzzzzzzzzzzzzzzzzzzzzzV');
+const run = fc.array(fc.tuple(positionKey, replica), { minLength: 1, maxLength: 3 }).map((pairs) => pairs.flat());
 const nested = fc.oneof(
   value,
   anyMixed.filter((each) => JSON.stringify(each).length < 2_000),
@@ -35,7 +35,7 @@ const entryKey = anyEntryKey;
 const target = { type: name, key, property: name };
 const deep = Array.from({ length: 33 }).reduce<unknown>((inner) => [inner], 1);
 const partOperation: fc.Arbitrary<Operation> = fc.oneof(
-  some(fc.tuple(placeKey, nested)).chain((pairs) =>
+  some(fc.tuple(positionKey, nested)).chain((pairs) =>
     fc.record({
       kind: fc.constant('insert' as const),
       ...target,
@@ -44,7 +44,7 @@ const partOperation: fc.Arbitrary<Operation> = fc.oneof(
       values: fc.constant(pairs.map(([, each]) => each)),
     }),
   ),
-  fc.record({ kind: fc.constant('move' as const), ...target, element, position: fc.record({ run, key: placeKey }) }),
+  fc.record({ kind: fc.constant('move' as const), ...target, element, position: fc.record({ run, key: positionKey }) }),
   fc.record({ kind: fc.constant('replace' as const), ...target, element, value: nested }),
   fc.record({ kind: fc.constant('remove' as const), ...target, elements: some(element) }),
   fc.record({ kind: fc.constant('put' as const), ...target, entries: some(fc.tuple(entryKey, nested)) }),

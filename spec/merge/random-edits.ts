@@ -17,9 +17,9 @@ export interface Edit {
 
 /** The next step: a device writes, receives one earlier changeset of any device, or restarts. */
 export type Step =
-  | { readonly does: 'write'; readonly who: number; readonly now: number; readonly acts: readonly Edit[] }
-  | { readonly does: 'hear'; readonly who: number; readonly which: number }
-  | { readonly does: 'restart'; readonly who: number };
+  | { readonly does: 'write'; readonly deviceIndex: number; readonly now: number; readonly acts: readonly Edit[] }
+  | { readonly does: 'hear'; readonly deviceIndex: number; readonly which: number }
+  | { readonly does: 'restart'; readonly deviceIndex: number };
 
 const anyEdit: fc.Arbitrary<Edit> = fc.record({
   kind: fc.constantFrom(...kinds),
@@ -35,13 +35,16 @@ export const anyStep: fc.Arbitrary<Step> = fc.oneof(
     weight: 6,
     arbitrary: fc.record({
       does: fc.constant('write' as const),
-      who: anyDevice,
+      deviceIndex: anyDevice,
       now: fc.constantFrom(1, 1, 2, 3, 4, 50),
       acts: fc.array(anyEdit, { minLength: 1, maxLength: 4 }),
     }),
   },
-  { weight: 5, arbitrary: fc.record({ does: fc.constant('hear' as const), who: anyDevice, which: fc.nat(99) }) },
-  { weight: 1, arbitrary: fc.record({ does: fc.constant('restart' as const), who: anyDevice }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({ does: fc.constant('hear' as const), deviceIndex: anyDevice, which: fc.nat(99) }),
+  },
+  { weight: 1, arbitrary: fc.record({ does: fc.constant('restart' as const), deviceIndex: anyDevice }) },
 );
 
 const words = ['p', 'q', 'r', 's'];
@@ -113,7 +116,7 @@ export const applyEdit = (tx: Tx, act: Edit): void => {
 };
 
 export const applyStep = (world: World, next: Step): void => {
-  const device = world.devices[next.who % world.devices.length]!;
+  const device = world.devices[next.deviceIndex % world.devices.length]!;
   if (next.does === 'restart') restartDevice(device);
   if (next.does === 'write') {
     writeOn(world, device, next.now, (tx) => {

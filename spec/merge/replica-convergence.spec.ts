@@ -71,9 +71,9 @@ describe('replicas that write all kinds of operations and receive them in any or
       fc.property(history, (given) => {
         const world = played(given);
         for (const device of world.devices) {
-          const heard = { posted: world.posted.filter((posted) => device.received.has(posted)) };
+          const arrived = { posted: world.posted.filter((posted) => device.received.has(posted)) };
           for (const key of [1, 2])
-            expectEqual(deviceViewOf(device, key), expectedViewOf(oracleViewOf(writtenTo(heard, key)), key));
+            expectEqual(deviceViewOf(device, key), expectedViewOf(oracleViewOf(writtenTo(arrived, key)), key));
         }
       }),
       runOptions(2_000),

@@ -46,23 +46,23 @@ const shiftsFor = (posted: readonly PostedChangeset[], known: Instant, now: numb
  */
 const scene = fc.record({
   before: fc.array(anyStep, { maxLength: 30 }),
-  alone: fc.array(anyStep, { minLength: 1, maxLength: 15 }),
+  uniqueSteps: fc.array(anyStep, { minLength: 1, maxLength: 15 }),
   now: fc.constantFrom(0, 2, 60, 999, 1_002),
   random: anySeed,
 });
 
 const played = ({
   before,
-  alone,
-}: Pick<typeof scene extends fc.Arbitrary<infer T> ? T : never, 'before' | 'alone'>) => {
+  uniqueSteps,
+}: Pick<typeof scene extends fc.Arbitrary<infer T> ? T : never, 'before' | 'uniqueSteps'>) => {
   const world = worldOf(3);
   const me = world.devices[0]!;
   for (const each of before) applyStep(world, each);
   const shared = [...world.posted];
-  const mine: World = { ...world, devices: [me] };
-  for (const each of alone) {
-    if (each.does === 'write') applyStep(mine, { ...each, now: each.now + 1_000 });
-    else if (each.does === 'restart') applyStep(mine, each);
+  const ownWorld: World = { ...world, devices: [me] };
+  for (const each of uniqueSteps) {
+    if (each.does === 'write') applyStep(ownWorld, { ...each, now: each.now + 1_000 });
+    else if (each.does === 'restart') applyStep(ownWorld, each);
     else if (shared.length > 0) receive(me, shared[each.which % shared.length]!);
   }
   const unsent = world.posted.slice(shared.length);
@@ -160,11 +160,11 @@ describe('new instants', () => {
 
   it('leave the stamps of other replicas unchanged, and do not copy operations that name none of the changed stamps', () => {
     const operation = { kind: 'increment', type: 'T', key: 1, property: 'votes', by: 1, after: null } as const;
-    const theirs = { ...operation, born: createStamp(9, 'other', 2) };
-    expect(rebaseOperation(theirs, rebase)).toBe(theirs);
-    const mine = { ...operation, born: createStamp(9, 'me', 3), after: { time: 9, count: 6 } };
-    expect(rebaseOperation(mine, rebase)).toEqual({
-      ...mine,
+    const remote = { ...operation, born: createStamp(9, 'other', 2) };
+    expect(rebaseOperation(remote, rebase)).toBe(remote);
+    const own = { ...operation, born: createStamp(9, 'me', 3), after: { time: 9, count: 6 } };
+    expect(rebaseOperation(own, rebase)).toEqual({
+      ...own,
       born: createStamp(1, 'me', 8),
       after: { time: 2, count: 0 },
     });

@@ -28,9 +28,9 @@ describe('bytes', () => {
   it('decode to every value that was encoded', () => {
     fc.assert(
       fc.property(value, (given) => {
-        const got = decodeValue(encodeValue(given));
-        if (isLeft(got)) throw new Error(got.left);
-        expect(plus(got.right)).toBe(plus(given));
+        const decoded = decodeValue(encodeValue(given));
+        if (isLeft(decoded)) throw new Error(decoded.left);
+        expect(plus(decoded.right)).toBe(plus(given));
       }),
       { numRuns: 2_000, ...seed },
     );
@@ -92,8 +92,8 @@ describe('bytes', () => {
 
   it('keep a byte order mark, and a key that has a meaning in JavaScript', () => {
     expect(decodeValue(encodeValue('\ufeffa'))).toEqual(right('\ufeffa'));
-    const got = decodeValue(new Packr({ useRecords: false }).pack(new Map([['__proto__', 1]])));
-    expect(isRight(got) && Object.entries(got.right as object)).toEqual([['__proto__', 1]]);
+    const decoded = decodeValue(new Packr({ useRecords: false }).pack(new Map([['__proto__', 1]])));
+    expect(isRight(decoded) && Object.entries(decoded.right as object)).toEqual([['__proto__', 1]]);
   });
 
   it.each([

@@ -149,10 +149,10 @@ const fieldsOf = (frames: typeof clientFrames, layouts: object): readonly Broken
   Object.entries(layouts as Record<string, { readonly kind: number; readonly fields: object }>).flatMap(
     ([type, { kind, fields }]) => {
       const frame = frames.find(([each]) => each === kind) ?? [];
-      return Object.keys(fields).map((name, place): Broken => {
+      return Object.keys(fields).map((name, index): Broken => {
         const isFlag = name === 'includeOwn' || name === 'isLast';
-        const wrong = [isFlag ? 'yes' : true, {}, NaN, -Infinity].map((value) => frame.with(place + 1, value));
-        return [`${type}.${name}`, [...wrong, frame.slice(0, place + 1)]];
+        const wrong = [isFlag ? 'yes' : true, {}, NaN, -Infinity].map((value) => frame.with(index + 1, value));
+        return [`${type}.${name}`, [...wrong, frame.slice(0, index + 1)]];
       });
     },
   );
@@ -186,12 +186,12 @@ describe('the codec', () => {
     fc.assert(fc.property(fc.oneof(bytes, values), fine), { numRuns: 10_000, ...seeded });
   });
 
-  it.each(fieldsOf(clientFrames, clientLayouts))('rejects a wrong or missing %s, and names it', (place, broken) => {
-    for (const frame of broken) expect(textOf(decodeClient(encodeValue(frame)))).toMatch(`${place} must be `);
+  it.each(fieldsOf(clientFrames, clientLayouts))('rejects a wrong or missing %s, and names it', (field, broken) => {
+    for (const frame of broken) expect(textOf(decodeClient(encodeValue(frame)))).toMatch(`${field} must be `);
   });
 
-  it.each(fieldsOf(serverFrames, serverLayouts))('rejects a wrong or missing %s, and names it', (place, broken) => {
-    for (const frame of broken) expect(textOf(decodeServer(encodeValue(frame)))).toMatch(`${place} must be `);
+  it.each(fieldsOf(serverFrames, serverLayouts))('rejects a wrong or missing %s, and names it', (field, broken) => {
+    for (const frame of broken) expect(textOf(decodeServer(encodeValue(frame)))).toMatch(`${field} must be `);
   });
 
   it('accepts a body, an id and a text of the largest size, and none that is larger by one', () => {

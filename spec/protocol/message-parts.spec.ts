@@ -54,9 +54,9 @@ describe('parts of a frame', () => {
     const message = snapshot(3_000_000);
     const wire = clientWire(serverWire(() => of(message)));
     const received: ServerMessage[] = [];
-    const line = wire(NEVER).subscribe((each) => received.push(each));
+    const subscription = wire(NEVER).subscribe((each) => received.push(each));
     expect(received).toEqual([message]);
-    line.unsubscribe();
+    subscription.unsubscribe();
   });
 
   it('of two connections are not mixed', () => {
@@ -65,9 +65,9 @@ describe('parts of a frame', () => {
     const received: ServerMessage[] = [];
     const sent = new Subject<ClientMessage>();
     const [first, second] = partsOf(encodeServer(snapshot(1_500_000)));
-    const line = wire(sent).subscribe((each) => received.push(each));
+    const subscription = wire(sent).subscribe((each) => received.push(each));
     frames.next(first!);
-    line.unsubscribe();
+    subscription.unsubscribe();
     const other = wire(sent).subscribe({
       next: (each) => received.push(each),
       error: (thrown: unknown) => received.push(thrown as never),

@@ -54,8 +54,8 @@ describe('wires of messages', () => {
   it(
     'end with 4400 at the client when a frame is not a message, and unsubscribe from the connection',
     marbles((m) => {
-      const line = m.hot('-a-x-a', { a: encodeServer(pong), x: encodeClient(ping) });
-      const received = clientWire(() => line)(EMPTY).pipe(map((message) => message.type));
+      const serverFrames = m.hot('-a-x-a', { a: encodeServer(pong), x: encodeClient(ping) });
+      const received = clientWire(() => serverFrames)(EMPTY).pipe(map((message) => message.type));
       const text =
         'frame must be a kind of message: 33 (bound), 34 (accepted), 35 (download), 36 (mark), 37 (unbound), 38 (pong), 39 (error), 40 (snapshot), 41 (refused), 42 (part), 43 (copied), received 8';
       m.expectObservable(received).toBe(
@@ -63,7 +63,7 @@ describe('wires of messages', () => {
         { a: 'pong' },
         new ConnectionError({ kind: 'closed', code: 4400, text }),
       );
-      m.expectSubscriptions(line.subscriptions).toBe('^--!');
+      m.expectSubscriptions(serverFrames.subscriptions).toBe('^--!');
     }),
   );
 

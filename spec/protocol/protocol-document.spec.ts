@@ -17,7 +17,7 @@ import { memoryStorage } from '../../lib/storage/memory.js';
 import { ConnectionError } from '../../lib/transport/wire.js';
 import { codeBlocksOf, parseHex, tablesOf, parseValue } from './protocol-page.js';
 
-const got = <A>(either: Either<string, A>): A => {
+const valueOf = <A>(either: Either<string, A>): A => {
   if (isLeft(either)) throw new Error(either.left);
   return either.right;
 };
@@ -25,15 +25,15 @@ const got = <A>(either: Either<string, A>): A => {
 /** Decodes a frame and encodes it again. */
 const through = (from: string, frame: Uint8Array): { message: ClientMessage | ServerFrame; frame: Uint8Array } => {
   if (from === 'S') {
-    const message = got(decodeServer(frame));
+    const message = valueOf(decodeServer(frame));
     return { message, frame: encodeServer(message) };
   }
-  const message = got(decodeClient(frame));
+  const message = valueOf(decodeClient(frame));
   return { message, frame: encodeClient(message) };
 };
 
 interface FrameLine {
-  readonly place: string;
+  readonly path: string;
   readonly from: string;
   readonly frame: Uint8Array;
   readonly type: string | undefined;
@@ -42,10 +42,10 @@ interface FrameLine {
 
 const frameLine = /^(\S)→(\S) (?:hex ([0-9a-f]+)|(\[.*\]))(?: = (\w+) (\{.*\}))?$/;
 
-const frameOf = (place: string, text: string): FrameLine => {
+const frameOf = (path: string, text: string): FrameLine => {
   const [matched, from = '', , hex, array = '', type, fields] = frameLine.exec(text) ?? [];
-  if (matched === undefined) throw new Error(`${place}: not a frame: ${text}`);
-  return { place, from, frame: hex === undefined ? encodeValue(parseValue(array)) : parseHex(hex), type, fields };
+  if (matched === undefined) throw new Error(`${path}: not a frame: ${text}`);
+  return { path, from, frame: hex === undefined ? encodeValue(parseValue(array)) : parseHex(hex), type, fields };
 };
 
 const frames = codeBlocksOf('frames').flatMap(({ line, text }) =>
@@ -58,7 +58,7 @@ const frames = codeBlocksOf('frames').flatMap(({ line, text }) =>
 type Layouts = Readonly<Record<string, { readonly kind: number; readonly fields: object }>>;
 
 describe('docs/PROTOCOL.md', () => {
-  it.each(frames.map((each) => [each.place, each] as const))(
+  it.each(frames.map((each) => [each.path, each] as const))(
     'shows a frame that encodes the message beside it, %s',
     (_, each) => {
       const { message } = through(each.from, each.frame);
@@ -119,7 +119,7 @@ describe('docs/PROTOCOL.md', () => {
     lines.forEach((line) => {
       const [hex = '', array = ''] = line.split(' = ');
       expect(decodeValue(parseHex(hex))).toEqual(right(parseValue(array)));
-      expect(decodeValue(encodeOperations(got(decodeOperations(parseHex(hex)))))).toEqual(right(parseValue(array)));
+      expect(decodeValue(encodeOperations(valueOf(decodeOperations(parseHex(hex)))))).toEqual(right(parseValue(array)));
     });
   });
 });
@@ -135,12 +135,12 @@ describe('the states of docs/PROTOCOL.md', () => {
       for (const order of [rows, rows.toReversed()]) {
         let made: ObjectState | undefined;
         for (const [time, count, replica, operations] of order)
-          got(decodeOperations(encodeValue(operations))).forEach((operation, index) => {
+          valueOf(decodeOperations(encodeValue(operations))).forEach((operation, index) => {
             made = applyOperation(made, operation, operationStampOf({ time, count }, replica, index));
           });
         expect(decodeState(encodeState(made!))).toEqual(decodeState(encodeValue(state))); // Entries may come in any order.
       }
-      expect(encodeState(got(decodeState(encodeValue(state))))).toEqual(encodeValue(state));
+      expect(encodeState(valueOf(decodeState(encodeValue(state))))).toEqual(encodeValue(state));
     },
   );
 
@@ -161,21 +161,21 @@ describe('the states of docs/PROTOCOL.md', () => {
 const connect = (server: SyncServer) => {
   const sent = new Subject<Uint8Array>();
   const left: string[] = [];
-  let came = new Subject<void>();
-  const hear = (text: string): void => {
+  let arrived = new Subject<void>();
+  const addReceived = (text: string): void => {
     left.push(text);
-    came.next();
+    arrived.next();
   };
   const line = serverWire(server.wire)(sent).subscribe({
-    next: (frame) => hear(JSON.stringify(got(decodeValue(frame)), bytesInHex)),
-    error: (thrown: unknown) => hear(endOf(thrown)),
-    complete: () => hear('closes 1000'),
+    next: (frame) => addReceived(JSON.stringify(valueOf(decodeValue(frame)), bytesInHex)),
+    error: (thrown: unknown) => addReceived(endOf(thrown)),
+    complete: () => addReceived('closes 1000'),
   });
   const next = async (): Promise<string> => {
-    if (left.length === 0) await firstValueFrom((came = new Subject()));
+    if (left.length === 0) await firstValueFrom((arrived = new Subject()));
     return left.shift() ?? '';
   };
-  return { said: sent, line, next, left };
+  return { sentFrame: sent, line, next, left };
 };
 
 const endOf = (thrown: unknown): string =>
@@ -186,7 +186,7 @@ const endOf = (thrown: unknown): string =>
 const bytesInHex = (_: string, value: unknown): unknown =>
   value instanceof Uint8Array ? `h'${Buffer.from(value).toString('hex')}'` : value;
 
-const spoken = (text: string): string =>
+const textOf = (text: string): string =>
   text.startsWith('closes') ? text : JSON.stringify(parseValue(text), bytesInHex);
 
 describe('the conversations of docs/PROTOCOL.md', () => {
@@ -205,8 +205,8 @@ describe('the conversations of docs/PROTOCOL.md', () => {
       const [, from = '', to = '', words = ''] = /^(\S)→(\S) (.*)$/.exec(text) ?? [];
       if (text === 'S ends') void server.close();
       else if (text.endsWith(' breaks')) connection(text.charAt(0)).line.unsubscribe();
-      else if (to === 'S') connection(from).said.next(encodeValue(parseValue(words)));
-      else expect([at, n, await connection(to).next()]).toEqual([at, n, spoken(words)]);
+      else if (to === 'S') connection(from).sentFrame.next(encodeValue(parseValue(words)));
+      else expect([at, n, await connection(to).next()]).toEqual([at, n, textOf(words)]);
     }
     lineOf.forEach(({ line, left }) => {
       line.unsubscribe();

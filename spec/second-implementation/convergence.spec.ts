@@ -5,21 +5,21 @@ import { runOptions } from '../merge/arbitrary-operations.js';
 import { anyChange, SecondDevice, TidemarkDevice, type Change, type Device } from './devices.js';
 
 type Command =
-  | { readonly does: 'write'; readonly who: number; readonly changes: readonly Change[] }
-  | { readonly does: 'connect' | 'disconnect' | 'settle'; readonly who: number }
+  | { readonly does: 'write'; readonly deviceIndex: number; readonly changes: readonly Change[] }
+  | { readonly does: 'connect' | 'disconnect' | 'settle'; readonly deviceIndex: number }
   | { readonly does: 'pass'; readonly ms: number };
 
-const who = fc.nat(3);
+const deviceIndex = fc.nat(3);
 const command: fc.Arbitrary<Command> = fc.oneof(
   {
     weight: 8,
     arbitrary: fc.record({
       does: fc.constant('write' as const),
-      who,
+      deviceIndex,
       changes: fc.array(anyChange, { minLength: 1, maxLength: 4 }),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ does: fc.constantFrom('connect', 'disconnect', 'settle'), who }) },
+  { weight: 1, arbitrary: fc.record({ does: fc.constantFrom('connect', 'disconnect', 'settle'), deviceIndex }) },
   { weight: 1, arbitrary: fc.record({ does: fc.constant('pass' as const), ms: fc.constantFrom(1, 5, 3_000) }) },
 );
 
@@ -44,13 +44,13 @@ describe('two implementations on one server', () => {
     const online = new Set([0, 2]);
     for (const each of commands) {
       if (each.does === 'pass') time += each.ms;
-      else if (each.does === 'write') await devices[each.who]!.write(each.changes);
+      else if (each.does === 'write') await devices[each.deviceIndex]!.write(each.changes);
       else if (each.does === 'settle') {
-        if (online.has(each.who)) await devices[each.who]!.settle();
+        if (online.has(each.deviceIndex)) await devices[each.deviceIndex]!.settle();
       } else {
-        if (each.does === 'connect') online.add(each.who);
-        else online.delete(each.who);
-        devices[each.who]![each.does]();
+        if (each.does === 'connect') online.add(each.deviceIndex);
+        else online.delete(each.deviceIndex);
+        devices[each.deviceIndex]![each.does]();
       }
     }
     for (const device of devices) device.connect();

@@ -13,8 +13,8 @@ export interface NewPositions {
 
 const depthMax = 128;
 
-function isWithin(place: ListPosition | undefined, run: readonly string[]): boolean {
-  return place !== undefined && run.every((each, n) => [...place.run, place.key][n] === each);
+function isWithin(listPosition: ListPosition | undefined, run: readonly string[]): boolean {
+  return listPosition !== undefined && run.every((each, n) => [...listPosition.run, listPosition.key][n] === each);
 }
 
 function ownerOf(run: readonly string[]): string {
@@ -47,9 +47,9 @@ export class PositionChooser {
     left: VisibleElement | undefined,
     right: VisibleElement | undefined,
     amount: number,
-    gone: readonly ElementName[],
+    removed: readonly ElementName[],
   ): NewPositions {
-    const mayJoin = !left || !gone.some((each) => this.isOwn(each.replica) && isLater(each, left.name));
+    const mayJoin = !left || !removed.some((each) => this.isOwn(each.replica) && isLater(each, left.name));
     if (mayJoin && left && this.isOwn(ownerOf(left.position.run)) && !isWithin(right?.position, left.position.run))
       return { run: left.position.run, keys: generateNKeysBetween(left.position.key, null, amount) };
     if (mayJoin && right && this.isOwn(ownerOf(right.position.run)) && !isWithin(left?.position, right.position.run))

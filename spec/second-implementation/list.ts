@@ -63,15 +63,15 @@ export function comparePositions(a: ListPosition, b: ListPosition): number {
 
 export class ListPart {
   private readonly elements = new Map<string, Element>();
-  private readonly gone = new Map<string, ElementName>();
+  private readonly deleted = new Map<string, ElementName>();
 
   isEmpty(): boolean {
-    return this.elements.size === 0 && this.gone.size === 0;
+    return this.elements.size === 0 && this.deleted.size === 0;
   }
 
   /** Removes all elements that were inserted up to this stamp. */
   forgetUpTo(floor: Stamp): void {
-    for (const held of [this.elements, this.gone] as Map<string, ElementName | Element>[])
+    for (const held of [this.elements, this.deleted] as Map<string, ElementName | Element>[])
       for (const [name, each] of held) if (!isLater('name' in each ? each.name : each, floor)) held.delete(name);
   }
 
@@ -92,13 +92,13 @@ export class ListPart {
   /** Returns the elements that are not where they were inserted, because they were removed or moved. */
   leftovers(): { readonly removed: readonly ElementName[]; readonly moved: readonly ElementName[] } {
     const moved = [...this.elements.values()].filter((each) => each.moved).map(({ name }) => name);
-    return { removed: [...this.gone.values()], moved };
+    return { removed: [...this.deleted.values()], moved };
   }
 
   stamps(): readonly Stamp[] {
     const elements = [...this.elements.values()];
     return [
-      ...this.gone.values(),
+      ...this.deleted.values(),
       ...elements.flatMap(({ name, moved, replaced }) => [name, moved?.stamp ?? name, replaced?.stamp ?? name]),
     ];
   }
@@ -106,7 +106,7 @@ export class ListPart {
   insert(operation: Insert, stamp: Stamp): void {
     operation.keys.forEach((key, n) => {
       const name = { ...stamp, index: operation.indexes ? operation.indexes[n]! : n };
-      if (this.gone.has(textOf(name))) return;
+      if (this.deleted.has(textOf(name))) return;
       const element = this.element(name);
       const inserted = { run: operation.run, key, value: operation.values[n]!, default: operation.default };
       const order = element.inserted
@@ -117,10 +117,10 @@ export class ListPart {
   }
 
   change(operation: Extract<Operation, { readonly does: 'move' | 'replace' }>, stamp: Stamp): void {
-    if (!isLater(stamp, operation.element) || this.gone.has(textOf(operation.element))) return;
+    if (!isLater(stamp, operation.element) || this.deleted.has(textOf(operation.element))) return;
     const element = this.element(operation.element);
     if (operation.does === 'move') {
-      const moved = { run: operation.run, key: operation.place, stamp };
+      const moved = { run: operation.run, key: operation.position, stamp };
       const order = element.moved
         ? compareStamps(stamp, element.moved.stamp) || comparePositions(moved, element.moved)
         : 1;
@@ -137,7 +137,7 @@ export class ListPart {
     for (const name of names) {
       if (!isLater(stamp, name)) continue;
       this.elements.delete(textOf(name));
-      this.gone.set(textOf(name), name);
+      this.deleted.set(textOf(name), name);
     }
   }
 
@@ -164,22 +164,22 @@ export class ListPart {
           moved && [moved.run, moved.key, writeStamp(moved.stamp)],
           replaced && [replaced.value, writeStamp(replaced.stamp)],
         ]);
-    return [runs, early, [...this.gone.values()].map(writeElement)];
+    return [runs, early, [...this.deleted.values()].map(writeElement)];
   }
 
   static read(raw: Value | undefined): ListPart {
     const list = new ListPart();
     if (raw === null) return list;
-    const [runs, early, gone] = readArray(raw);
+    const [runs, early, deleted] = readArray(raw);
     for (const written of readArray(runs)) {
       const [rawRun, ...elements] = readArray(written);
       const run = readRun(rawRun);
       for (const each of elements) {
         const [key, name, value, moved = null, replaced = null, byDefault = 0] = readArray(each);
         const element = list.element(readElement(name));
-        const place = { run, key: key as string };
-        element.inserted = { ...place, value: value!, default: byDefault as number };
-        if (moved !== null) element.moved = { ...place, stamp: readStamp(moved) };
+        const listPosition = { run, key: key as string };
+        element.inserted = { ...listPosition, value: value!, default: byDefault as number };
+        if (moved !== null) element.moved = { ...listPosition, stamp: readStamp(moved) };
         if (replaced !== null) element.replaced = { value: value!, stamp: readStamp(replaced) };
       }
     }
@@ -195,7 +195,7 @@ export class ListPart {
         element.replaced = { value: value!, stamp: readStamp(stamp) };
       }
     }
-    for (const each of readArray(gone)) list.gone.set(textOf(readElement(each)), readElement(each));
+    for (const each of readArray(deleted)) list.deleted.set(textOf(readElement(each)), readElement(each));
     return list;
   }
 

@@ -41,7 +41,7 @@ export type PartOperation =
       readonly does: 'move';
       readonly element: ElementName;
       readonly run: readonly string[];
-      readonly place: string;
+      readonly position: string;
     })
   | (Part & { readonly does: 'replace'; readonly element: ElementName; readonly value: Value })
   | (Part & { readonly does: 'remove'; readonly elements: readonly ElementName[] })
@@ -116,8 +116,8 @@ export const writeStamp = ({ time, count, replica }: Stamp): Value => [time, cou
 export const writeElement = ({ time, count, replica, index }: ElementName): Value => [time, count, replica, index];
 
 function readPositionKey(raw: Value | undefined): string {
-  const place = readText(raw, 4_096, 1);
-  return /^[0-9A-Za-z]+$/.test(place) ? place : fail('a place key');
+  const position = readText(raw, 4_096, 1);
+  return /^[0-9A-Za-z]+$/.test(position) ? position : fail('a place key');
 }
 
 export function readRun(raw: Value | undefined): readonly string[] {
@@ -180,7 +180,7 @@ function readOperation(raw: Value): Operation {
         ...part,
         element: readElement(first),
         run: readRun(second),
-        place: readPositionKey(third),
+        position: readPositionKey(third),
       };
     case 6:
       return { does: 'replace', ...part, element: readElement(first), value: readValue(second) };
@@ -219,7 +219,7 @@ function writeOperation(operation: Operation): Value {
       return indexes || byDefault ? [...short, indexes, byDefault] : short;
     }
     case 'move':
-      return [5, ...head, operation.property, writeElement(operation.element), operation.run, operation.place];
+      return [5, ...head, operation.property, writeElement(operation.element), operation.run, operation.position];
     case 'replace':
       return [6, ...head, operation.property, writeElement(operation.element), operation.value];
     case 'remove':

@@ -38,7 +38,7 @@ const nameOf = (type: string, key: Key): string => JSON.stringify([type, key]);
 export class Replica {
   id: string;
   history: string | null = null;
-  seen = 0;
+  downloadedTo = 0;
   acknowledged = 0;
   written = 0;
   /** The client version up to which changesets were handed to a connection. */
@@ -68,8 +68,8 @@ export class Replica {
   /** Returns a replica with the same data, as if the storage was opened once more: in another run. */
   copy(): Replica {
     const copy = new Replica(this.deviceTime, this.random);
-    const { id, history, seen, acknowledged, written, handedOver, own, acknowledgedAt } = this;
-    Object.assign(copy, { id, history, seen, acknowledged, written, handedOver, own, acknowledgedAt });
+    const { id, history, downloadedTo, acknowledged, written, handedOver, own, acknowledgedAt } = this;
+    Object.assign(copy, { id, history, downloadedTo, acknowledged, written, handedOver, own, acknowledgedAt });
     copy.outbox = [...this.outbox];
     copy.runs = [...this.runs.map((run) => ({ ...run })), { id: drawText(20, this.random), upToVersion: written }];
     for (const [name, { type, key, object }] of this.stored)
@@ -146,7 +146,7 @@ export class Replica {
       this.apply(this.stored, changeset.origin, changeset, operations);
       this.observeBoth(changeset.time, changeset.count + operations.length - 1);
     }
-    this.seen = upTo;
+    this.downloadedTo = upTo;
     if (remaining === 0) this.own = false;
     this.rebuild(touched);
   }
@@ -158,7 +158,7 @@ export class Replica {
       this.observe(object);
       this.stored.set(nameOf(type, key), { type, key, object });
     }
-    this.seen = version;
+    this.downloadedTo = version;
     this.own = true;
     this.rebuild();
   }
@@ -227,7 +227,7 @@ export class Replica {
   resetToNewHistory(): void {
     this.stored = new Map();
     this.history = null;
-    this.seen = 0;
+    this.downloadedTo = 0;
     this.own = true;
     this.rebuild();
   }

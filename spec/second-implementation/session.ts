@@ -29,7 +29,7 @@ export class Session {
   private objects: FromServerOf<'snapshot'>['objects'][number][] = [];
   private readonly frames = new Subject<Uint8Array>();
   private readonly changed = new Subject<void>();
-  private readonly line: Subscription;
+  private readonly connection: Subscription;
 
   constructor(
     private readonly replica: Replica,
@@ -37,7 +37,7 @@ export class Session {
     private readonly realm: string,
     private readonly deviceTime: () => number,
   ) {
-    this.line = wire(this.frames).subscribe({
+    this.connection = wire(this.frames).subscribe({
       next: (frame) => this.receive(frame),
       error: (thrown: unknown) => this.end(String(thrown)),
       complete: () => this.end('closed'),
@@ -47,7 +47,7 @@ export class Session {
 
   close(): void {
     this.isOpen = false;
-    this.line.unsubscribe();
+    this.connection.unsubscribe();
   }
 
   /** Uploads the changesets that were written since the last upload. */
@@ -94,7 +94,7 @@ export class Session {
   }
 
   private isFetching(): boolean {
-    return this.bound?.snapshot != null && this.replica.seen < this.bound.snapshot;
+    return this.bound?.snapshot != null && this.replica.downloadedTo < this.bound.snapshot;
   }
 
   private bind(): void {
@@ -113,7 +113,7 @@ export class Session {
       replica: replica.id,
       token: 'a token',
       history: replica.history,
-      downloadedTo: replica.seen,
+      downloadedTo: replica.downloadedTo,
       acknowledged: replica.acknowledged,
       includeOwn: replica.own,
       runs: replica.runsToSend().map(({ id, upToVersion }) => ({ id, lastVersion: upToVersion })),

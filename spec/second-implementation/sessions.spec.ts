@@ -54,11 +54,11 @@ describe('a second implementation', () => {
     const server = createServer();
     const [second, first] = [new SecondDevice(server, () => start), await TidemarkDevice.open(server, () => start)];
     await second.write([createChange('create', 0, 'x'), createChange('insert', 0, 'a'), createChange('add', 0)]);
-    for (const line of createChanges(11, 12)) {
+    for (const connection of createChanges(11, 12)) {
       second.connect();
       await second.session!.until(() => second.session!.bound !== null);
       // The changes are uploaded, and the connection is cut before the answer.
-      await second.write([...line, createChange('create', 0, 'x'), createChange('add', 0)]);
+      await second.write([...connection, createChange('create', 0, 'x'), createChange('add', 0)]);
       second.disconnect();
     }
     second.connect();
@@ -104,14 +104,14 @@ describe('a second implementation', () => {
     await there.settle();
     there.disconnect();
     await there.write([createChange('create', 1, 'kept'), createChange('insert', 1, 'a')]);
-    const here = new SecondDevice(server, () => start, there.replica);
-    here.connect();
-    await here.session!.settle();
+    const secondDevice = new SecondDevice(server, () => start, there.replica);
+    secondDevice.connect();
+    await secondDevice.session!.settle();
     await settleDevices(first);
-    expect(here.session!.ends).toEqual(['history-changed', 'history-changed']);
-    expect(here.contents()).toEqual(first.contents());
-    expect(here.contents()).toMatchObject([{ id: 1, items: ['a'] }]);
+    expect(secondDevice.session!.ends).toEqual(['history-changed', 'history-changed']);
+    expect(secondDevice.contents()).toEqual(first.contents());
+    expect(secondDevice.contents()).toMatchObject([{ id: 1, items: ['a'] }]);
     await before.close();
-    await closeAll(server, here, first);
+    await closeAll(server, secondDevice, first);
   });
 });

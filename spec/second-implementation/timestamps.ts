@@ -64,8 +64,8 @@ export function stampOf(
  * A hybrid logical clock: the device's time, corrected by the server's, and never behind a stamp that it has observed.
  */
 export class HybridClock {
-  private seenTime = -Infinity;
-  private seenCount = 0;
+  private latestTime = -Infinity;
+  private latestCount = 0;
   /** Milliseconds to add to the device's time. */
   correction = 0;
 
@@ -76,26 +76,26 @@ export class HybridClock {
   }
 
   get latest(): { readonly time: number; readonly count: number } {
-    return { time: this.seenTime, count: this.seenCount };
+    return { time: this.latestTime, count: this.latestCount };
   }
 
   observe(time: number, count: number): void {
-    if (time < this.seenTime || (time === this.seenTime && count <= this.seenCount)) return;
-    this.seenTime = time;
-    this.seenCount = count;
+    if (time < this.latestTime || (time === this.latestTime && count <= this.latestCount)) return;
+    this.latestTime = time;
+    this.latestCount = count;
   }
 
   /** Returns the stamp of the next changeset. `observe` must then be called with the stamp of its last operation. */
   next(): { readonly time: number; readonly count: number } {
     const time = this.now();
-    if (time > this.seenTime) return { time, count: 0 };
-    if (this.seenCount + operationsMax > countMax) return { time: Math.floor(this.seenTime) + 1, count: 0 };
-    return { time: this.seenTime, count: this.seenCount + 1 };
+    if (time > this.latestTime) return { time, count: 0 };
+    if (this.latestCount + operationsMax > countMax) return { time: Math.floor(this.latestTime) + 1, count: 0 };
+    return { time: this.latestTime, count: this.latestCount + 1 };
   }
 
   /** Forgets the observed stamps, before changesets are stamped again. */
   restart(): void {
-    this.seenTime = -Infinity;
-    this.seenCount = 0;
+    this.latestTime = -Infinity;
+    this.latestCount = 0;
   }
 }

@@ -43,7 +43,7 @@ export class SecondTransaction {
   insert(type: string, key: Key, property: string, at: number, values: readonly Value[], byDefault = 0): void {
     const list = this.objectOf(type, key).list(property);
     const index = Math.min(at, list.length);
-    const { run, keys } = this.placesAt(type, key, property, list, index, values.length);
+    const { run, keys } = this.positionsAt(type, key, property, list, index, values.length);
     this.push({ does: 'insert', type, key, property, run, keys, values, indexes: null, default: byDefault });
   }
 
@@ -52,8 +52,8 @@ export class SecondTransaction {
     const list = this.objectOf(type, key).list(property);
     const element = list[from]!;
     const others = list.filter((each) => each !== element);
-    const { run, keys } = this.placesAt(type, key, property, others, to, 1);
-    this.push({ does: 'move', type, key, property, element: element.name, run, place: keys[0]! });
+    const { run, keys } = this.positionsAt(type, key, property, others, to, 1);
+    this.push({ does: 'move', type, key, property, element: element.name, run, position: keys[0]! });
   }
 
   replace(type: string, key: Key, property: string, at: number, value: Value): void {
@@ -91,7 +91,7 @@ export class SecondTransaction {
     this.push({ does: 'add', type, key, property, born, after, by });
   }
 
-  private placesAt(
+  private positionsAt(
     type: string,
     key: Key,
     property: string,

@@ -19,13 +19,13 @@ const operationUpTo = (most: number): fc.Arbitrary<Operation> =>
     });
 
 const operation = operationUpTo(20);
-const who = fc.nat(2);
+const device = fc.nat(2);
 const command = fc.oneof(
   {
     weight: 6,
     arbitrary: fc.record({
       does: fc.constant('write'),
-      who,
+      device,
       operations: fc.array(operation, { minLength: 1, maxLength: 3 }),
     }),
   },
@@ -33,13 +33,16 @@ const command = fc.oneof(
     weight: 1,
     arbitrary: fc.record({
       does: fc.constant('burst'),
-      who,
+      device,
       operations: fc.array(operationUpTo(19), { minLength: 1, maxLength: 8 }),
     }),
   },
-  { weight: 4, arbitrary: fc.record({ does: fc.constant('connect'), who, messages: fc.integer({ min: 1, max: 8 }) }) },
-  { weight: 2, arbitrary: fc.record({ does: fc.constant('online'), who }) },
-  { weight: 2, arbitrary: fc.record({ does: fc.constant('drop'), who }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ does: fc.constant('connect'), device, messages: fc.integer({ min: 1, max: 8 }) }),
+  },
+  { weight: 2, arbitrary: fc.record({ does: fc.constant('online'), device }) },
+  { weight: 2, arbitrary: fc.record({ does: fc.constant('drop'), device }) },
   {
     weight: 2,
     arbitrary: fc.record({
@@ -51,9 +54,9 @@ const command = fc.oneof(
 ) as fc.Arbitrary<Command>;
 
 type Command =
-  | { readonly does: 'write' | 'burst'; readonly who: number; readonly operations: readonly Operation[] }
-  | { readonly does: 'connect'; readonly who: number; readonly messages: number }
-  | { readonly does: 'online' | 'drop'; readonly who: number }
+  | { readonly does: 'write' | 'burst'; readonly device: number; readonly operations: readonly Operation[] }
+  | { readonly does: 'connect'; readonly device: number; readonly messages: number }
+  | { readonly does: 'online' | 'drop'; readonly device: number }
   | { readonly does: 'pass'; readonly ms: number }
   | { readonly does: 'restart' };
 
@@ -64,7 +67,7 @@ const burst = 1_100;
 const permit: Permit = (_, __, { after }) => !Object.values(after ?? {}).includes(20) || 'too much';
 
 /** Returns the objects that a reader sees. Tombstones may be gone on some replicas. */
-const seen = ({ states }: FakeReplica): unknown =>
+const contentOf = ({ states }: FakeReplica): unknown =>
   [...states]
     .filter(
       ([, { born, died }]) => born !== null && (died === null || born.time > died.time || born.count > died.count),
@@ -90,7 +93,7 @@ const run = (commands: readonly Command[]) => {
   const replicas = ['a', 'b', 'c'].map(createFakeReplica);
   const witness = createFakeReplica('witness');
   const all = [...replicas, witness];
-  const errands = { snapshots: 0, resets: 0, refused: 0 };
+  const errands = { snapshots: 0, resets: 0, rejected: 0 };
   const connect = (replica: FakeReplica, messages = Infinity): void => {
     replica.connect(server, messages);
     if (failureOf(replica) !== 'history-changed') return;
@@ -109,7 +112,7 @@ const run = (commands: readonly Command[]) => {
       connect(witness);
       return;
     }
-    const replica = replicas[next.who] ?? witness;
+    const replica = replicas[next.device] ?? witness;
     if (next.does === 'connect') connect(replica, next.messages);
     if (next.does === 'online') connect(replica);
     if (next.does === 'drop') replica.drop();
@@ -125,10 +128,10 @@ const run = (commands: readonly Command[]) => {
     pass(second);
   }
   errands.snapshots = all.reduce((sum, { counted }) => sum + counted.snapshots, 0);
-  errands.refused = all.reduce((sum, { counted }) => sum + counted.refused.length, 0);
+  errands.rejected = all.reduce((sum, { counted }) => sum + counted.rejected.length, 0);
   for (const each of all) {
     expect([each.name, each.unsent(), failureOf(each)]).toEqual([each.name, 0, undefined]);
-    expect(seen(each)).toEqual(seen(witness));
+    expect(contentOf(each)).toEqual(contentOf(witness));
   }
   expect(errors()).toEqual([]);
   all.forEach((each) => each.drop());
@@ -137,17 +140,17 @@ const run = (commands: readonly Command[]) => {
 
 describe('replicas and a server', () => {
   it('E9 E11 are equal in the end, despite disconnects, rejections, compaction and removed tombstones', () => {
-    const sum = { snapshots: 0, resets: 0, refused: 0 };
+    const sum = { snapshots: 0, resets: 0, rejected: 0 };
     fc.assert(
       fc.property(fc.array(command, { minLength: 5, maxLength: 40 }), (commands) => {
-        const { snapshots, resets, refused } = run(commands);
+        const { snapshots, resets, rejected } = run(commands);
         sum.snapshots += snapshots;
         sum.resets += resets;
-        sum.refused += refused;
+        sum.rejected += rejected;
       }),
       { ...runOptions(30), endOnFailure: true },
     );
     if (process.env['SEED'] !== undefined) return;
-    expect([sum.snapshots, sum.refused].map((count) => count > 0 || sum)).toEqual([true, true]); // Otherwise the test does not cover its title.
+    expect([sum.snapshots, sum.rejected].map((count) => count > 0 || sum)).toEqual([true, true]); // Otherwise the test does not cover its title.
   }, 120_000);
 });

@@ -39,11 +39,11 @@ interface Replica {
   /** Changesets of its own that the server acknowledged as durable. */
   acknowledged: number;
   /** Changesets of other replicas, in the order of their arrival. */
-  readonly got: ServerChangeset[];
-  seen: number;
+  readonly arrived: ServerChangeset[];
+  downloaded: number;
 }
 
-const fresh = (replica: string): Replica => ({ replica, history: null, acknowledged: 0, got: [], seen: 0 });
+const fresh = (replica: string): Replica => ({ replica, history: null, acknowledged: 0, arrived: [], downloaded: 0 });
 
 /** Syncs until the connection breaks: receives messages, and uploads as fast as the window allows when it writes. */
 const synced = async (
@@ -53,7 +53,7 @@ const synced = async (
   onAccepted: () => void,
 ): Promise<void> => {
   const client = await connectRawClient(port);
-  const { replica, history, acknowledged, seen } = self;
+  const { replica, history, acknowledged, downloaded } = self;
   const inFlight: number[] = [];
   let next = 0;
   const fill = (): void => {
@@ -78,30 +78,30 @@ const synced = async (
       fill();
     }
     if (message.type === 'download') {
-      self.got.push(...message.changesets);
-      self.seen = message.upTo;
+      self.arrived.push(...message.changesets);
+      self.downloaded = message.upTo;
       client.sendMessage({ type: 'received', session: 1, version: message.upTo });
     }
   });
-  client.sendMessage(createBind({ replica, history, acknowledged, downloadedTo: seen }));
+  client.sendMessage(createBind({ replica, history, acknowledged, downloadedTo: downloaded }));
   await client.closed;
   expect(client.received.filter(({ type }) => type === 'error')).toEqual([]);
   const bound = client.received.find(({ type }) => type === 'bound');
   if (bound?.type !== 'bound') return;
   expect(bound.accepted).toBeGreaterThanOrEqual(acknowledged);
-  expect(bound.head).toBeGreaterThanOrEqual(seen); // No replica ever received a changeset that was not durable.
+  expect(bound.head).toBeGreaterThanOrEqual(downloaded); // No replica ever received a changeset that was not durable.
 };
 
 /** Downloads everything up to the head. */
 const caughtUp = async (self: Replica, port: number): Promise<void> => {
   const client = await connectRawClient(port);
-  const { replica, history, acknowledged, seen } = self;
+  const { replica, history, acknowledged, downloaded } = self;
   client.onMessage((message) => {
     if (message.type !== 'download') return;
-    self.got.push(...message.changesets);
+    self.arrived.push(...message.changesets);
     client.sendMessage({ type: 'received', session: 1, version: message.upTo });
   });
-  client.sendMessage(createBind({ replica, history, acknowledged, downloadedTo: seen }));
+  client.sendMessage(createBind({ replica, history, acknowledged, downloadedTo: downloaded }));
   await client.until(({ type }) => type === 'bound');
   client.sendMessage({ type: 'mark', session: 1, request: 1 });
   await client.until(({ type }) => type === 'mark');
@@ -147,7 +147,7 @@ describe(`a server that is killed ${kills} times while ${writersMany} clients up
       const whole = fresh('whole');
       for (const self of [whole, ...replicas]) await caughtUp(self, server.port);
       await server.kill();
-      const history = whole.got;
+      const history = whole.arrived;
       expect(history.map(({ version }) => version)).toEqual(history.map((_, index) => index + 1));
       for (const { replica, acknowledged } of writers) {
         const own = history.filter(({ origin }) => origin === replica).map(textOf);
@@ -155,9 +155,9 @@ describe(`a server that is killed ${kills} times while ${writersMany} clients up
         expect(own.length).toBeGreaterThanOrEqual(acknowledged);
         expect(own).toEqual(own.map((_, index) => `${replica} ${index + 1}`));
       }
-      for (const { replica, got } of replicas) {
+      for (const { replica, arrived } of replicas) {
         const others = history.filter(({ origin }) => origin !== replica).map(({ version }) => version);
-        expect(got.map(({ version }) => version)).toEqual(others);
+        expect(arrived.map(({ version }) => version)).toEqual(others);
       }
     },
     60_000 + kills * 10_000,

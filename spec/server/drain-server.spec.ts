@@ -15,7 +15,7 @@ const asked = (port: number, path: string): Promise<readonly [number, string]> =
     }).on('error', reject);
   });
 
-const refused = (port: number): Promise<readonly [number | undefined, unknown]> =>
+const rejectionOf = (port: number): Promise<readonly [number | undefined, unknown]> =>
   new Promise((resolve) => {
     const socket = new WebSocket(`ws://127.0.0.1:${port}`, subprotocol);
     socket.on('error', () => undefined);
@@ -31,7 +31,7 @@ describe('a server that drains', () => {
     await deaf.until(({ type }) => type === 'bound');
     deaf.pause(); // The client does not answer the closing of its socket.
     const closed = server.close();
-    expect(await refused(port)).toEqual([503, '1']);
+    expect(await rejectionOf(port)).toEqual([503, '1']);
     expect(await asked(port, '/readyz')).toEqual([503, 'draining\n']);
     expect(await asked(port, '/healthz')).toEqual([200, 'alive\n']);
     deaf.disconnect();

@@ -90,7 +90,7 @@ export const createFakeReplica = (name: string) => {
   const reset = (now: number): void => {
     id = `${id}+`;
     states.clear();
-    Object.assign(known, { history: null, seen: 0, acknowledged: 0 });
+    Object.assign(known, { history: null, downloaded: 0, acknowledged: 0 });
     kept = null;
     own = false;
     processed = { version: 0, before: 0 };
@@ -102,7 +102,7 @@ export const createFakeReplica = (name: string) => {
     written = outbox.length;
     outbox.forEach((each) => applyChangeset(states, id, each));
   };
-  const known = { history: null as string | null, seen: 0, acknowledged: 0 };
+  const known = { history: null as string | null, downloaded: 0, acknowledged: 0 };
   let kept: { version: number; objects: StoredObject[]; after: StoredObject | null } | null = null;
   let connection: Subscription | null = null;
   let sent = new Subject<ClientMessage>();
@@ -112,7 +112,7 @@ export const createFakeReplica = (name: string) => {
   let own = false; // The replica has stored its replaced id.
   let processed = { version: 0, before: 0 }; // Changesets that the server has decided on and removed.
   const received: ServerMessage[] = [];
-  const counted = { bytes: 0, refused: [] as number[], snapshots: 0, pages: 0 };
+  const counted = { bytes: 0, rejected: [] as number[], snapshots: 0, pages: 0 };
 
   /** Returns the unsent changesets after a version. Their versions have no gap. */
   const after = (version: number): Changeset[] => outbox.slice(Math.max(0, version + 1 - (outbox[0]?.version ?? 0)));
@@ -175,7 +175,7 @@ export const createFakeReplica = (name: string) => {
     applyUnsent();
     kept = null;
     snapshot = null;
-    known.seen = version;
+    known.downloaded = version;
     own = true;
     send({ type: 'received', session: 1, version });
   };
@@ -195,7 +195,7 @@ export const createFakeReplica = (name: string) => {
       }
       case 'download':
         message.changesets.forEach((each) => applyChangeset(states, each.origin, each));
-        known.seen = message.upTo;
+        known.downloaded = message.upTo;
         if (message.remaining === 0) own = false;
         {
           send({ type: 'received', session: 1, version: message.upTo });
@@ -203,7 +203,7 @@ export const createFakeReplica = (name: string) => {
         }
       case 'refused': {
         if (message.version <= known.acknowledged) return;
-        counted.refused.push(message.version);
+        counted.rejected.push(message.version);
         acknowledge(message.version);
         for (const { type, key, state } of message.serverStates) {
           if (state === null) states.delete(textOf(type, key));
@@ -261,7 +261,7 @@ export const createFakeReplica = (name: string) => {
         },
       });
       if (received.length === before) connection = subscription; // Otherwise the connection has already ended.
-      const { history, seen, acknowledged } = known;
+      const { history, downloaded, acknowledged } = known;
       const runs = [{ id: 'run', lastVersion: 1_000_000 }];
       send({
         type: 'bind',
@@ -270,7 +270,7 @@ export const createFakeReplica = (name: string) => {
         replica: id,
         token: null,
         history,
-        downloadedTo: seen,
+        downloadedTo: downloaded,
         acknowledged,
         includeOwn: own,
         runs,

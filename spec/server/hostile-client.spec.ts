@@ -56,7 +56,7 @@ describe('a port that receives invalid data', () => {
   afterAll(() => server.close());
 
   /** Sends bytes to the port without a WebSocket, and resolves to the answer when the server closes the connection. */
-  const spoken = (...parts: readonly (string | Uint8Array)[]): Promise<string> =>
+  const exchangeBytes = (...parts: readonly (string | Uint8Array)[]): Promise<string> =>
     new Promise((resolve) => {
       let output = '';
       const socket = connect(port, '127.0.0.1');
@@ -114,7 +114,7 @@ describe('a port that receives invalid data', () => {
     ['headers without end', [upgrade.slice(0, -2), `X: ${'x'.repeat(100_000)}\r\n\r\n`], /^HTTP\/1\.1 431/],
     ['a token in the URL', [upgrade.replace('GET /', 'GET /?token=a')], /^HTTP\/1\.1 400/],
   ])('answers %s as HTTP does, and hangs up', async (_, parts, answer) => {
-    expect(await spoken(...parts)).toMatch(answer);
+    expect(await exchangeBytes(...parts)).toMatch(answer);
     expect(await isWell()).toBe(true);
   });
 
@@ -127,7 +127,7 @@ describe('a port that receives invalid data', () => {
     ['a ping that is too long', [0x89, 0xfe, 0x01, 0x00, 0, 0, 0, 0, ...new Array<number>(256).fill(0)]],
     ['an invalid close code', [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe7]],
   ])('ends a socket with %s', async (_, bytes) => {
-    expect(await spoken(upgrade, Uint8Array.from(bytes))).toMatch(/^HTTP\/1\.1 101/);
+    expect(await exchangeBytes(upgrade, Uint8Array.from(bytes))).toMatch(/^HTTP\/1\.1 101/);
     expect(await isWell()).toBe(true);
   });
 
@@ -135,7 +135,7 @@ describe('a port that receives invalid data', () => {
     const chance = createSeededRandom(seed);
     const half = Uint8Array.from([0x82, 0xfe, 0x10, 0x00, 0, 0, 0, 0, 1, 2, 3]);
     const guests = Array.from({ length: 100 }, (_, at) =>
-      spoken(upgrade, at % 4 === 0 ? half : randomBytes(chance, 60)),
+      exchangeBytes(upgrade, at % 4 === 0 ? half : randomBytes(chance, 60)),
     );
     for (const response of await Promise.all(guests)) expect(response).toMatch(/^HTTP\/1\.1 101/);
     expect(await isWell()).toBe(true);

@@ -105,7 +105,7 @@ describe('an upload that is still being decided on when what it would have to gi
     away.write(clock.now(), update(3, 'away, later'));
     answer('no');
     pass(second);
-    expect([away.unsent(), away.counted.refused, alive(away)]).toEqual([0, [1], []]);
+    expect([away.unsent(), away.counted.rejected, alive(away)]).toEqual([0, [1], []]);
     pass(60 * second);
     expect(alive(away)).toEqual([]);
     for (const each of [writer, away]) each.drop();
@@ -165,7 +165,7 @@ describe('an upload that comes again when what it had to give way to has been fo
     pass(20 * second);
     isFast.next(true);
     if (!away.isOnline()) away.connect(server);
-    expect([away.unsent(), away.counted.refused, alive(away), alive(writer)]).toEqual([0, [1], [], []]);
+    expect([away.unsent(), away.counted.rejected, alive(away), alive(writer)]).toEqual([0, [1], [], []]);
     expect(retentionCutoffOf(away)).not.toBeNull();
     expect(errors()).toEqual([]);
     for (const each of [writer, away]) each.drop();
@@ -206,7 +206,7 @@ describe('an upload that begins with what is in the history, and ends with what 
     late.connect(server);
     expect(away.unsent()).toBe(0);
     for (const each of [writer, late]) expect(alive(each)).toHaveLength(2);
-    expect(late.known.seen).toBe(4); // Two writes of the writer and two of the replica that was away.
+    expect(late.known.downloaded).toBe(4); // Two writes of the writer and two of the replica that was away.
     expect(errors()).toEqual([]);
     for (const each of [writer, away, late]) each.drop();
   });

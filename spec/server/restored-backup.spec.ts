@@ -12,17 +12,17 @@ import type { ServerMessage } from '../../lib/protocol/messages.js';
 import { addTask, createFolder, open, schema, sessionOf, readTitles, waitUntil } from '../client/test-kit.js';
 import { waitForValue } from '../wait-for.js';
 
-type Line = Wire<ClientMessage, ServerMessage>;
+type MessageWire = Wire<ClientMessage, ServerMessage>;
 
 /** Creates a server that can be offline, and can return with another storage. */
-const serverAt = (place: string) => {
+const serverAt = (storagePath: string) => {
   const up$ = new BehaviorSubject<SyncServer | null>(null);
   let binds = 0;
   const counted =
-    (wire: Line): Line =>
+    (wire: MessageWire): MessageWire =>
     (sent) =>
       wire(sent.pipe(tap(({ type }) => void (binds += type === 'bind' ? 1 : 0))));
-  const dial: Observable<Line> = up$.pipe(
+  const dial: Observable<MessageWire> = up$.pipe(
     filter((server) => server !== null),
     take(1),
     map(({ wire }) => counted(wire)),
@@ -40,10 +40,10 @@ const serverAt = (place: string) => {
       },
     };
   };
-  return { dial, start: (from = place) => start(from), binds: () => binds };
+  return { dial, start: (from = storagePath) => start(from), binds: () => binds };
 };
 
-const deviceAt = async (dial: Observable<Line>, clientReset: ClientReset = 'recoverOrDiscard') => {
+const deviceAt = async (dial: Observable<MessageWire>, clientReset: ClientReset = 'recoverOrDiscard') => {
   const client = open.client({ dial, timeouts: { linger: 0 } });
   const realm = await openRealm({ schema, storage: memoryStorage(), sync: { client, realm: 'tasks', clientReset } });
   const session = sessionOf(realm);
@@ -56,8 +56,12 @@ const deviceAt = async (dial: Observable<Line>, clientReset: ClientReset = 'reco
 
 /** Plays a day of a server: a backup in the morning, writes during the day, and the restore in the evening. */
 const day = async () => {
-  const place = createFolder();
-  const [data, file, restored] = [join(place, 'data'), join(place, 'backup'), join(place, 'restored')];
+  const storagePath = createFolder();
+  const [data, file, restored] = [
+    join(storagePath, 'data'),
+    join(storagePath, 'backup'),
+    join(storagePath, 'restored'),
+  ];
   const at = serverAt(data);
   const morning = await at.start();
   const writer = await deviceAt(at.dial);
@@ -119,17 +123,17 @@ describe('a server that was restored from a backup', () => {
   });
 
   it('E12 is shown to an app that wants to decide itself', async () => {
-    const place = createFolder();
-    const at = serverAt(join(place, 'data'));
+    const storagePath = createFolder();
+    const at = serverAt(join(storagePath, 'data'));
     const morning = await at.start();
     const { realm, session, synced } = await deviceAt(at.dial, 'manual');
     await addTask(realm, 'a');
     await synced();
-    await writeBackup(morning.storage, join(place, 'backup'));
+    await writeBackup(morning.storage, join(storagePath, 'backup'));
     await morning.stop();
-    await restore(join(place, 'backup'), join(place, 'restored'), systemClock);
+    await restore(join(storagePath, 'backup'), join(storagePath, 'restored'), systemClock);
     const error = firstValueFrom(session.errors$.pipe(switchMap((shown) => (shown.fatal ? [shown] : []))));
-    const evening = await at.start(join(place, 'restored'));
+    const evening = await at.start(join(storagePath, 'restored'));
     session.reconnect();
     expect(await error).toMatchObject({ name: 'ClientResetError', code: 'history-changed' });
     expect(session.syncState).toBe('inactive');

@@ -7,11 +7,11 @@ import { memoryStorage } from '../../lib/storage/memory.js';
 import { connectRawClient } from './raw-client.js';
 import { createBind, summaryOf, createUpload } from './test-kit.js';
 
-const places: string[] = [];
+const folders: string[] = [];
 const servers: SyncServer[] = [];
-const place = (): string => {
+const createFolder = (): string => {
   const made = mkdtempSync(join(tmpdir(), 'tidemark-listen-'));
-  places.push(made);
+  folders.push(made);
   return made;
 };
 const serverOn = (storage: string): SyncServer => {
@@ -22,12 +22,12 @@ const serverOn = (storage: string): SyncServer => {
 
 afterEach(async () => {
   await Promise.all(servers.splice(0).map((server) => server.close()));
-  places.splice(0).forEach((made) => rmSync(made, { recursive: true, force: true }));
+  folders.splice(0).forEach((made) => rmSync(made, { recursive: true, force: true }));
 });
 
 describe('a server on a port', () => {
   it('carries uploads of one socket to another, by LevelDB', async () => {
-    const { port } = await serverOn(place()).listen({ port: 0 });
+    const { port } = await serverOn(createFolder()).listen({ port: 0 });
     const [a, b] = [await connectRawClient(port), await connectRawClient(port)];
     a.sendMessage(createBind({ replica: 'a' }));
     b.sendMessage(createBind({ replica: 'b' }));
@@ -45,7 +45,7 @@ describe('a server on a port', () => {
   });
 
   it('accepts connections only from this machine without authentication', async () => {
-    const { port } = await serverOn(place()).listen({ port: 0 });
+    const { port } = await serverOn(createFolder()).listen({ port: 0 });
     await expect(connectRawClient(port, '127.0.0.2')).rejects.toThrow(/ECONNREFUSED/);
   });
 
@@ -60,7 +60,7 @@ describe('a server on a port', () => {
     ['a frame that is no message', Uint8Array.of(0xc1, 0xff), 4400],
     ['a text', 'hello', 4400],
   ])('hangs up on %s, and stays well (E14)', async (_, frame, code) => {
-    const { port } = await serverOn(place()).listen({ port: 0 });
+    const { port } = await serverOn(createFolder()).listen({ port: 0 });
     const bad = await connectRawClient(port);
     const good = await connectRawClient(port);
     bad.send(frame);
@@ -82,14 +82,14 @@ describe('a server on a port', () => {
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
     const taken = (other.address() as { port: number }).port;
-    const server = serverOn(place());
+    const server = serverOn(createFolder());
     await expect(server.listen({ port: taken })).rejects.toMatchObject({ code: 'EADDRINUSE' });
     other.close();
     expect((await server.listen({ port: 0 })).port).toBeGreaterThan(0);
   });
 
   it('reports that its storage cannot be opened', async () => {
-    const storage = place();
+    const storage = createFolder();
     await serverOn(storage).listen({ port: 0 });
     const second = createSyncServer({ storage });
     await expect(second.listen({ port: 0 })).rejects.toMatchObject({ code: 'storage' });
@@ -99,7 +99,7 @@ describe('a server on a port', () => {
 
 describe('a server that is closed', () => {
   it('asks its clients to reconnect, and has their uploads', async () => {
-    const storage = place();
+    const storage = createFolder();
     const server = serverOn(storage);
     const { port } = await server.listen({ port: 0 });
     const client = await connectRawClient(port);
@@ -124,7 +124,7 @@ describe('a server that is closed', () => {
   });
 
   it('has freed its port and its database, and does not listen again', async () => {
-    const storage = place();
+    const storage = createFolder();
     const server = serverOn(storage);
     const { port } = await server.listen({ port: 0 });
     await server.close();

@@ -32,7 +32,7 @@ export interface TestClient {
 const openConnections = new Set<Subscription>();
 
 afterEach(() => {
-  openConnections.forEach((line) => line.unsubscribe());
+  openConnections.forEach((connection) => connection.unsubscribe());
   openConnections.clear();
 });
 
@@ -42,11 +42,11 @@ export const connect = (
   answer: (message: ServerMessage) => readonly ClientMessage[] = () => [],
 ): TestClient => {
   const sent = new Subject<ClientMessage>();
-  let heard: ServerMessage[] = [];
+  let answered: ServerMessage[] = [];
   let end: string | number = 'open';
-  const line = wire(sent).subscribe({
+  const connection = wire(sent).subscribe({
     next: (message) => {
-      heard.push(message);
+      answered.push(message);
       answer(message).forEach((reply) => sent.next(reply));
     },
     error: (thrown: unknown) => {
@@ -55,17 +55,17 @@ export const connect = (
     },
     complete: () => (end = 'completed'),
   });
-  openConnections.add(line);
+  openConnections.add(connection);
   return {
     send: (...messages) => messages.forEach((message) => sent.next(message)),
     received: () => {
-      const all = heard;
-      heard = [];
+      const all = answered;
+      answered = [];
       return all;
     },
     end: () => end,
     close: () => sent.complete(),
-    disconnect: () => line.unsubscribe(),
+    disconnect: () => connection.unsubscribe(),
   };
 };
 

@@ -29,7 +29,7 @@ describe('a client reset that the app decides', () => {
   it(
     'field report G4: is asked for once, also when the server has to be asked twice',
     marbles((m) => {
-      const realm = createTestRealm({ seen: 5, history: 'old' });
+      const realm = createTestRealm({ downloaded: 5, history: 'old' });
       realm.write();
       realm.write();
       realm.acknowledge(1).subscribe();
@@ -105,7 +105,11 @@ describe('progress of an outstanding download', () => {
     'field report G9: does not complete while the session is disconnected: the server may have more',
     marbles((m) => {
       const { dial } = createScriptedDial(m, ['--w', answers(m)]);
-      const scene = createTestSession(m, { dial, start: 'paused', realm: createTestRealm({ seen: 1, history: 'h' }) });
+      const scene = createTestSession(m, {
+        dial,
+        start: 'paused',
+        realm: createTestRealm({ downloaded: 1, history: 'h' }),
+      });
       scene.machine.dispatch({ type: 'downloaded', version: 1, behind: 0, bytes: 100, remainingBytes: 0, at: 0 });
       runAt(m, '-----r', { r: scene.session.resume });
       m.expectObservable(

@@ -47,10 +47,10 @@ describe(`${many} sessions on one connection`, () => {
       const client = createTestClient(m, { dial: of(distant(m, 100, received)) });
       const sessions = Array.from({ length: many }, () => client.open().session);
       const connected = (): number => sessions.filter(({ connectionState }) => connectionState === 'connected').length;
-      const seen: number[] = [];
-      runAt(m, '98ms a 2ms a 899ms a', { a: () => seen.push(connected()) });
+      const samples: number[] = [];
+      runAt(m, '98ms a 2ms a 899ms a', { a: () => samples.push(connected()) });
       m.flush();
-      expect(seen).toEqual([0, many, many]);
+      expect(samples).toEqual([0, many, many]);
       expect(kinds(received)).toEqual({ bind: many });
       expect(times(received)).toEqual([50]);
       expect(new Set(received.map(([, message]) => 'session' in message && message.session)).size).toBe(many);
@@ -69,10 +69,10 @@ describe(`${many} sessions on one connection`, () => {
       const client = createTestClient(m, { dial });
       const sessions = Array.from({ length: many }, () => client.open().session);
       const connected = (): number => sessions.filter(({ connectionState }) => connectionState === 'connected').length;
-      const seen: number[] = [];
-      runAt(m, '499ms a 1ms a 1097ms a 1ms a', { a: () => seen.push(connected()) });
+      const samples: number[] = [];
+      runAt(m, '499ms a 1ms a 1097ms a 1ms a', { a: () => samples.push(connected()) });
       m.flush();
-      expect(seen).toEqual([many, 0, 0, many]); // Broken at 500 ms, reconnected a second later, bound 100 ms after that.
+      expect(samples).toEqual([many, 0, 0, many]); // Broken at 500 ms, reconnected a second later, bound 100 ms after that.
       expect(kinds(second!)).toEqual({ bind: many });
       expect(times(second!)).toEqual([1_550]);
       expect(lines.map(({ subscriptions }) => subscriptions.length)).toEqual([1, 1]);

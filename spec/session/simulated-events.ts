@@ -16,7 +16,7 @@ export const anyEvents = fc.array(
 export const createSimulatedSession = () => {
   const waiting: number[] = [];
   const server = { version: 0, bytes: 0 };
-  const here = { version: 0, bytes: 0 };
+  const downloaded = { version: 0, bytes: 0 };
   let accepted = { version: 0, bytes: 0 };
   const outbox = (): SessionEvent => ({
     type: 'outbox',
@@ -52,21 +52,21 @@ export const createSimulatedSession = () => {
         return {
           type: 'bound',
           bound: { ...bound, accepted: 0, serverTime: 0, frameBytesMax: 1, ...boundFields, snapshot: null },
-          downloadedTo: here.version,
+          downloadedTo: downloaded.version,
           isFresh: false,
           at: 0,
         };
       }
       case 'page': {
-        const step = Math.min(server.version - here.version, size % 4);
-        here.version += step;
-        here.bytes += step * 10;
+        const step = Math.min(server.version - downloaded.version, size % 4);
+        downloaded.version += step;
+        downloaded.bytes += step * 10;
         return {
           type: 'downloaded',
-          version: here.version,
-          behind: server.version - here.version,
-          bytes: here.bytes,
-          remainingBytes: server.bytes - here.bytes,
+          version: downloaded.version,
+          behind: server.version - downloaded.version,
+          bytes: downloaded.bytes,
+          remainingBytes: server.bytes - downloaded.bytes,
           at: 0,
         };
       }

@@ -116,16 +116,16 @@ export const createEndingWire =
 /** Creates a dial with one diagram for each connection attempt: `w` opens a wire, `#` cannot be reached. */
 export const createScriptedDial = (
   m: MarbleHelpers,
-  ...calls: readonly (string | readonly [diagram: string, wire: TestWire])[]
+  ...attempts: readonly (string | readonly [diagram: string, wire: TestWire])[]
 ) => {
   const unreachable = new ConnectionError({ kind: 'unreachable', detail: 'nobody there' });
-  const lines = calls.map((call) => {
+  const dials = attempts.map((call) => {
     const [diagram, wire] = typeof call === 'string' ? [call, createAnsweringServer()] : call;
     return m.cold(diagram, { w: wire }, unreachable);
   });
   let next = 0;
-  const dial: Dial<ClientMessage, ServerMessage> = defer(() => lines[next++] ?? NEVER);
-  return { dial, lines };
+  const dial: Dial<ClientMessage, ServerMessage> = defer(() => dials[next++] ?? NEVER);
+  return { dial, lines: dials };
 };
 
 // ------------------------------------------------------------------------------------------------ the session
@@ -166,10 +166,10 @@ export const createTestClient = (
   { dial, timeouts, accessToken, random, clientReset, errorCodes, clock: own }: Scene,
 ): Client => {
   const clock = own ?? (random ? { ...m.clock, random } : m.clock);
-  const nudge = new Subject<void>();
+  const trigger = new Subject<void>();
   const patience = checkTimeouts({ ping: 10_000_000, read: 2_000_000_000, ...timeouts });
   const tokens = createTokens(accessToken ?? null, {
-    ...{ timeouts: patience, clock, reconnect$: nudge },
+    ...{ timeouts: patience, clock, reconnect$: trigger },
     onTrouble: ({ code }) => errorCodes?.push(code),
   });
   const connection = createConnection({
@@ -178,21 +178,21 @@ export const createTestClient = (
     clock,
     token$: tokens.fresh$,
     tokens,
-    reconnect$: nudge,
+    reconnect$: trigger,
     closed$: NEVER,
   });
   return {
     connection,
     tokens,
-    reconnect: () => nudge.next(),
-    isListening: () => nudge.observed,
+    reconnect: () => trigger.next(),
+    isListening: () => trigger.observed,
     open: (realm = createTestRealm(), start = 'active') => {
       const machine = createSession({
         realm,
         realmName: 'r',
         connection,
         tokens,
-        reconnect$: nudge,
+        reconnect$: trigger,
         clientReset: clientReset ?? 'recoverOrDiscard',
         timeouts: patience,
         clock,
@@ -200,7 +200,7 @@ export const createTestClient = (
         outbox: realm.present(),
         initialDownload: { version: 0, bytes: 0, ofBytes: null },
       });
-      return { machine, realm, session: toSyncSession(machine, () => nudge.next()) };
+      return { machine, realm, session: toSyncSession(machine, () => trigger.next()) };
     },
   };
 };

@@ -28,7 +28,11 @@ export interface TestRealm extends SyncedRealm {
 }
 
 /** Creates a realm in memory. `integrating`: the diagram of the time that each page takes. */
-export const createTestRealm = ({ seen = 0, history = null as string | null, integrating = EMPTY } = {}): TestRealm => {
+export const createTestRealm = ({
+  downloaded = 0,
+  history = null as string | null,
+  integrating = EMPTY,
+} = {}): TestRealm => {
   const outbox = new BehaviorSubject<OutboxState>({
     written: 0,
     acknowledged: 0,
@@ -41,7 +45,7 @@ export const createTestRealm = ({ seen = 0, history = null as string | null, int
   let own = false;
   const times: ServerClockReading[] = [];
   let log: Changeset[] = [];
-  let cursor = seen;
+  let cursor = downloaded;
   let known = history;
 
   const changed = (change: Partial<OutboxState>): void => {
@@ -104,7 +108,7 @@ export const createTestRealm = ({ seen = 0, history = null as string | null, int
         }),
       ),
     acknowledge: upTo,
-    rollBack: (...refusals) => upTo(refusals.at(-1)?.version ?? 0),
+    rollBack: (...rejected) => upTo(rejected.at(-1)?.version ?? 0),
     reset: (mode) =>
       doing(() => {
         const isSame = mode === 'rejoin' && known !== null;

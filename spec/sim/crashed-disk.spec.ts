@@ -39,13 +39,13 @@ const fatesOf = (lives: readonly Life[], seed: number): readonly Fate[] => {
     const [asked, done, durable]: [number[], number[], number[]] = [[], [], []];
     const storage = openDisk(disk);
     for (const batch of planned) {
-      const mine = (number += 1);
+      const ownNumber = (number += 1);
       time.schedule(() => {
-        asked.push(mine);
-        storage.batch(createBatch(mine), batch).subscribe({
+        asked.push(ownNumber);
+        storage.batch(createBatch(ownNumber), batch).subscribe({
           complete: () => {
-            done.push(mine);
-            if (batch.durable) durable.push(mine);
+            done.push(ownNumber);
+            if (batch.durable) durable.push(ownNumber);
           },
         });
       }, batch.at);

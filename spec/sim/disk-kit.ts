@@ -49,7 +49,7 @@ export const createTestDisk = (random: () => number) => {
   const time = createWorldTime();
   const reported: StorageChange[] = [];
   const disk = createDisk({ scheduler: time, random, onDurable: (changes) => reported.push(...changes) });
-  return { time, disk, told: reported };
+  return { time, disk, reported };
 };
 
 /** Creates disks whose time passes after all requests of one turn, for tests that use promises and no scheduler. */

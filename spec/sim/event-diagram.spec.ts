@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { diagramsOf } from '../../sim/event-diagram.js';
 import type { RecordedEvent } from '../../sim/recorded-events.js';
 
-const seenAt = (at: number, row: string, ...values: readonly string[]): readonly RecordedEvent[] =>
+const eventsAt = (at: number, row: string, ...values: readonly string[]): readonly RecordedEvent[] =>
   values.map((value) => ({ at, row, value }));
 
 /** Parses a diagram: its parts, each with rows and times, and its values by letter. */
@@ -31,14 +31,14 @@ const readIn = (drawing: string) => {
 
 describe('the diagram of recorded events', () => {
   it('has a row for each stream and connection, a column for each moment, and a legend', () => {
-    const seen = [
-      ...seenAt(0, 'wire 1', 'dial'),
-      ...seenAt(12, '1 connection', 'connecting', 'connected'),
-      ...seenAt(12, '1 sync', 'active'),
-      ...seenAt(2_500, 'wire 1', 'cut'),
-      ...seenAt(92_500, '1 connection', 'disconnected'),
+    const recorded = [
+      ...eventsAt(0, 'wire 1', 'dial'),
+      ...eventsAt(12, '1 connection', 'connecting', 'connected'),
+      ...eventsAt(12, '1 sync', 'active'),
+      ...eventsAt(2_500, 'wire 1', 'cut'),
+      ...eventsAt(92_500, '1 connection', 'disconnected'),
     ];
-    expect(diagramsOf(seen).split('\n')).toEqual([
+    expect(diagramsOf(recorded).split('\n')).toEqual([
       '1 connection --(cC)---d-',
       '1 sync       --a--------',
       'wire 1       ?------x---',
@@ -65,15 +65,15 @@ describe('the diagram of recorded events', () => {
     ],
     ...['(', ')', '|', 'x y', '?', '3', '30', 'written 1', 'written 2', 'Written', 'a', 'b', '-', 'é'],
   );
-  const seen = fc
+  const recorded = fc
     .array(fc.tuple(fc.nat(200), fc.constantFrom('wire 1', '1 sync', '1 connection', 'server'), value), {
       minLength: 1,
     })
-    .map((all) => all.sort(([a], [b]) => a - b).flatMap(([at, row, what]) => seenAt(at, row, what)));
+    .map((all) => all.sort(([a], [b]) => a - b).flatMap(([at, row, what]) => eventsAt(at, row, what)));
 
   it('gives each value a letter of its own, which is not one of the signs of a diagram', () => {
     fc.assert(
-      fc.property(seen, (all) => {
+      fc.property(recorded, (all) => {
         const { legend } = readIn(diagramsOf(all));
         const letters = legend.map(([letter]) => letter);
         expect(new Set(letters).size).toBe(letters.length);
@@ -90,12 +90,14 @@ describe('the diagram of recorded events', () => {
     const wires = ['dial', 'open', 'cut', 'half-open', 'unreachable', 'end', 'closed'];
     const processes = ['killed', 'power', 'done', 'up', 'restarting', 'ended', 'backup', 'restore'];
     const states = ['disconnected', 'connecting', 'connected', 'active', 'paused', 'inactive', 'dying'];
-    const { legend } = readIn(diagramsOf(seenAt(1, 'all', ...wires, ...processes, ...states)));
+    const { legend } = readIn(diagramsOf(eventsAt(1, 'all', ...wires, ...processes, ...states)));
     expect(legend.map(([letter]) => letter).join('')).toBe('?oxhu|]kK!^rebRdcCapiy');
   });
 
   it('has enough letters for any number of values, and a bounded legend', () => {
-    const many = Array.from({ length: 300 }, (_, at) => seenAt(at % 59, `${at % 10} written`, `written ${at}`)).flat();
+    const many = Array.from({ length: 300 }, (_, at) =>
+      eventsAt(at % 59, `${at % 10} written`, `written ${at}`),
+    ).flat();
     const drawing = diagramsOf(many.sort((a, b) => a.at - b.at));
     const { parts, legend } = readIn(drawing);
     const drawn = parts.flatMap(({ rows }) => rows.map((row) => row.slice(10))).join('');
@@ -107,7 +109,7 @@ describe('the diagram of recorded events', () => {
   });
 
   it('counts the events of one moment that would make the line too long', () => {
-    const burst = diagramsOf(seenAt(1, '1 writes', ...Array.from({ length: 400 }, (_, at) => `e:1:${at};`)));
+    const burst = diagramsOf(eventsAt(1, '1 writes', ...Array.from({ length: 400 }, (_, at) => `e:1:${at};`)));
     expect(burst.split('\n')[0]).toMatch(/^1 writes \(.{40}\+360\)-$/);
   });
 
@@ -116,7 +118,7 @@ describe('the diagram of recorded events', () => {
     const rowed = fc.tuple(fc.nat(5_000_000), fc.oneof(long, fc.constantFrom('wire 1', 'server')), long);
     fc.assert(
       fc.property(fc.array(rowed, { minLength: 1, maxLength: 300 }), (all) => {
-        const ordered = all.sort(([a], [b]) => a - b).flatMap(([at, row, what]) => seenAt(at, row, what));
+        const ordered = all.sort(([a], [b]) => a - b).flatMap(([at, row, what]) => eventsAt(at, row, what));
         for (const line of diagramsOf(ordered).split('\n')) expect(line.length).toBeLessThanOrEqual(120);
       }),
       { numRuns: 100 },
@@ -126,7 +128,7 @@ describe('the diagram of recorded events', () => {
   it('gives states the letters that they have in marble tests, whatever else was recorded before', () => {
     const states = ['disconnected', 'connecting', 'connected', 'active', 'paused', 'inactive', 'dying'];
     const strange = ['durable', 'cold', 'Cold', 'apple', 'pear', 'idle', 'yes'];
-    const { legend } = readIn(diagramsOf(seenAt(1, '1', ...strange, ...states, 'waitingForAccessToken')));
+    const { legend } = readIn(diagramsOf(eventsAt(1, '1', ...strange, ...states, 'waitingForAccessToken')));
     expect(
       legend
         .slice(strange.length)
@@ -141,7 +143,7 @@ describe('the diagram of recorded events', () => {
 
   it('has each event in the column of its moment, and all rows of one length', () => {
     fc.assert(
-      fc.property(seen, (all) => {
+      fc.property(recorded, (all) => {
         const drawing = diagramsOf(all);
         const { parts, legend } = readIn(drawing);
         const letterOf = new Map(legend.map(([letter, what]) => [what, letter]));
@@ -180,8 +182,8 @@ describe('the diagram of recorded events', () => {
   });
 
   it('has only the last sixty moments with their rows and letters, and the time of the first', () => {
-    const early = seenAt(1, 'early', 'power');
-    const late = Array.from({ length: 60 }, (_, at) => seenAt(61_234 + at, 'late', 'cut')).flat();
+    const early = eventsAt(1, 'early', 'power');
+    const late = Array.from({ length: 60 }, (_, at) => eventsAt(61_234 + at, 'late', 'cut')).flat();
     const { parts, legend } = readIn(diagramsOf([...early, ...late]));
     expect(parts).toEqual([
       { rows: [`late     ${'x-'.repeat(55)}`], columns: `columns: from 61.234 s${', 1ms'.repeat(54)} later` },
@@ -197,12 +199,12 @@ describe('the diagram of recorded events', () => {
     const all = [
       ...about(1_000, '1 writes', 'e:1:1;', 'Board a'),
       ...about(1_000, '2 writes', 'e:2:1;', 'Board b'),
-      ...seenAt(2_500, 'wire 1', 'cut'),
+      ...eventsAt(2_500, 'wire 1', 'cut'),
       ...about(3_000, 'stored', 'e:2:1;', 'Board b'),
       ...about(9_000, 'stored', 'e:1:1;', 'Entry e:1:1;', 'Board a'),
       // Tokens are renewed for a long time before the check.
-      ...Array.from({ length: 500 }, (_, at) => seenAt(60_000 + at * 1_000, 'wire 2', 'end', 'dial')).flat(),
-      ...seenAt(900_000, '1 realm', 'closed'),
+      ...Array.from({ length: 500 }, (_, at) => eventsAt(60_000 + at * 1_000, 'wire 2', 'end', 'dial')).flat(),
+      ...eventsAt(900_000, '1 realm', 'closed'),
     ];
     const { parts, legend } = readIn(diagramsOf(all, ['Board a']));
     expect(parts).toEqual([
@@ -225,7 +227,7 @@ describe('the diagram of recorded events', () => {
   });
 
   it('shows short times in milliseconds, longer ones in seconds and minutes', () => {
-    const at = [0, 999, 1_999, 61_899, 121_899].map((ms) => seenAt(ms, 'row', 'cut')).flat();
+    const at = [0, 999, 1_999, 61_899, 121_899].map((ms) => eventsAt(ms, 'row', 'cut')).flat();
     expect(readIn(diagramsOf(at)).columns).toBe('columns: from 0.000 s, 999ms, 1.0s, 59.9s, 1.0m later');
   });
 

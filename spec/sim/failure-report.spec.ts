@@ -14,7 +14,7 @@ const plan = createPlan([
 const brokenBecause = (detail: string, at: number): Outcome => ({
   ...heldOutcome,
   broken: { promise: 'all are equal', detail: `all are equal: ${detail}`, at, about: [] },
-  seen: [
+  recorded: [
     { at: 2_750, row: 'server', value: 'killed' },
     { at: at - 1, row: 'wire 2', value: 'cut' },
   ],

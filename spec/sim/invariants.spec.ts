@@ -71,9 +71,9 @@ describe('the ledger of writes', () => {
   });
 
   it('detects an applied rejected write, and accepts a missing one', () => {
-    const refused = ledgerOf(['recordAttempt', 'a'], ['recordResolved', 'a'], ['recordRejected', 'a']);
-    expect(checked(refused, 'a')).toBe(isNowhere);
-    expect(checked(refused)).toBeNull();
+    const rejected = ledgerOf(['recordAttempt', 'a'], ['recordResolved', 'a'], ['recordRejected', 'a']);
+    expect(checked(rejected, 'a')).toBe(isNowhere);
+    expect(checked(rejected)).toBeNull();
   });
 
   it('lists durable writes once, in the order of their storage', () => {

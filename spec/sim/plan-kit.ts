@@ -11,7 +11,7 @@ export const createPlan = (events: readonly PlannedEvent[]): Plan => ({
   events,
 });
 
-export const heldOutcome: Outcome = { broken: null, seen: [], hash: 'held', writes: 0 };
+export const heldOutcome: Outcome = { broken: null, recorded: [], hash: 'held', writes: 0 };
 
 export const createBrokenOutcome = (at: number, promise = 'planted'): Outcome => ({
   ...heldOutcome,

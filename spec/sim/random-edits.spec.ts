@@ -36,8 +36,10 @@ const recordCalls = <A extends object>(target: A, record: (what: string) => void
       return (...given: readonly unknown[]): unknown => {
         const what = `${path}${String(name)}`;
         record(what);
-        const got: unknown = method.apply(target, given);
-        return ['set', 'list', 'dictionary'].includes(what) ? recordCalls(got as object, record, `${what}.`) : got;
+        const result: unknown = method.apply(target, given);
+        return ['set', 'list', 'dictionary'].includes(what)
+          ? recordCalls(result as object, record, `${what}.`)
+          : result;
       };
     },
   });
@@ -111,9 +113,9 @@ describe('the edits of a world', () => {
     const half = edited(100, 1).realm;
     written(half, (tx) => tx.create('Entry', { id: 'half', text: '', bad: false, counted: true }));
     expect(() => checkTally('device 1', half)).toThrow(broken);
-    const alone = emptied();
-    written(alone, (tx) => tx.create('Entry', { id: 'alone', text: '', bad: false, counted: true }));
-    expect(() => checkTally('device 1', alone)).toThrow(`${broken} 0, and 1 entries are counted`);
+    const single = emptied();
+    written(single, (tx) => tx.create('Entry', { id: 'alone', text: '', bad: false, counted: true }));
+    expect(() => checkTally('device 1', single)).toThrow(`${broken} 0, and 1 entries are counted`);
   });
 });
 

@@ -8,9 +8,9 @@ const held =
   () =>
     checkResources({ devices: 3, timers: 0, connections: 0, bytesInFlight: 0, ...more });
 const kept =
-  (more: { waiting?: number; objects?: number; rejected?: number; all?: number }, seen = 10) =>
+  (more: { waiting?: number; objects?: number; rejected?: number; all?: number }, downloaded = 10) =>
   () =>
-    checkDisk('device 2', { waiting: 0, objects: 10, rejected: 0, all: 10, ...more }, seen);
+    checkDisk('device 2', { waiting: 0, objects: 10, rejected: 0, all: 10, ...more }, downloaded);
 const flying = limits.pagesInFlightMax * limits.pageBytesMax;
 
 describe('resources in use', () => {

@@ -37,14 +37,14 @@ describe('requests to a disk', () => {
           time.schedule(() => {
             if (!reads) asked += 1;
             expected.push(`${name}: ${asked}`);
-            const seen = asked;
+            const recorded = asked;
             const range = { from: 'last', to: 'last ', limit: 1, bytesMax: Infinity };
             if (reads)
               storage.range(range).subscribe((found) => done.push(`${name}: ${contentsOf(found)['last'] ?? 0}`));
             else
               storage
                 .batch(createBatch(asked), { durable })
-                .subscribe({ complete: () => done.push(`${name}: ${seen}`) });
+                .subscribe({ complete: () => done.push(`${name}: ${recorded}`) });
           }, at);
         }
         time.flush();
@@ -55,17 +55,17 @@ describe('requests to a disk', () => {
   });
 
   it('are mostly served at once, sometimes within 5 ms, and now and then within 400 ms', () => {
-    const took = seeds.flatMap((seed) => {
+    const writesOf = seeds.flatMap((seed) => {
       const { time, disk } = createTestDisk(createSeededRandom(seed));
       openDisk(disk).batch(createBatch(1), { durable: true }).subscribe();
       time.flush();
       return time.frame;
     });
-    const share = (is: (ms: number) => boolean): number => took.filter(is).length / took.length;
+    const share = (is: (ms: number) => boolean): number => writesOf.filter(is).length / writesOf.length;
     expect(share((ms) => ms === 0)).toBeGreaterThan(0.5);
     expect(share((ms) => ms > 0 && ms <= 5)).toBeGreaterThan(0.1);
     expect(share((ms) => ms > 5 && ms <= 400)).toBeGreaterThan(0);
-    expect(Math.max(...took)).toBeLessThanOrEqual(400);
+    expect(Math.max(...writesOf)).toBeLessThanOrEqual(400);
   });
 
   it('are served when their time has come and no earlier', () => {
@@ -106,7 +106,7 @@ describe('requests to a disk', () => {
 
 describe('durable changes that a disk reports', () => {
   it('are the changes of a durable batch and of all earlier ones, at the moment of its completion', () => {
-    const { time, disk, told: reported } = createTestDisk(quick);
+    const { time, disk, reported } = createTestDisk(quick);
     const storage = openDisk(disk);
     storage.batch(createBatch(1), { durable: false }).subscribe();
     expect([contentsOf(disk.synced()), reported]).toEqual([{}, []]);
@@ -124,7 +124,7 @@ describe('durable changes that a disk reports', () => {
     fc.assert(
       fc.property(fc.nat(), (seed) => {
         const random = createSeededRandom(seed);
-        const { time, disk, told: reported } = createTestDisk(random);
+        const { time, disk, reported } = createTestDisk(random);
         for (let number = 1; number <= 20; number += 1) {
           if (random() < 0.2) disk.crash(random() < 0.5 ? 'killed' : 'power');
           openDisk(disk)
@@ -132,12 +132,12 @@ describe('durable changes that a disk reports', () => {
             .subscribe();
           time.flush();
         }
-        const standing = new Map<string, Uint8Array>();
+        const committed = new Map<string, Uint8Array>();
         for (const change of reported) {
-          if (change.type === 'put') standing.set(change.key, change.value);
-          else standing.delete(change.key);
+          if (change.type === 'put') committed.set(change.key, change.value);
+          else committed.delete(change.key);
         }
-        expect(contentsOf(disk.synced())).toEqual(contentsOf(standing));
+        expect(contentsOf(disk.synced())).toEqual(contentsOf(committed));
       }),
       { numRuns: 100 },
     );

@@ -20,8 +20,8 @@ describe('a world', () => {
     const again = (await playAll([...plans].reverse())).reverse();
     for (const [at, outcome] of first.entries()) {
       expect(outcome.broken).toBeNull();
-      expect(outcome.seen.length).toBeGreaterThan(50);
-      const all = outcome.seen.map((each) => `${each.at} ${each.row} ${each.value}\n`).join('');
+      expect(outcome.recorded.length).toBeGreaterThan(50);
+      const all = outcome.recorded.map((each) => `${each.at} ${each.row} ${each.value}\n`).join('');
       expect(outcome.hash).toBe(createHash('sha256').update(all).digest('hex').slice(0, 16));
       expect(again[at]).toEqual(outcome);
     }
@@ -42,10 +42,10 @@ describe('a world with a broken invariant', () => {
 
   it('field report H4: records nothing after the broken invariant, and runs no further event', async () => {
     const whole = await playWorld(plan);
-    const moments = [...new Set(whole.seen.map(({ at }) => at))];
+    const moments = [...new Set(whole.recorded.map(({ at }) => at))];
     const half = moments[Math.floor(moments.length / 2)]!;
     let looks = 0;
-    const { broken, seen } = await playWorld(plan, (world) => {
+    const { broken, recorded } = await playWorld(plan, (world) => {
       world.after(half, () => {
         throw new InvariantError('planted', 'in the middle of everything', ['Board b']);
       });
@@ -55,9 +55,9 @@ describe('a world with a broken invariant', () => {
       ...{ promise: 'planted', detail: 'planted: in the middle of everything' },
       ...{ at: half, about: ['Board b'] },
     });
-    expect(seen.every(({ at }) => at <= half)).toBe(true);
-    expect(seen).toEqual(whole.seen.slice(0, seen.length));
-    expect(seen.length).toBeGreaterThan(10);
+    expect(recorded.every(({ at }) => at <= half)).toBe(true);
+    expect(recorded).toEqual(whole.recorded.slice(0, recorded.length));
+    expect(recorded.length).toBeGreaterThan(10);
     expect(looks).toBe(0);
   });
 });

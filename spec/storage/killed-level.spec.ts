@@ -31,9 +31,9 @@ await Promise.all(Array.from({ length: 16 }, write));
 `;
 
 /** Returns the versions that were acknowledged before the writer was killed, soon after the `goal`th. */
-const acknowledgedBefore = (goal: number, place: string): Promise<number[]> => {
+const acknowledgedBefore = (goal: number, storagePath: string): Promise<number[]> => {
   writeFileSync(join(lib.folder, 'writer.js'), writer);
-  const child = fork(join(lib.folder, 'writer.js'), [place], { execArgv: [] });
+  const child = fork(join(lib.folder, 'writer.js'), [storagePath], { execArgv: [] });
   const acknowledged: number[] = [];
   child.on('message', (version) => {
     acknowledged.push(version as number);
@@ -42,8 +42,8 @@ const acknowledgedBefore = (goal: number, place: string): Promise<number[]> => {
   return new Promise((resolve) => child.once('close', () => resolve(acknowledged)));
 };
 
-const versionsIn = async (place: string, name: string): Promise<number[]> => {
-  const storage = await firstValueFrom(levelStorage(place));
+const versionsIn = async (storagePath: string, name: string): Promise<number[]> => {
+  const storage = await firstValueFrom(levelStorage(storagePath));
   const found = await firstValueFrom(
     storage.range({ from: name, to: `${name}~`, limit: Infinity, bytesMax: Infinity }),
   );
@@ -57,10 +57,10 @@ const versionsIn = async (place: string, name: string): Promise<number[]> => {
 
 describe('LevelDB storage whose process is killed', () => {
   it('has every batch that was acknowledged as durable, and no part of a batch without the rest', async () => {
-    const place = fresh();
+    const storagePath = fresh();
     const goals = [1, 40, 300].map((most) => most + Math.floor(Math.random() * most));
     for (const goal of goals) {
-      const at = `${place}-${goal}`;
+      const at = `${storagePath}-${goal}`;
       const acknowledged = await acknowledgedBefore(goal, at);
       expect(acknowledged.length).toBeGreaterThanOrEqual(goal);
       const stored = await versionsIn(at, 'a');

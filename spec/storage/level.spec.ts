@@ -28,25 +28,25 @@ const failing = (open: OpenStorage): Promise<unknown> =>
 const containing = (text: string): unknown => expect.stringContaining(text);
 
 /** The files that hold the data. LevelDB replaces its text log before it checks the lock. */
-const dataIn = (place: string): Record<string, string> =>
+const dataIn = (folder: string): Record<string, string> =>
   Object.fromEntries(
-    readdirSync(place)
+    readdirSync(folder)
       .filter((name) => !name.startsWith('LOG'))
       .map((name) => [
         name,
         createHash('sha256')
-          .update(readFileSync(join(place, name)))
+          .update(readFileSync(join(folder, name)))
           .digest('hex'),
       ]),
   );
 
 describe('LevelDB storage', () => {
   it('keeps the written entries', async () => {
-    const place = fresh();
-    const first = await firstValueFrom(levelStorage(place));
+    const folder = fresh();
+    const first = await firstValueFrom(levelStorage(folder));
     await done(first, put('a', 1), put('b', 2));
     await closed(first);
-    const again = await firstValueFrom(levelStorage(place));
+    const again = await firstValueFrom(levelStorage(folder));
     expect(await contents(again)).toEqual([
       ['a', 1],
       ['b', 2],
@@ -61,46 +61,46 @@ describe('LevelDB storage', () => {
   });
 
   it('rejects a second opener, changes nothing, and lets the next one open after the close', async () => {
-    const place = fresh();
-    const first = await firstValueFrom(levelStorage(place));
+    const folder = fresh();
+    const first = await firstValueFrom(levelStorage(folder));
     await done(first, put('a', 1));
-    const before = dataIn(place);
-    const refusal = await failing(levelStorage(place));
-    expect(refusal).toBeInstanceOf(StorageError);
-    expect(refusal).toMatchObject({
-      message: `The database in ${place} is in use by another process, or by another realm or server of this process.`,
+    const before = dataIn(folder);
+    const failure = await failing(levelStorage(folder));
+    expect(failure).toBeInstanceOf(StorageError);
+    expect(failure).toMatchObject({
+      message: `The database in ${folder} is in use by another process, or by another realm or server of this process.`,
       cause: { code: 'LEVEL_LOCKED' },
     });
-    expect(dataIn(place)).toEqual(before);
+    expect(dataIn(folder)).toEqual(before);
     await done(first, put('b', 2));
     expect(await contents(first)).toHaveLength(2);
     await closed(first);
-    const next = await firstValueFrom(levelStorage(place));
+    const next = await firstValueFrom(levelStorage(folder));
     expect(await contents(next)).toHaveLength(2);
     await closed(next);
   });
 
   it('reports why a path cannot be used', async () => {
-    const place = fresh();
-    mkdirSync(dirname(place), { recursive: true });
-    writeFileSync(place, 'a file');
-    const refusal = await failing(levelStorage(place));
-    expect(refusal).toBeInstanceOf(StorageError);
-    expect(refusal).toMatchObject({ message: containing(place), cause: expect.anything() as unknown });
-    expect(readFileSync(place, 'utf8')).toBe('a file');
+    const folder = fresh();
+    mkdirSync(dirname(folder), { recursive: true });
+    writeFileSync(folder, 'a file');
+    const failure = await failing(levelStorage(folder));
+    expect(failure).toBeInstanceOf(StorageError);
+    expect(failure).toMatchObject({ message: containing(folder), cause: expect.anything() as unknown });
+    expect(readFileSync(folder, 'utf8')).toBe('a file');
   });
 
   it('does not open a corrupt database, and leaves it for a repair', async () => {
-    const place = fresh();
-    const storage = await firstValueFrom(levelStorage(place));
+    const folder = fresh();
+    const storage = await firstValueFrom(levelStorage(folder));
     await done(storage, put('a', 1));
     await closed(storage);
-    writeFileSync(join(place, 'CURRENT'), 'torn');
-    const before = dataIn(place);
-    const refusal = await failing(levelStorage(place));
-    expect(refusal).toBeInstanceOf(StorageError);
-    expect(refusal).toMatchObject({ message: containing('cannot be opened') });
-    expect(dataIn(place)).toEqual(before);
+    writeFileSync(join(folder, 'CURRENT'), 'torn');
+    const before = dataIn(folder);
+    const failure = await failing(levelStorage(folder));
+    expect(failure).toBeInstanceOf(StorageError);
+    expect(failure).toMatchObject({ message: containing('cannot be opened') });
+    expect(dataIn(folder)).toEqual(before);
   });
 });
 
@@ -159,28 +159,28 @@ describe('storage on an abstract-level database', () => {
     waiting[0]!.end(full);
     await settled();
     waiting[1]!.end();
-    const refusal = await first;
-    expect(refusal).toBeInstanceOf(StorageError);
-    expect(refusal).toMatchObject({ message: containing('no space left'), cause: full });
+    const failure = await first;
+    expect(failure).toBeInstanceOf(StorageError);
+    expect(failure).toMatchObject({ message: containing('no space left'), cause: full });
     expect(await second).toBe('written');
   });
 
   it('reports a failed read to its reader', async () => {
     const storage = await firstValueFrom(abstractLevelStorage(held().db));
-    const refusal = await firstValueFrom(storage.range(everything)).catch((thrown: unknown) => thrown);
-    expect(refusal).toBeInstanceOf(StorageError);
-    expect(refusal).toMatchObject({ message: containing('the disk is gone') });
+    const failure = await firstValueFrom(storage.range(everything)).catch((thrown: unknown) => thrown);
+    expect(failure).toBeInstanceOf(StorageError);
+    expect(failure).toMatchObject({ message: containing('the disk is gone') });
   });
 
   it('closes the database after the last batch', async () => {
     const { db, waiting, events, settled } = held();
     const storage = await firstValueFrom(abstractLevelStorage(db));
     const written = done(storage, put('a', 1));
-    const gone = closed(storage);
+    const closedStorage = closed(storage);
     await settled();
     expect(events).toEqual([]);
     waiting[0]!.end();
-    await Promise.all([written, gone]);
+    await Promise.all([written, closedStorage]);
     expect(events).toEqual(['closed']);
   });
 

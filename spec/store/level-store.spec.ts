@@ -16,8 +16,8 @@ const { fresh, remove } = createTemporaryFolders();
 const lib = useBuiltLibrary();
 afterAll(remove);
 
-const openedAt = async (place: string): Promise<Store> => {
-  const storage = await firstValueFrom(levelStorage(place));
+const openedAt = async (storagePath: string): Promise<Store> => {
+  const storage = await firstValueFrom(levelStorage(storagePath));
   return firstValueFrom(openStore({ storage, shapes, clock: systemClock }));
 };
 
@@ -50,10 +50,10 @@ await Promise.all(Array.from({ length: 16 }, write));
 /** The writes that were reported as durable before the writer was killed, soon after number `goal`. */
 const resolvedBefore = (
   goal: number,
-  place: string,
+  storagePath: string,
 ): Promise<readonly (readonly [votes: number, version: number])[]> => {
   writeFileSync(join(lib.folder, 'storewriter.js'), writer);
-  const child = fork(join(lib.folder, 'storewriter.js'), [place], { execArgv: [] });
+  const child = fork(join(lib.folder, 'storewriter.js'), [storagePath], { execArgv: [] });
   const resolved: [number, number][] = [];
   child.on('message', (message) => {
     resolved.push(message as [number, number]);
@@ -78,8 +78,8 @@ const outboxOf = async (store: Store): Promise<Map<number, string[]>> => {
 
 describe('a store on LevelDB', () => {
   it('restores everything when it is opened again, and allows one opener at a time', async () => {
-    const place = fresh();
-    const store = await openedAt(place);
+    const storagePath = fresh();
+    const store = await openedAt(storagePath);
     await Promise.all(
       Array.from({ length: 300 }, (_, id) => createTask(store, { ...milk, id: `ü/${id}`, due: new Date(id) })),
     );
@@ -93,9 +93,9 @@ describe('a store on LevelDB', () => {
       identityOf(store),
       firstValueFrom(store.outbox$),
     ]);
-    await expect(openedAt(place)).rejects.toThrow(/in use/);
+    await expect(openedAt(storagePath)).rejects.toThrow(/in use/);
     await waitUntilDone(store.close());
-    const again = await openedAt(place);
+    const again = await openedAt(storagePath);
     const after = await Promise.all([
       firstValueFrom(again.objects$('Task', sorted)),
       identityOf(again),
@@ -108,22 +108,22 @@ describe('a store on LevelDB', () => {
   });
 
   it('finishes pending commits before it closes', async () => {
-    const place = fresh();
-    const store = await openedAt(place);
+    const storagePath = fresh();
+    const store = await openedAt(storagePath);
     const writes = Array.from({ length: 50 }, (_, id) => createTask(store, { ...milk, id: `${id}` }));
     await waitUntilDone(store.close());
     await Promise.all(writes);
-    const again = await openedAt(place);
+    const again = await openedAt(storagePath);
     expect(await firstValueFrom(again.objects$('Task'))).toHaveLength(50);
     await waitUntilDone(again.close());
   });
 
   it('has every write that was reported before its process was killed, with its changeset, and no partial write', async () => {
     for (const goal of [1, 30, 200, 400].map((most) => most + Math.floor(Math.random() * most))) {
-      const place = fresh();
-      const resolved = await resolvedBefore(goal, place);
+      const storagePath = fresh();
+      const resolved = await resolvedBefore(goal, storagePath);
       expect(resolved.length).toBeGreaterThanOrEqual(goal);
-      const store = await openedAt(place);
+      const store = await openedAt(storagePath);
       const outbox = await outboxOf(store);
       const tasks = await firstValueFrom(store.objects$('Task'));
       expect(new Set(tasks.map(({ id }) => id))).toEqual(new Set([...outbox.values()].flat()));

@@ -9,7 +9,7 @@ type TakenChangeset = Changeset & { readonly name: string };
 interface KnownReplica {
   readonly taken: TakenChangeset[];
   /** Versions that were rejected and that the client may not know of. */
-  readonly refused: Set<number>;
+  readonly rejected: Set<number>;
   accepted: number;
 }
 
@@ -18,7 +18,7 @@ interface History {
   readonly replicas: ReadonlyMap<string, KnownReplica>;
 }
 
-export type Answer = { readonly accepted: number } | { readonly refused: number };
+export type Answer = { readonly accepted: number } | { readonly rejected: number };
 
 export const nameOf = ({ body }: Changeset): string => {
   const operations = decodeOperations(body);
@@ -30,7 +30,7 @@ export const isBad = (name: string): boolean => name.startsWith('bad');
 const copyOf = (known: KnownReplica): KnownReplica => ({
   ...known,
   taken: [...known.taken],
-  refused: new Set(known.refused),
+  rejected: new Set(known.rejected),
 });
 
 /** A server of one realm and its backups, as in docs/PROTOCOL.md. */
@@ -39,7 +39,7 @@ export const createModelServer = () => {
   let backup: History = { id: history.id, replicas: new Map() };
   let count = 0;
   const knownOf = (replica: string): KnownReplica => {
-    const known = history.replicas.get(replica) ?? { taken: [], refused: new Set<number>(), accepted: 0 };
+    const known = history.replicas.get(replica) ?? { taken: [], rejected: new Set<number>(), accepted: 0 };
     history.replicas.set(replica, known);
     return known;
   };
@@ -55,8 +55,8 @@ export const createModelServer = () => {
     bind: (replica: string, its: string | null, acknowledged: number) => {
       const known = knownOf(replica);
       if ((its !== null && its !== history.id) || acknowledged > known.accepted) return null;
-      for (const version of known.refused) if (version <= acknowledged) known.refused.delete(version);
-      const accepted = Math.min(known.accepted, ...[...known.refused].map((each) => each - 1));
+      for (const version of known.rejected) if (version <= acknowledged) known.rejected.delete(version);
+      const accepted = Math.min(known.accepted, ...[...known.rejected].map((each) => each - 1));
       const names = known.taken.flatMap(({ version, name }) => (version <= accepted ? [name] : []));
       return { history: history.id, accepted, decided: known.accepted, names };
     },
@@ -64,7 +64,7 @@ export const createModelServer = () => {
       const known = knownOf(replica);
       const { version } = changeset;
       const name = nameOf(changeset);
-      if (known.refused.has(version)) return { refused: version };
+      if (known.rejected.has(version)) return { rejected: version };
       const before = known.taken.find((each) => each.version === version);
       if (before) {
         expect({ ...changeset, name }).toEqual(before); // Changesets that may be in the history are sent unchanged.
@@ -73,8 +73,8 @@ export const createModelServer = () => {
       expect(version).toBe(known.accepted + 1);
       known.accepted = version;
       if (isBad(name)) {
-        known.refused.add(version);
-        return { refused: version };
+        known.rejected.add(version);
+        return { rejected: version };
       }
       expect(namesIn(history)).not.toContain(name);
       const last = known.taken.at(-1);

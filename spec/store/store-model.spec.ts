@@ -135,9 +135,9 @@ const watched = () => {
   const { replica } = present<{ replica: string }>((take) => store.greeting$.subscribe(take));
   disk.hold();
 
-  const mine: Sent[] = [];
+  const own: Sent[] = [];
   store.uploads(0, store.outbox$.pipe(map(({ written }) => written))).subscribe((page) => {
-    for (const changeset of page) mine.push({ ...changeset, origin: replica });
+    for (const changeset of page) own.push({ ...changeset, origin: replica });
   });
   const answers = queries.map((query) => {
     const live: { latest: readonly unknown[] | undefined; repeated: number } = { latest: undefined, repeated: 0 };
@@ -171,28 +171,28 @@ const watched = () => {
     expect(answers.map(({ repeated }) => repeated)).toEqual(queries.map(() => 0));
     expect(answers.map(({ latest }) => latest)).toEqual(queries.map((query) => answerTo(store, query)));
   };
-  return { disk, store, mine, check, tick: () => (now += 1) };
+  return { disk, store, mine: own, check, tick: () => (now += 1) };
 };
 
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
 /** The server's changesets of other replicas, and those of this replica that it is known to have. */
-interface Elsewhere {
-  theirs: Sent[];
+interface RemoteServer {
+  remote: Sent[];
   acknowledged: number;
 }
 
 /** Performs one step. Changesets that could not be stored do not count as sent. */
-const take = ({ disk, store, mine }: ReturnType<typeof watched>, server: Elsewhere, each: Step): void => {
+const take = ({ disk, store, mine: own }: ReturnType<typeof watched>, server: RemoteServer, each: Step): void => {
   const quiet = { error: () => undefined };
   const sent = (operations: readonly Operation[], time: number): Sent => {
-    const version = (server.theirs.at(-1)?.version ?? 0) + 1;
+    const version = (server.remote.at(-1)?.version ?? 0) + 1;
     const changeset = { version, origin: `other-${version}`, time, count: 0, body: encodeOperations(operations) };
-    server.theirs.push(changeset);
+    server.remote.push(changeset);
     return changeset;
   };
   const lost = {
-    error: () => (server.theirs = server.theirs.filter(({ version }) => version <= store.downloadProgress().version)),
+    error: () => (server.remote = server.remote.filter(({ version }) => version <= store.downloadProgress().version)),
   };
   const rest = { bytes: 0, remainingBytes: 0 };
   switch (each.do) {
@@ -206,14 +206,14 @@ const take = ({ disk, store, mine }: ReturnType<typeof watched>, server: Elsewhe
     }
     case 'replace': {
       const { version } = sent(each.operations, each.time);
-      const known = mine.slice(0, Math.max(server.acknowledged, Math.floor(mine.length * each.part)));
-      const states = [...statesFrom([...server.theirs, ...known])];
+      const known = own.slice(0, Math.max(server.acknowledged, Math.floor(own.length * each.part)));
+      const states = [...statesFrom([...server.remote, ...known])];
       const objects = states.map(([id, state]) => ({ type: 'Task', key: id, state: encodeState(state) }));
       store.replace({ version, objects, ...rest }).subscribe(lost);
       return;
     }
     case 'acknowledge': {
-      const version = Math.min(mine.length, Math.floor(mine.length * each.part));
+      const version = Math.min(own.length, Math.floor(own.length * each.part));
       server.acknowledged = Math.max(server.acknowledged, version);
       store.acknowledge(version).subscribe(quiet);
       return;
@@ -231,7 +231,7 @@ describe('a store under random events', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 40 }), async (steps) => {
         const world = watched();
-        const server: Elsewhere = { theirs: [], acknowledged: 0 };
+        const server: RemoteServer = { remote: [], acknowledged: 0 };
         for (const each of steps) {
           world.tick();
           take(world, server, each);
@@ -244,7 +244,7 @@ describe('a store under random events', () => {
         }
 
         const found = shownBy(world.store).objects.map(({ id, votes: given }) => ({ id, votes: given }));
-        expect(found).toEqual(mergedFrom([...server.theirs, ...world.mine]));
+        expect(found).toEqual(mergedFrom([...server.remote, ...world.mine]));
         const stamps = world.mine.flatMap(({ time, count, body }) => {
           const operations = decodeOperations(body);
           return isLeft(operations) ? [] : operations.right.map((_, index) => time * 1e6 + count + index);

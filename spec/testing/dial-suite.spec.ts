@@ -50,7 +50,7 @@ const turned = (frames: readonly Uint8Array[]): Uint8Array[] => [...frames].reve
 
 const completing = (received: Observable<Uint8Array>) => received.pipe(catchError(() => EMPTY));
 
-const refusedWith = (failure: ConnectionError['failure']): Wrong => {
+const failWith = (failure: ConnectionError['failure']): Wrong => {
   return () => ({ rejected: throwError(() => new ConnectionError(failure)) });
 };
 
@@ -108,19 +108,19 @@ const wrongs: readonly (readonly [what: string, wrong: Wrong, title: string, com
   ],
   [
     'changes the bytes of large frames',
-    onReceived((received) => received.pipe(map((frame) => frame.map((byte, place) => (place < 65_536 ? byte : 0))))),
+    onReceived((received) => received.pipe(map((frame) => frame.map((byte, offset) => (offset < 65_536 ? byte : 0))))),
     'carries a frame of four megabytes both ways',
     'the equality of the bytes must be true, received false',
   ],
   [
     'reports a rejected connection as closed',
-    refusedWith({ kind: 'closed', code: 1006, text: '' }),
+    failWith({ kind: 'closed', code: 1006, text: '' }),
     'errors as unreachable, with a detail, when the connection is rejected',
     'the kind of the failure, and whether it has a detail, must be ["unreachable",true], received ["closed",false]',
   ],
   [
     'reports a rejected connection without a detail',
-    refusedWith({ kind: 'unreachable', detail: '' }),
+    failWith({ kind: 'unreachable', detail: '' }),
     'errors as unreachable, with a detail, when the connection is rejected',
     'the kind of the failure, and whether it has a detail, must be ["unreachable",true], received ["unreachable",false]',
   ],

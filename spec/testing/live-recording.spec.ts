@@ -29,7 +29,7 @@ const latencyMs = fc.integer({ min: 0, max: 50 });
 const command = fc.constantFrom('write', 'pause', 'resume', 'reconnect');
 const commands = fc.array(fc.tuple(fc.integer({ min: 1, max: 200_000 }), command), { maxLength: 8 });
 
-type Seen = Readonly<Record<string, readonly (readonly [ms: number, value: unknown])[]>>;
+type Observed = Readonly<Record<string, readonly (readonly [ms: number, value: unknown])[]>>;
 
 /** Removes the parts that a recording omits: texts, and digits of an estimate that no progress bar shows. */
 const withoutTexts = (value: unknown): unknown =>
@@ -42,7 +42,7 @@ const withoutTexts = (value: unknown): unknown =>
     }),
   );
 
-const watching = (m: MarbleHelpers, session: Recordable): Seen => {
+const watching = (m: MarbleHelpers, session: Recordable): Observed => {
   const streams: Readonly<Record<string, Observable<unknown>>> = {
     connection: session.connectionState$,
     sync: session.syncState$,
@@ -51,16 +51,16 @@ const watching = (m: MarbleHelpers, session: Recordable): Seen => {
     download: session.progress$({ direction: 'download', mode: 'reportIndefinitely' }),
     errors: session.errors$.pipe(map((error) => ({ code: error.code, since: 'since' in error && error.since }))),
   };
-  const seen: Record<string, [number, unknown][]> = {};
+  const observed: Record<string, [number, unknown][]> = {};
   for (const [name, stream$] of Object.entries(streams)) {
-    const here: [number, unknown][] = (seen[name] = []);
-    stream$.subscribe((value) => here.push([m.clock.now(), withoutTexts(value)]));
+    const values: [number, unknown][] = (observed[name] = []);
+    stream$.subscribe((value) => values.push([m.clock.now(), withoutTexts(value)]));
   }
-  return seen;
+  return observed;
 };
 
 const lived = ({ network: { diagram, codes }, latencyMs: delay, commands: all }: World) => {
-  const found: { report: string; seen: Seen } = { report: '', seen: {} };
+  const found: { report: string; observed: Observed } = { report: '', observed: {} };
   const test = (m: MarbleHelpers): void => {
     const server = createSyncServer({ storage: memoryStorage(), clock: m.clock });
     const { dial } = m.network(diagram, { codes, server, latencyMs: delay });
@@ -68,7 +68,7 @@ const lived = ({ network: { diagram, codes }, latencyMs: delay, commands: all }:
     openRealm$({ schema, storage: memoryStorage(), sync: { client, realm: 'team' } }).subscribe((realm) => {
       const session = (realm.syncSession as { readonly value: SyncSession }).value;
       const recording = record(session, { clock: m.clock });
-      found.seen = watching(m, session);
+      found.observed = watching(m, session);
       all.forEach(([at, asked], index) =>
         m.scheduler.schedule(() => {
           if (asked === 'write') void realm.write((tx) => tx.create('Task', { id: `secret${index}` }));
@@ -82,21 +82,21 @@ const lived = ({ network: { diagram, codes }, latencyMs: delay, commands: all }:
   return found;
 };
 
-const playedOf = (report: string): Seen => {
-  const found: { seen: Seen } = { seen: {} };
+const playedOf = (report: string): Observed => {
+  const found: { observed: Observed } = { observed: {} };
   const test = (m: MarbleHelpers): void => {
-    m.scheduler.schedule(() => (found.seen = watching(m, play(report, m.clock).streams)), 0);
+    m.scheduler.schedule(() => (found.observed = watching(m, play(report, m.clock).streams)), 0);
   };
   marbles(test, { framesMax: endMs })();
-  return found.seen;
+  return found.observed;
 };
 
 describe('a recording of a real client', () => {
   it('plays every value at the time at which the session emitted it, and contains no data or names', () => {
     fc.assert(
       fc.property(fc.record({ network, latencyMs, commands }), (world) => {
-        const { report, seen } = lived(world);
-        expect(playedOf(report)).toEqual(seen);
+        const { report, observed } = lived(world);
+        expect(playedOf(report)).toEqual(observed);
         expect(report).not.toMatch(/secret|Task|team/);
       }),
       { numRuns: 40 },

@@ -73,9 +73,9 @@ describe('marbles', () => {
   });
 
   it('compares with the assert option', () => {
-    const seen: unknown[] = [];
-    wrong({ assert: (...both) => seen.push(both.length) })();
-    expect(seen).toEqual([2]);
+    const emitted: unknown[] = [];
+    wrong({ assert: (...both) => emitted.push(both.length) })();
+    expect(emitted).toEqual([2]);
     const refusing = wrong({
       assert: () => {
         throw new Error('no');
@@ -97,10 +97,10 @@ describe('marbles', () => {
   });
 
   it('compares by itself where expect is that of Chai, which has no toEqual', () => {
-    const refuse = (_: object, name: string | symbol): never => {
+    const reject = (_: object, name: string | symbol): never => {
       throw new Error(`Invalid Chai property: ${String(name)}`);
     };
-    const chai = (): object => new Proxy({}, { get: refuse });
+    const chai = (): object => new Proxy({}, { get: reject });
     const right = marbles(({ cold, expectObservable }) => expectObservable(cold('a')).toBe('a'));
     withExpect(chai, right);
     expect(withExpect(chai, () => failureOf(wrong())).message).toBe(failureOf(wrong()).message);

@@ -12,13 +12,13 @@ import { createSyncServer } from '../../lib/server/index.js';
 import { marbles, type MarbleHelpers, type Network, type ScriptedTokens } from '../../lib/testing/index.js';
 import { failureOf } from './test-kit.js';
 
-type Line = Wire<ClientMessage, ServerMessage>;
+type MessageWire = Wire<ClientMessage, ServerMessage>;
 
 const ping: ClientMessage = { type: 'ping', sentAt: 7 };
 const pong: ServerMessage = { type: 'pong', sentAt: 7 };
 
 /** Answers each message with a pong. */
-const echo: { readonly wire: Line } = { wire: (sent$) => sent$.pipe(map(() => pong)) };
+const echo: { readonly wire: MessageWire } = { wire: (sent$) => sent$.pipe(map(() => pong)) };
 
 /** Returns the events of a client: `w` a wire, `m` a message, `e` an error message of the server. */
 const exchangeFrames = ({ dial }: Network, sent$: Observable<ClientMessage> = NEVER): Observable<string> =>
@@ -26,7 +26,7 @@ const exchangeFrames = ({ dial }: Network, sent$: Observable<ClientMessage> = NE
 
 const closed = (code: number): ConnectionError => new ConnectionError({ kind: 'closed', code, text: '' });
 const down = new ConnectionError({ kind: 'unreachable', detail: 'The network is down.' });
-const refuses = new ConnectionError({ kind: 'unreachable', detail: 'The server rejects connections.' });
+const unreachable = new ConnectionError({ kind: 'unreachable', detail: 'The server rejects connections.' });
 
 const sessionOn = (m: MarbleHelpers, network: Network, accessToken?: ScriptedTokens): Observable<SyncSession> => {
   const options = { dial: network.dial, reconnect$: network.online$, clock: m.clock };
@@ -106,7 +106,7 @@ describe('a network of marbles', () => {
       const network = m.network('           o--r', { server: echo });
       const sent$ = m.cold('                -----p', { p: ping });
       m.expectObservable(exchangeFrames(network, sent$)).toBe('w----m');
-      m.expectObservable(network.dial, '----^').toBe('----#', undefined, refuses);
+      m.expectObservable(network.dial, '----^').toBe('----#', undefined, unreachable);
     }),
   );
 
@@ -185,7 +185,7 @@ describe('a network of marbles', () => {
       const blinked = m.network(' o--(xo)', { latencyMs: 2 });
       m.expectObservable(blinked.dial).toBe('---#', undefined, down);
       const silenced = m.network('o--h--r', { latencyMs: 2 });
-      m.expectObservable(silenced.dial).toBe('------#', undefined, refuses);
+      m.expectObservable(silenced.dial).toBe('------#', undefined, unreachable);
     }),
   );
 
@@ -206,25 +206,27 @@ describe('a network of marbles', () => {
   );
 
   it('rejects invalid letters, codes and options', () => {
-    const refusal = (diagram: string, options?: object): string =>
+    const errorTextOf = (diagram: string, options?: object): string =>
       failureOf(marbles(({ network }) => void network(diagram, options))).message;
-    expect(refusal('o-z')).toMatch(/^diagram must be a diagram of o \(open\), x \(down\), h .*, received "z"/);
-    expect(refusal('o-|')).toBe('diagram must be a network diagram without an end, received "|".');
-    expect(refusal('o', { codes: { k: 99 } })).toBe('codes.k must be a close code from 1000 to 4999, received 99.');
-    expect(refusal('o', { codes: { x: 4000 } })).toMatch(/^codes.x must be one letter, other than o, x, h, r and t/);
-    expect(refusal('o', { codes: { kk: 4000 } })).toMatch(/^codes.kk must be one letter, .*, received "kk"\.$/);
-    expect(refusal('o', { codes: { '-': 4000 } })).toMatch(/^codes.- must be one letter/);
-    expect(refusal('o', { codes: null })).toBe('codes must be a record of letters and close codes, received null.');
-    expect(refusal('--^--o')).toBe('diagram must be a network diagram without ^ and !, received "^".');
-    expect(refusal('o--!')).toBe('diagram must be a network diagram without ^ and !, received "!".');
-    expect(refusal(['o'] as unknown as string)).toBe(
+    expect(errorTextOf('o-z')).toMatch(/^diagram must be a diagram of o \(open\), x \(down\), h .*, received "z"/);
+    expect(errorTextOf('o-|')).toBe('diagram must be a network diagram without an end, received "|".');
+    expect(errorTextOf('o', { codes: { k: 99 } })).toBe('codes.k must be a close code from 1000 to 4999, received 99.');
+    expect(errorTextOf('o', { codes: { x: 4000 } })).toMatch(
+      /^codes.x must be one letter, other than o, x, h, r and t/,
+    );
+    expect(errorTextOf('o', { codes: { kk: 4000 } })).toMatch(/^codes.kk must be one letter, .*, received "kk"\.$/);
+    expect(errorTextOf('o', { codes: { '-': 4000 } })).toMatch(/^codes.- must be one letter/);
+    expect(errorTextOf('o', { codes: null })).toBe('codes must be a record of letters and close codes, received null.');
+    expect(errorTextOf('--^--o')).toBe('diagram must be a network diagram without ^ and !, received "^".');
+    expect(errorTextOf('o--!')).toBe('diagram must be a network diagram without ^ and !, received "!".');
+    expect(errorTextOf(['o'] as unknown as string)).toBe(
       "diagram must be a diagram like 'a-b 1.5s (c|)', received an array of 1.",
     );
-    expect(refusal('o', { server: () => NEVER })).toBe(
+    expect(errorTextOf('o', { server: () => NEVER })).toBe(
       'options.server must be a server with a wire, received a function.',
     );
-    expect(refusal('o', { latencyMs: -1 })).toMatch(/^options.latencyMs must be a number from 0/);
-    expect(refusal('o', { latency: 1 })).toBe(
+    expect(errorTextOf('o', { latencyMs: -1 })).toMatch(/^options.latencyMs must be a number from 0/);
+    expect(errorTextOf('o', { latency: 1 })).toBe(
       'options must be a record with only the names server, latencyMs, codes, received "latency".',
     );
   });
@@ -237,7 +239,7 @@ describe('tokens of marbles', () => {
       const tokens = m.tokens('(a|)', '10ms (b|)');
       const received: string[] = [];
       const server = createSyncServer({ storage: memoryStorage(), clock: m.clock });
-      const wire: Line = (sent$) =>
+      const wire: MessageWire = (sent$) =>
         server.wire(
           sent$.pipe(tap((each) => each.type === 'bind' && received.push(`${m.clock.now()} ${each.token ?? ''}`))),
         );

@@ -187,9 +187,9 @@ describe('a recording that is played', () => {
   it('fails only with a RecordingError, whatever is broken in it', () => {
     const broken = fc.tuple(anySession, fc.nat(), fc.constantFrom('', '-', ')', '9', 'x', '|', ' ', '\n', '='));
     fc.assert(
-      fc.property(broken, ([session, place, what]) => {
+      fc.property(broken, ([session, position, what]) => {
         const report = recordSession(longest(session), (m) => createRandomSession(m, session));
-        const at = place % report.length;
+        const at = position % report.length;
         try {
           play(report.slice(0, at) + what + report.slice(at + 1));
         } catch (error) {

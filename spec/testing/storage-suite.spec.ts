@@ -59,13 +59,13 @@ const writing: readonly Row[] = [
   [
     'ignores a put of a deleted key',
     ({ batch }) => {
-      const gone = new Set<string>();
+      const deleted = new Set<string>();
       return {
         batch: (all, how) =>
           defer(() => {
-            all.forEach(({ type, key }) => type === 'del' && gone.add(key));
+            all.forEach(({ type, key }) => type === 'del' && deleted.add(key));
             return batch(
-              all.filter(({ type, key }) => type === 'del' || !gone.has(key)),
+              all.filter(({ type, key }) => type === 'del' || !deleted.has(key)),
               how,
             );
           }),

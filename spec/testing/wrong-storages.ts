@@ -22,8 +22,8 @@ const changeRange =
   ({ range }) => ({ range: (asked) => range(change(asked)) });
 
 /** A copy that is not a snapshot: it reads each page as it is at that time. */
-const copyLivePages = (range: Storage['range'], place: string, sink: Sink): Observable<never> =>
-  range({ from: place, to: '\x7f', limit: 1_000, bytesMax: Infinity }).pipe(
+const copyLivePages = (range: Storage['range'], key: string, sink: Sink): Observable<never> =>
+  range({ from: key, to: '\x7f', limit: 1_000, bytesMax: Infinity }).pipe(
     switchMap((entries) =>
       entries.length === 0
         ? EMPTY

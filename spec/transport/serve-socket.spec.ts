@@ -10,7 +10,7 @@ afterEach(stopAll);
 describe('accepting a socket', () => {
   it('passes frames from the socket to the wire, and from the wire to the socket', async () => {
     const { url } = await startWireServer(echoWire);
-    const { socket, heard: received, open } = openWebSocket(url);
+    const { socket, chunks: received, open } = openWebSocket(url);
     await open;
     socket.send(Uint8Array.of(1, 2));
     socket.send(Uint8Array.of(3));

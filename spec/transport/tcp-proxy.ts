@@ -16,22 +16,22 @@ export interface TcpProxy {
    */
   readonly cutAfter: (bytes: number) => void;
   /** Stops passing data on the open connections, in both directions, without notifying either side. */
-  readonly hang: () => void;
+  readonly stop: () => void;
   /** Sets whether new connections are broken at once. */
-  readonly refuse: (isRefusing: boolean) => void;
+  readonly setRejecting: (isRejecting: boolean) => void;
   /** Ends everything. Resolves when nothing is open. */
   readonly close: () => Promise<void>;
 }
 
 interface Pair {
   readonly ends: readonly [Socket, Socket];
-  isHung: boolean;
+  isStopped: boolean;
 }
 
 /** Opens a port in front of another port of this machine. */
 export const startProxy = async (target: number): Promise<TcpProxy> => {
   const pairs = new Set<Pair>();
-  let [taken, left, isRefusing] = [0, Infinity, false];
+  let [taken, left, isRejecting] = [0, Infinity, false];
   const broken = (pair: Pair): void => {
     pairs.delete(pair);
     for (const end of pair.ends) end.resetAndDestroy();
@@ -40,18 +40,18 @@ export const startProxy = async (target: number): Promise<TcpProxy> => {
 
   const server = createServer((caller) => {
     caller.on('error', () => undefined);
-    if (isRefusing) {
+    if (isRejecting) {
       caller.resetAndDestroy();
       return;
     }
     taken += 1;
     const called = connect(target, '127.0.0.1');
-    const pair: Pair = { ends: [caller, called], isHung: false };
+    const pair: Pair = { ends: [caller, called], isStopped: false };
     pairs.add(pair);
     const passes = (from: Socket, to: Socket, count: (bytes: number) => number): void => {
       from.on('error', () => undefined);
       from.on('data', (bytes: Buffer) => {
-        if (pair.isHung || !pairs.has(pair)) return;
+        if (pair.isStopped || !pairs.has(pair)) return;
         const passed = count(bytes.byteLength);
         if (passed === bytes.byteLength) {
           if (!to.write(bytes)) from.pause();
@@ -61,7 +61,7 @@ export const startProxy = async (target: number): Promise<TcpProxy> => {
       });
       to.on('drain', () => from.resume());
       from.on('close', () => {
-        if (pair.isHung) return;
+        if (pair.isStopped) return;
         pairs.delete(pair);
         to.end();
       });
@@ -85,9 +85,9 @@ export const startProxy = async (target: number): Promise<TcpProxy> => {
     cutAfter: (bytes) => {
       left = bytes;
     },
-    hang: () => pairs.forEach((pair) => (pair.isHung = true)),
-    refuse: (does) => {
-      isRefusing = does;
+    stop: () => pairs.forEach((pair) => (pair.isStopped = true)),
+    setRejecting: (does) => {
+      isRejecting = does;
     },
     close: async () => {
       cut();

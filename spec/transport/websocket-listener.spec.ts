@@ -26,9 +26,9 @@ describe('listening', () => {
     const { socket, open } = openWebSocket(url, ['other.1', 'test.1']);
     await open;
     expect(socket.protocol).toBe('test.1');
-    const refusal = [400, 'Offer one of these subprotocols: test.1.'];
-    expect(await requestHttp(url, { ...upgradeHeaders, 'Sec-WebSocket-Protocol': 'other.1' })).toEqual(refusal);
-    expect(await requestHttp(url, upgradeHeaders)).toEqual(refusal);
+    const rejection = [400, 'Offer one of these subprotocols: test.1.'];
+    expect(await requestHttp(url, { ...upgradeHeaders, 'Sec-WebSocket-Protocol': 'other.1' })).toEqual(rejection);
+    expect(await requestHttp(url, upgradeHeaders)).toEqual(rejection);
   });
 
   it('answers a request that does not ask for a WebSocket with 426', async () => {
@@ -63,9 +63,9 @@ describe('listening', () => {
     const headers = Object.entries({ ...upgradeHeaders, Host: 'x', 'Sec-WebSocket-Protocol': name });
     const lines = headers.map(([header, value]) => `${header}: ${value}`);
     socket.on('data', () => undefined).on('error', () => undefined);
-    const refused = new Promise((resolve) => socket.once('end', resolve));
+    const socketEnd = new Promise((resolve) => socket.once('end', resolve));
     socket.write([`GET ${path} HTTP/1.1`, ...lines, '', ''].join('\r\n'));
-    await refused;
+    await socketEnd;
     expect(await lastValueFrom(listening.close(1001, '', 50), { defaultValue: 'closed' })).toBe('closed');
   });
 

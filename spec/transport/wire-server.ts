@@ -57,7 +57,7 @@ export const openWebSocket = (url: string, names = ['test.1']) => {
     socket.once('close', (code, text) => resolve([code, text.toString()])),
   );
   const open = new Promise((resolve) => socket.once('open', resolve));
-  return { socket, heard: received, closed, open };
+  return { socket, chunks: received, closed, open };
 };
 
 /** Sends a request and returns the answer as an HTTP client receives it. */

@@ -212,7 +212,7 @@ const advanceProjection = (
   large: LargeObjects,
 ): Observable<never> =>
   defer(() => {
-    const { cursor } = mover.place;
+    const { cursor } = mover.position;
     const [first] = page.entries;
     const last = page.entries.at(-1);
     if (first === undefined || last === undefined) return EMPTY;
@@ -274,13 +274,13 @@ const sweepTombstones = (
 
 const createProjection = (storage: Storage, found: ProjectionCursor, large: LargeObjects): Projection => {
   const mover = createCursorMover(storage, found);
-  const { place } = mover;
+  const { position } = mover;
   return {
     get cursor() {
-      return place.cursor;
+      return position.cursor;
     },
     get isMoving() {
-      return place.isMoving;
+      return position.isMoving;
     },
     readStates: (texts) =>
       from(slicesOf(texts, large.has)).pipe(

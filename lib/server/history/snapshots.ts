@@ -108,9 +108,9 @@ export const createSnapshots = ({ history, leases, projector }: SnapshotsPorts):
   const isSnapshotCheaper = (downloadedTo: Version): Observable<boolean> => {
     if (log.head - downloadedTo <= limits.pageChangesetsMax) return of(false);
     return readBytesUpTo(history, downloadedTo).pipe(
-      map((bytesSeen) => {
+      map((bytesRead) => {
         const { bytes, total } = projection.cursor;
-        return snapshotGainTimes * (bytes + history.bytes - total) < history.bytes - bytesSeen;
+        return snapshotGainTimes * (bytes + history.bytes - total) < history.bytes - bytesRead;
       }),
     );
   };

@@ -68,18 +68,18 @@ export interface ObjectChanges {
 
 /** Creates the cursor and its move, which is written in one batch with the changes of the objects. */
 export const createCursorMover = (storage: Storage, found: ProjectionCursor) => {
-  const place = { cursor: found, isMoving: false };
+  const position = { cursor: found, isMoving: false };
   const move = (changes: StorageChange[], next: ProjectionCursor): Observable<never> =>
     defer(() => {
       changes.push({ type: 'put', key: cursorKey, value: encodeCursor(next) });
       const confirm$ = runAction(() => {
-        place.cursor = next;
+        position.cursor = next;
       });
       // Durable each time: the history after it may be trimmed next, and storage engines do not promise that a crash
       // keeps an older batch if it keeps a newer one.
       return concat(storage.batch(changes, { durable: true }), confirm$);
     });
-  return { place, move };
+  return { position, move };
 };
 
 export type CursorMover = ReturnType<typeof createCursorMover>;
@@ -99,24 +99,24 @@ export interface ChangeObjectsOptions {
  */
 export const changeObjects = (
   storage: Storage,
-  { place, move }: CursorMover,
+  { position, move }: CursorMover,
   { texts, isLarge, changesOf, more = [], last }: ChangeObjectsOptions,
 ): Observable<never> =>
   defer(() => {
-    place.isMoving = true;
-    let { objects, bytes } = place.cursor;
+    position.isMoving = true;
+    let { objects, bytes } = position.cursor;
     let changes: StorageChange[] = [];
     let size = 0;
     const writeBatch = (to: (at: ProjectionCursor) => ProjectionCursor): Observable<never> =>
       defer(() => {
         const batch = changes;
         [changes, size] = [[], 0];
-        return move(batch, to({ ...place.cursor, objects, bytes }));
+        return move(batch, to({ ...position.cursor, objects, bytes }));
       });
     const changeSlice = (slice: readonly string[]): Observable<never> =>
       readObjects(storage, slice).pipe(
         switchMap((known) => {
-          const changed = changesOf(known, { ...place.cursor, objects, bytes }, slice);
+          const changed = changesOf(known, { ...position.cursor, objects, bytes }, slice);
           ({ objects, bytes } = changed);
           for (const change of changed.changes) {
             changes.push(change);
@@ -131,6 +131,6 @@ export const changeObjects = (
       return writeBatch(last);
     });
     return concat(from(slicesOf(texts, isLarge)).pipe(concatMap(changeSlice)), last$).pipe(
-      finalize(() => (place.isMoving = false)),
+      finalize(() => (position.isMoving = false)),
     );
   });

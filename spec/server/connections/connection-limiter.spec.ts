@@ -180,10 +180,10 @@ describe('events about connections', () => {
 
   it('include one rejected connection a second, with the number of others', async () => {
     const port = await serving({}, { origins: [] });
-    const refused = { Origin: 'https://a.example' };
-    for (let call = 0; call < 3; call += 1) await statusOf(port, refused);
+    const foreignOrigin = { Origin: 'https://a.example' };
+    for (let call = 0; call < 3; call += 1) await statusOf(port, foreignOrigin);
     now += 1_000;
-    await statusOf(port, refused);
+    await statusOf(port, foreignOrigin);
     const line = { level: 'warn', event: 'connection-rejected', address: '127.0.0.1', status: 403 };
     expect(events).toMatchObject([
       { ...line, more: 0 },

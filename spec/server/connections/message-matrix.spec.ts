@@ -10,7 +10,7 @@ import { createBind, connect, summaryOf, summariesOf, createUpload, type TestCli
  */
 
 /** Kinds of clients by their access to the realm `team`: each has a token and a replica id. */
-const guests = {
+const clientKinds = {
   'may write': { token: 'writer', replica: 'w' },
   'may read': { token: 'reader', replica: 'r' },
   'may do nothing': { token: 'nobody', replica: 'n' },
@@ -20,10 +20,10 @@ const guests = {
   'is a user that is refused': { token: 'banned', replica: 'w' },
   'says no token': { token: null, replica: 'w' },
 } as const;
-type Guest = keyof typeof guests;
+type ClientKind = keyof typeof clientKinds;
 
 /** Results of a bind, and of a token message alone. After `ends:` the server has closed the connection. */
-const answers: Readonly<Record<Guest, { readonly bind: string; readonly token: string }>> = {
+const answers: Readonly<Record<ClientKind, { readonly bind: string; readonly token: string }>> = {
   'may write': { bind: 'bound head 2 accepted 0; download 1owned 2owned up to 2, 0 left', token: '' },
   'may read': { bind: 'bound head 2 accepted 0; download 1owned 2owned up to 2, 0 left', token: '' },
   'may do nothing': { bind: 'error permission-denied, never', token: '' },
@@ -44,9 +44,9 @@ const answers: Readonly<Record<Guest, { readonly bind: string; readonly token: s
 };
 
 /** State of a session when a message arrives. `over`: the connection has ended. */
-type Standing = 'never bound' | 'writes' | 'reads' | 'ended' | 'over';
+type SessionState = 'never bound' | 'writes' | 'reads' | 'ended' | 'over';
 
-const standings = (bound: Standing): Readonly<Record<State, Standing>> => ({
+const statesAfterBind = (bound: SessionState): Readonly<Record<State, SessionState>> => ({
   'has said nothing': 'never bound',
   'has bound': bound,
   'has bound, and again elsewhere': bound === 'over' ? 'over' : 'ended',
@@ -56,36 +56,36 @@ const standings = (bound: Standing): Readonly<Record<State, Standing>> => ({
 
 const states = {
   'has said nothing': () => undefined,
-  'has bound': ({ come }: Scene) => come(),
-  'has bound, and again elsewhere': ({ come, elsewhere }: Scene) => {
-    come();
+  'has bound': ({ sendBind }: Scene) => sendBind(),
+  'has bound, and again elsewhere': ({ sendBind, elsewhere }: Scene) => {
+    sendBind();
     elsewhere();
   },
-  'has bound, and heard an error': ({ come }: Scene) => come({ history: 'another', downloadedTo: 1 }),
-  'has bound, beside another realm': ({ come }: Scene) => {
-    come({ session: 2, realm: 'open', replica: 'beside' });
-    come();
+  'has bound, and heard an error': ({ sendBind }: Scene) => sendBind({ history: 'another', downloadedTo: 1 }),
+  'has bound, beside another realm': ({ sendBind }: Scene) => {
+    sendBind({ session: 2, realm: 'open', replica: 'beside' });
+    sendBind();
   },
 };
 type State = keyof typeof states;
 
 /** State that each kind of client reaches in each situation. */
-const places: Readonly<Record<Guest, Readonly<Record<State, Standing>>>> = {
-  'may write': standings('writes'),
-  'may read': standings('reads'),
-  'may do nothing': standings('ended'),
-  'has the replica of another user': standings('ended'),
-  'has a token that has expired': standings('over'),
-  'has a token that is refused': standings('over'),
-  'is a user that is refused': standings('over'),
-  'says no token': standings('over'),
+const reachedStates: Readonly<Record<ClientKind, Readonly<Record<State, SessionState>>>> = {
+  'may write': statesAfterBind('writes'),
+  'may read': statesAfterBind('reads'),
+  'may do nothing': statesAfterBind('ended'),
+  'has the replica of another user': statesAfterBind('ended'),
+  'has a token that has expired': statesAfterBind('over'),
+  'has a token that is refused': statesAfterBind('over'),
+  'is a user that is refused': statesAfterBind('over'),
+  'says no token': statesAfterBind('over'),
 };
 
 const violation = 'ends: 4400';
 /**
  * The answer to each message. `as bind`, `as token`: by the kind of client. On an ended connection no message is sent.
  */
-const kinds: Readonly<Record<ClientMessage['type'], Readonly<Record<Exclude<Standing, 'over'>, string>>>> = {
+const kinds: Readonly<Record<ClientMessage['type'], Readonly<Record<Exclude<SessionState, 'over'>, string>>>> = {
   bind: { 'never bound': 'as bind', writes: violation, reads: violation, ended: 'as bind' },
   upload: { 'never bound': violation, writes: 'accepted 1', reads: 'refused 1; accepted 1', ended: '' },
   received: { 'never bound': violation, writes: '', reads: '', ended: '' },
@@ -100,12 +100,12 @@ const kinds: Readonly<Record<ClientMessage['type'], Readonly<Record<Exclude<Stan
 
 interface Scene {
   /** Sends the client's bind. */
-  readonly come: (more?: Parameters<typeof createBind>[0]) => void;
+  readonly sendBind: (more?: Parameters<typeof createBind>[0]) => void;
   /** Sends the bind on another connection. */
   readonly elsewhere: () => void;
 }
 
-const rightIn = (id: string, realm: string): Access => {
+const accessIn = (id: string, realm: string): Access => {
   if (realm === 'open' || id.startsWith('writer') || id === 'owner') return 'write';
   return id === 'reader' ? 'read' : 'none';
 };
@@ -119,11 +119,11 @@ const serving = (storage: Storage): SyncServer =>
       if (token === 'forged' || token === '') throw new TokenRejectedError('token-refused', 'not ours');
       return { id: token };
     },
-    authorize: ({ id }, realm) => rightIn(id, realm),
+    authorize: ({ id }, realm) => accessIn(id, realm),
   });
 
 /** Creates a server with a realm of two changesets. */
-const inhabited = (storage = memoryStorage()): SyncServer => {
+const createFilledServer = (storage = memoryStorage()): SyncServer => {
   const server = serving(storage);
   const owner = connect(server.wire);
   owner.send(createBind({ token: 'owner', replica: 'owned' }), createUpload(1, 2));
@@ -132,7 +132,7 @@ const inhabited = (storage = memoryStorage()): SyncServer => {
 };
 
 /** Returns the content of a realm, as a reader receives it. */
-const contents = (server: SyncServer, realm: string): readonly string[] => {
+const readContent = (server: SyncServer, realm: string): readonly string[] => {
   const probe = connect(server.wire);
   probe.send(createBind({ realm, token: 'owner', replica: 'probe' }));
   const all = summariesOf(probe);
@@ -140,11 +140,11 @@ const contents = (server: SyncServer, realm: string): readonly string[] => {
   return all;
 };
 
-const receivedBy = (line: TestClient): string =>
-  [...summariesOf(line), ...(line.end() === 'open' ? [] : [`ends: ${line.end()}`])].join('; ');
+const receivedBy = (connection: TestClient): string =>
+  [...summariesOf(connection), ...(connection.end() === 'open' ? [] : [`ends: ${connection.end()}`])].join('; ');
 
-const message = (kind: ClientMessage['type'], guest: Guest): ClientMessage => {
-  const { token, replica } = guests[guest];
+const message = (kind: ClientMessage['type'], clientKind: ClientKind): ClientMessage => {
+  const { token, replica } = clientKinds[clientKind];
   switch (kind) {
     case 'bind':
       return createBind({ token, replica });
@@ -169,49 +169,54 @@ const message = (kind: ClientMessage['type'], guest: Guest): ClientMessage => {
   }
 };
 
-const expected = (kind: ClientMessage['type'], guest: Guest, place: Standing): string => {
-  if (place === 'over') return '';
-  const answer = kinds[kind][place];
-  return answer === 'as bind' ? answers[guest].bind : answer === 'as token' ? answers[guest].token : answer;
+const expected = (kind: ClientMessage['type'], clientKind: ClientKind, reached: SessionState): string => {
+  if (reached === 'over') return '';
+  const answer = kinds[kind][reached];
+  return answer === 'as bind' ? answers[clientKind].bind : answer === 'as token' ? answers[clientKind].token : answer;
 };
 
 const namesOf = <Name extends string>(table: Readonly<Record<Name, unknown>>): readonly Name[] =>
   Object.keys(table) as Name[];
-const cells = namesOf(guests).flatMap((guest) => namesOf(states).map((state) => [guest, state] as const));
+const cells = namesOf(clientKinds).flatMap((clientKind) =>
+  namesOf(states).map((state) => [clientKind, state] as const),
+);
 
 describe('every message, of every kind of client, in every state', () => {
   it.each(cells)(
     'is answered as the tables say, and reads and writes nothing beyond the right: who %s and %s',
-    (guest, state) => {
-      const { token, replica } = guests[guest];
+    (clientKind, state) => {
+      const { token, replica } = clientKinds[clientKind];
       for (const kind of namesOf(kinds)) {
-        const server = inhabited();
-        const before = contents(server, 'team');
-        const line = connect(server.wire);
+        const server = createFilledServer();
+        const before = readContent(server, 'team');
+        const connection = connect(server.wire);
         const other = connect(server.wire);
         states[state]({
-          come: (more = {}) => line.send(createBind({ token, replica, ...more })),
+          sendBind: (more = {}) => connection.send(createBind({ token, replica, ...more })),
           elsewhere: () => other.send(createBind({ token, replica })),
         });
-        line.received();
-        const wasOpen = line.end() === 'open';
-        const place = places[guest][state];
-        expect([kind, wasOpen]).toEqual([kind, place !== 'over']);
+        connection.received();
+        const wasOpen = connection.end() === 'open';
+        const reached = reachedStates[clientKind][state];
+        expect([kind, wasOpen]).toEqual([kind, reached !== 'over']);
 
-        line.send(message(kind, guest));
-        const heard = line.received();
-        const end = wasOpen && line.end() !== 'open' ? [`ends: ${line.end()}`] : [];
-        expect([kind, [...heard.map(summaryOf), ...end].join('; ')]).toEqual([kind, expected(kind, guest, place)]);
+        connection.send(message(kind, clientKind));
+        const replies = connection.received();
+        const end = wasOpen && connection.end() !== 'open' ? [`ends: ${connection.end()}`] : [];
+        expect([kind, [...replies.map(summaryOf), ...end].join('; ')]).toEqual([
+          kind,
+          expected(kind, clientKind, reached),
+        ]);
 
-        const isWritten = kind === 'upload' && place === 'writes';
-        const after = contents(server, 'team');
+        const isWritten = kind === 'upload' && reached === 'writes';
+        const after = readContent(server, 'team');
         if (isWritten)
           expect(after).toEqual(['bound head 3 accepted 0', `download 1owned 2owned 3${replica} up to 3, 0 left`]);
         else expect(after).toEqual(before);
-        if (state !== 'has bound, beside another realm' || line.end() !== 'open') continue;
+        if (state !== 'has bound, beside another realm' || connection.end() !== 'open') continue;
         // The other session of the connection is not affected.
-        line.send({ type: 'mark', session: 2, request: 1 });
-        expect(receivedBy(line)).toBe('#2 mark 1 at 0');
+        connection.send({ type: 'mark', session: 2, request: 1 });
+        expect(receivedBy(connection)).toBe('#2 mark 1 at 0');
       }
     },
   );
@@ -240,10 +245,10 @@ const counted = () => {
 };
 
 describe('who may not read a realm', () => {
-  const nameless = (line: TestClient, name: string): string =>
-    line
+  const withoutName = (connection: TestClient, name: string): string =>
+    connection
       .received()
-      .map((heard) => JSON.stringify(heard).replaceAll(name, '…'))
+      .map((replies) => JSON.stringify(replies).replaceAll(name, '…'))
       .join('; ');
 
   it.each([
@@ -254,26 +259,26 @@ describe('who may not read a realm', () => {
     'says no token',
   ] as const)(
     'hears the same of one that is there, one that is not and one that is open, and costs the storage nothing: who %s',
-    (guest) => {
+    (clientKind) => {
       const { storage, counts } = counted();
-      const server = inhabited(storage);
+      const server = createFilledServer(storage);
       const owner = connect(server.wire);
       owner.send(createBind({ realm: 'busy', token: 'owner', replica: 'o' }));
       const before = counts.asked;
-      const heard = ['team', 'void', 'busy'].map((realm) => {
-        const line = connect(server.wire);
-        line.send(createBind({ ...guests[guest], realm }));
-        return `${nameless(line, realm)}; ${line.end()}`;
+      const replies = ['team', 'void', 'busy'].map((realm) => {
+        const connection = connect(server.wire);
+        connection.send(createBind({ ...clientKinds[clientKind], realm }));
+        return `${withoutName(connection, realm)}; ${connection.end()}`;
       });
-      expect(new Set(heard).size).toBe(1);
-      expect(heard[0]).toContain('"error"');
+      expect(new Set(replies).size).toBe(1);
+      expect(replies[0]).toContain('"error"');
       expect(counts.asked).toBe(before);
     },
   );
 
   it('leaves nothing of a realm behind that is not there, and neither does who may only read', () => {
     const { storage } = counted();
-    const server = inhabited(storage);
+    const server = createFilledServer(storage);
     const keys = (): number => {
       let found = 0;
       storage
@@ -282,21 +287,21 @@ describe('who may not read a realm', () => {
       return found;
     };
     const before = keys();
-    for (const guest of ['may read', 'may do nothing'] as const) {
-      const line = connect(server.wire);
-      line.send(createBind({ ...guests[guest], realm: 'void' }));
-      line.close();
+    for (const clientKind of ['may read', 'may do nothing'] as const) {
+      const connection = connect(server.wire);
+      connection.send(createBind({ ...clientKinds[clientKind], realm: 'void' }));
+      connection.close();
     }
     expect(keys()).toBe(before);
   });
 
   it('learns nothing about users and replicas, whichever it names', () => {
-    const server = inhabited();
-    const heard = ['owned', 'w', 'unheard-of'].map((replica) => {
-      const line = connect(server.wire);
-      line.send(createBind({ token: 'nobody', replica }));
-      return receivedBy(line);
+    const server = createFilledServer();
+    const replies = ['owned', 'w', 'unheard-of'].map((replica) => {
+      const connection = connect(server.wire);
+      connection.send(createBind({ token: 'nobody', replica }));
+      return receivedBy(connection);
     });
-    expect(new Set(heard)).toEqual(new Set(['error permission-denied, never']));
+    expect(new Set(replies)).toEqual(new Set(['error permission-denied, never']));
   });
 });

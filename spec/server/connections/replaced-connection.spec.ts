@@ -147,32 +147,32 @@ describe('a socket without a working client', () => {
   it('is closed when it sends no message, also when it was bound; a client that pings stays', async () => {
     const { port, settled, closed } = await serving({ silenceMsMax: 400 });
     const alive = await bound(port);
-    const gone = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
-    gone.on('error', () => undefined);
-    gone.write(handshake);
-    gone.write(framed(createBind({ replica: 'gone' })));
-    gone.pause();
+    const silentSocket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    silentSocket.on('error', () => undefined);
+    silentSocket.write(handshake);
+    silentSocket.write(framed(createBind({ replica: 'gone' })));
+    silentSocket.pause();
     expect(await settled('sessions', 2)).toBe(2);
     const pinging = setInterval(() => alive.sendMessage({ type: 'ping', sentAt: 0 }), 50);
     expect(await settled('sessions', 1)).toBe(1);
     clearInterval(pinging);
-    gone.destroy();
+    silentSocket.destroy();
     expect(await closed(2)).toContain(4408); // The client answers no ping either.
   });
 
   it('gives its replica to the socket on which it comes back', async () => {
     const { port, settled } = await serving();
-    const gone = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
-    gone.on('error', () => undefined);
-    gone.write(handshake);
-    gone.write(framed(createBind()));
-    gone.pause();
+    const silentSocket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
+    silentSocket.on('error', () => undefined);
+    silentSocket.write(handshake);
+    silentSocket.write(framed(createBind()));
+    silentSocket.pause();
     expect(await settled('sessions', 1)).toBe(1);
     const back = await bound(port);
     back.sendMessage(createUpload(1));
     await back.until(({ type }) => type === 'accepted');
     expect(await settled('sessions', 1)).toBe(1);
-    gone.destroy();
+    silentSocket.destroy();
     back.disconnect();
     expect(await settled('connections', 0)).toBe(0);
   });

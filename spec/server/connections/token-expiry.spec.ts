@@ -19,7 +19,7 @@ const expired = expect.objectContaining({
   code: 'token-expired',
   retry: 'later',
 }) as never;
-const gone = createCloseError(1000, 'token-expired');
+const closeError = createCloseError(1000, 'token-expired');
 const createTokenMessage = (text: string): ClientMessage => ({ type: 'token', token: text });
 const values = { b: any, e: expired, p: any };
 
@@ -29,7 +29,7 @@ describe('a token that ends while its connection is open', () => {
     marbles(({ hot, expectObservable, clock }) => {
       const sent$ = hot<ClientMessage>('-b', { b: createBind({ token: '6' }) });
       const received = '                -b----(e#)';
-      expectObservable(ending(clock)(sent$)).toBe(received, values, gone);
+      expectObservable(ending(clock)(sent$)).toBe(received, values, closeError);
     }),
   );
 
@@ -38,7 +38,7 @@ describe('a token that ends while its connection is open', () => {
     marbles(({ hot, expectObservable, clock }) => {
       const sent$ = hot<ClientMessage>('-b--t', { b: createBind({ token: '6' }), t: createTokenMessage('9') });
       const received = '                -b-------(e#)';
-      expectObservable(ending(clock)(sent$)).toBe(received, values, gone);
+      expectObservable(ending(clock)(sent$)).toBe(received, values, closeError);
     }),
   );
 
@@ -50,7 +50,7 @@ describe('a token that ends while its connection is open', () => {
       );
       const sent$ = hot<ClientMessage>('-b--t', { b: createBind({ token: '6' }), t: createTokenMessage('lost') });
       const received = '                -b----(e#)';
-      expectObservable(wire(sent$)).toBe(received, values, gone);
+      expectObservable(wire(sent$)).toBe(received, values, closeError);
     }),
   );
 
@@ -66,7 +66,7 @@ describe('a token that ends while its connection is open', () => {
         u: createTokenMessage('12'),
       });
       const received = '                -b----------(e#)';
-      expectObservable(wire(sent$)).toBe(received, values, gone);
+      expectObservable(wire(sent$)).toBe(received, values, closeError);
     }),
   );
 
@@ -85,7 +85,7 @@ describe('a token that ends while its connection is open', () => {
         u: createTokenMessage('lost'),
       });
       const received = '                -b-------(e#)';
-      expectObservable(wire(sent$)).toBe(received, values, gone);
+      expectObservable(wire(sent$)).toBe(received, values, closeError);
     }),
   );
 
@@ -112,7 +112,7 @@ describe('a token that ends while its connection is open', () => {
     marbles(({ expectObservable, clock, scheduler }) => {
       const jumping: Clock = { ...clock, now: () => scheduler.now() - (scheduler.now() > 3 ? 5 : 0) };
       const sent$ = concat(of<ClientMessage>(createBind({ token: '6' })), NEVER);
-      expectObservable(ending(jumping)(sent$)).toBe('b----------(e#)', values, gone);
+      expectObservable(ending(jumping)(sent$)).toBe('b----------(e#)', values, closeError);
     }),
   );
 

@@ -138,9 +138,9 @@ describe('the objects that a server keeps of a realm', () => {
         const found = await firstValueFrom(
           storage.range({ from: 'realm/team/object', to: 'realm/team/p', limit: 1e6, bytesMax: Infinity }),
         );
-        const gone = wholly ? found : found.filter(([key]) => key.endsWith('/objects'));
-        expect(gone.length > 0).toBe(history.log.head > 0);
-        const deleted = gone.map(([key]): StorageChange => ({ type: 'del', key }));
+        const removedEntries = wholly ? found : found.filter(([key]) => key.endsWith('/objects'));
+        expect(removedEntries.length > 0).toBe(history.log.head > 0);
+        const deleted = removedEntries.map(([key]): StorageChange => ({ type: 'del', key }));
         await lastValueFrom(storage.batch(deleted, { durable: true }), nothing);
         const again = await opened(storage);
         expect(again.projection.cursor.version).toBe(0);
@@ -152,20 +152,20 @@ describe('the objects that a server keeps of a realm', () => {
   });
 
   it('are on a real disk what they are in memory, after it was opened again', async () => {
-    const place = mkdtempSync(join(tmpdir(), 'tidemark-'));
+    const folder = mkdtempSync(join(tmpdir(), 'tidemark-'));
     const [sample] = fc.sample(fc.array(anyStep, { minLength: 200, maxLength: 300 }), { numRuns: 1, seed: 5 });
     const world = worldAfter(sample ?? []);
-    const storage = await firstValueFrom(levelStorage(place));
+    const storage = await firstValueFrom(levelStorage(folder));
     await fill(await opened(storage), world, [3, 1, 2]);
     await advance(await opened(storage), 20);
     await lastValueFrom(storage.close(), nothing);
-    const second = await firstValueFrom(levelStorage(place));
+    const second = await firstValueFrom(levelStorage(folder));
     const history = await opened(second);
     expect(history.projection.cursor.version).toBe(20);
     await advanced(history, 20);
     await expectSame(history, world);
     await lastValueFrom(second.close(), nothing);
-    rmSync(place, { recursive: true });
+    rmSync(folder, { recursive: true });
   });
 
   it('replace the compacted history, which reports its bytes after a restart', async () => {

@@ -40,7 +40,7 @@ const statesOf = async ({ projection }: History): Promise<ReadonlyMap<string, Ob
   firstValueFrom(projection.readStates([1, 2].map((key) => objectTextOf('T', key))));
 
 const shape = shapes.get('T')!;
-const seen = (state: ObjectState | undefined, key: number): unknown =>
+const plainViewOf = (state: ObjectState | undefined, key: number): unknown =>
   state && isAlive(state) ? viewOf(shape, state, key) : null;
 
 const early = fc.array(anyStep, { minLength: 5, maxLength: 40 });
@@ -73,7 +73,10 @@ describe('what was removed from the objects of a server', () => {
         world.posted.forEach((posted) => receive(device, posted));
         const states = await statesOf(history);
         for (const key of [1, 2]) {
-          expectEqual(seen(states.get(objectTextOf('T', key)), key), seen(device.objects.latestState('T', key), key));
+          expectEqual(
+            plainViewOf(states.get(objectTextOf('T', key)), key),
+            plainViewOf(device.objects.latestState('T', key), key),
+          );
         }
         const rows = await firstValueFrom(history.projection.readRows(null));
         expect(history.projection.cursor).toMatchObject({

@@ -32,7 +32,7 @@ describe('a replica that has nothing', () => {
     reader.connect(server);
     expect(reader.states).toEqual(writer.states);
     expect(reader.counted.snapshots).toBe(1);
-    expect(reader.known.seen).toBe(100_000);
+    expect(reader.known.downloaded).toBe(100_000);
     // The changes have twenty megabytes.
     expect(reader.counted.bytes).toBeLessThan(1_000 * 200);
     writer.drop();
@@ -62,11 +62,11 @@ describe('a replica that has nothing', () => {
     const { server, writer, clock } = old(3_000, 3_000);
     const reader = createFakeReplica('reader');
     reader.connect(server);
-    expect([reader.counted.snapshots, reader.known.seen]).toEqual([0, 3_000]);
+    expect([reader.counted.snapshots, reader.known.downloaded]).toEqual([0, 3_000]);
     reader.drop();
     for (let n = 0; n < 900; n += 1) writer.write(clock.now(), put(1, { n, long }));
     reader.connect(server);
-    expect([reader.counted.snapshots, reader.known.seen]).toEqual([0, 3_900]);
+    expect([reader.counted.snapshots, reader.known.downloaded]).toEqual([0, 3_900]);
     expect(reader.states).toEqual(writer.states);
     writer.drop();
     reader.drop();
@@ -76,7 +76,7 @@ describe('a replica that has nothing', () => {
     const { server, writer } = old(5_000, 15_000);
     const reader = createFakeReplica('reader');
     let turns = 0;
-    while (reader.known.seen === 0) {
+    while (reader.known.downloaded === 0) {
       reader.connect(server, 2);
       turns += 1;
     }
@@ -118,7 +118,7 @@ describe('a replica that has nothing', () => {
     reader.connect(server, 3);
     reader.write(clock.now(), put(1, { by: 'reader' }));
     reader.holdFetching(false); // The third message is the only page, and its `received` message is not sent.
-    while (reader.known.seen === 0) reader.connect(server, 2);
+    while (reader.known.downloaded === 0) reader.connect(server, 2);
     writer.drop();
     expect(reader.states.get('Note number 1')?.values).not.toEqual({ by: 'reader' });
     const again = make();

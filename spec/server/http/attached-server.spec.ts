@@ -55,8 +55,8 @@ describe('a server that is attached to an app', () => {
     });
     await sync.attach(http, { path: '/sync' });
 
-    const talk = await opened(`ws://127.0.0.1:${port}/sync`, subprotocol);
-    expect(talk.protocol).toBe(subprotocol);
+    const syncSocket = await opened(`ws://127.0.0.1:${port}/sync`, subprotocol);
+    expect(syncSocket.protocol).toBe(subprotocol);
     const hello = new Promise((resolve) => {
       const socket = new WebSocket(`ws://127.0.0.1:${port}/chat`);
       socket.once('message', (text: Buffer) => {
@@ -67,7 +67,7 @@ describe('a server that is attached to an app', () => {
     expect(await hello).toBe('hello');
     expect(await asked(port, '/other')).toEqual({ status: 200, text: 'mine: /other' });
     expect(await asked(port, '/healthz')).toEqual({ status: 200, text: 'alive\n' });
-    talk.close();
+    syncSocket.close();
   });
 
   it('may be attached before the app listens, and leaves it running when it closes', async () => {

@@ -40,7 +40,7 @@ const serving = async (options: Partial<ServerOptions> = {}) => {
   servers.push(server);
   const { port } = await server.listen({ port: 0, host: '127.0.0.1' });
   const metrics = (): Promise<string> => fetch(`http://127.0.0.1:${port}/metrics`).then((answer) => answer.text());
-  return { told: events, lines, port, server, metrics };
+  return { events, lines, port, server, metrics };
 };
 /** Waits for the end of a number of connections. */
 const ended = async (events: readonly ServerEvent[], times: number): Promise<void> => {
@@ -52,7 +52,7 @@ const secret = 'eyJhbGciOiJIUzI1NiJ9.a-token.of-somebody';
 
 describe('the log of a server', () => {
   it('field report E9: contains no content of a client’s messages, wherever it is', async () => {
-    const { told: events, lines, port, metrics } = await serving();
+    const { events, lines, port, metrics } = await serving();
     const socket = new WebSocket(`ws://127.0.0.1:${port}`, 'tidemark.1', { headers: { Origin: secret } });
     await new Promise((resolve) => socket.once('open', resolve));
     socket.close(4_321, secret);
@@ -79,7 +79,7 @@ describe('the log of a server', () => {
   });
 
   it('field report E9: contains the reason why the server has ended a connection', async () => {
-    const { told: events, port } = await serving();
+    const { events, port } = await serving();
     const client = await connectRawClient(port);
     client.send(encodeValue([8, secret]));
     await client.closed;
@@ -89,8 +89,8 @@ describe('the log of a server', () => {
 
   it('field report E9: has the code of a client’s error once a second, and rejects one for a version that was never sent', async () => {
     let now = 1_000_000;
-    const { told: events, server } = await serving({ clock: { ...systemClock, now: () => now } });
-    const [writer, reader, liar] = [connect(server.wire), connect(server.wire), connect(server.wire)];
+    const { events, server } = await serving({ clock: { ...systemClock, now: () => now } });
+    const [writer, reader, wrongClock] = [connect(server.wire), connect(server.wire), connect(server.wire)];
     writer.send(createBind({ token: 'a', replica: 'w' }), createUpload(1, 3));
     reader.send(createBind({ token: 'a', replica: 'r' }));
     const fault = (version: number) => ({ type: 'fault', session: 1, version, code: 'schema' }) as const;
@@ -103,8 +103,8 @@ describe('the log of a server', () => {
       { ...event, version: 3, more: 2 },
     ]);
     expect(reader.end()).toBe('open');
-    liar.send(createBind({ token: 'a', replica: 'l' }), fault(4));
-    expect(liar.end()).toBe(4400);
+    wrongClock.send(createBind({ token: 'a', replica: 'l' }), fault(4));
+    expect(wrongClock.end()).toBe(4400);
   });
 
   it('field report E7: has one line without a stack for a flood of invalid tokens with unknown keys', async () => {
@@ -118,7 +118,7 @@ describe('the log of a server', () => {
         .setProtectedHeader({ alg: 'ES256', kid })
         .setExpirationTime('1h')
         .sign(pair.privateKey);
-    const { told: events, lines, port } = await serving({ authenticate: jwt({ jwks, audience: 'a', issuer: 'i' }) });
+    const { events, lines, port } = await serving({ authenticate: jwt({ jwks, audience: 'a', issuer: 'i' }) });
     const good = await connectRawClient(port);
     good.sendMessage(createBind({ token: await signed(known, 'known') }));
     await good.until(({ type }) => type === 'bound');

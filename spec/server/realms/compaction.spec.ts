@@ -193,13 +193,13 @@ describe('an object that was deleted', () => {
     write(1_500);
     writer.write(clock.now(), remove(3));
     writer.drop();
-    let ahead = 0;
-    const server = make({ clock: { ...clock, now: () => clock.now() + ahead } });
+    let offsetMs = 0;
+    const server = make({ clock: { ...clock, now: () => clock.now() + offsetMs } });
     writer.connect(server);
-    ahead = 365 * day;
+    offsetMs = 365 * day;
     pass(day);
     expect((await stored()).objects).not.toContain('Note/n3');
-    ahead = 0;
+    offsetMs = 0;
     pass(second);
     writer.write(clock.now(), put(5, { after: true }));
     expect([errorOf(writer), writer.unsent()]).toEqual([undefined, 0]);

@@ -28,7 +28,7 @@ interface Client {
 
 interface Served {
   server: ReturnType<typeof createPermitServer>['server'];
-  line: TestClient;
+  connection: TestClient;
   history: string | null;
   readonly storage: ReturnType<typeof createFaultyStorage>;
 }
@@ -80,13 +80,13 @@ const applyMessage = (client: Client, served: Served, message: ServerMessage): v
 };
 
 const listens = (client: Client, served: Served): void =>
-  served.line.received().forEach((message) => applyMessage(client, served, message));
+  served.connection.received().forEach((message) => applyMessage(client, served, message));
 
 const rebinds = (client: Client, served: Served): void => {
-  served.line.disconnect();
-  served.line = connect(served.server.wire);
+  served.connection.disconnect();
+  served.connection = connect(served.server.wire);
   client.isBound = true;
-  served.line.send(createBind({ acknowledged: client.acknowledged, history: served.history }));
+  served.connection.send(createBind({ acknowledged: client.acknowledged, history: served.history }));
   listens(client, served);
   expect(client.isBound).toBe(true);
 };
@@ -108,7 +108,7 @@ const uploads = (pages: readonly (readonly boolean[])[], isResent: boolean): Com
       client.sent = client.isBad.length;
       client.sentTo = Math.max(client.sentTo, client.sent);
       const message: ClientMessage = { type: 'upload', session: 1, changesets };
-      served.line.send(message);
+      served.connection.send(message);
     }
     served.storage.release();
   });
@@ -123,17 +123,17 @@ const commands = fc.commands(
     // The client receives only the first messages of the answer before the connection breaks.
     fc.nat(3).map((count) =>
       command(`hear ${count} and drop`, (client, served) => {
-        served.line
+        served.connection
           .received()
           .slice(0, count)
           .forEach((message) => applyMessage(client, served, message));
-        served.line.disconnect();
+        served.connection.disconnect();
         client.isBound = false;
       }),
     ),
     fc.constant(
       command('start the server again', (client, served) => {
-        served.line.disconnect();
+        served.connection.disconnect();
         client.isBound = false;
         served.server = createPermitServer(rejectBad, served.storage, { limits: { rejectionsPendingMax } }).server;
       }),
@@ -160,10 +160,10 @@ describe('cursors and rejections of a server', () => {
       fc.property(commands, (steps) => {
         const storage = createFaultyStorage(memoryStorage());
         const { server } = createPermitServer(rejectBad, storage, { limits: { rejectionsPendingMax } });
-        const line = connect(server.wire);
-        line.send(createBind());
+        const connection = connect(server.wire);
+        connection.send(createBind());
         const client: Client = { isBad: [], acknowledged: 0, sentTo: 0, sent: 0, isBound: true };
-        const served: Served = { server, line, history: null, storage };
+        const served: Served = { server, connection, history: null, storage };
         listens(client, served);
         fc.modelRun(() => ({ model: client, real: served }), steps);
         // At last everything is uploaded: more rejections than there is room for only take another bind.
@@ -175,7 +175,7 @@ describe('cursors and rejections of a server', () => {
         }
         const good = client.isBad.flatMap((isBad, at) => (isBad ? [] : [String(at + 1)]));
         expect(historyIn(served)).toEqual(good);
-        served.line.disconnect();
+        served.connection.disconnect();
       }),
       { numRuns: 150 },
     );

@@ -84,8 +84,8 @@ describe('a bind', () => {
     const client = connect(open().wire);
     client.send(createBind(), createUpload(1, 3), { type: 'unbind', session: 1 });
     client.send(createBind({ acknowledged: 2 }), { type: 'unbind', session: 1 }, createBind({ acknowledged: 4 }));
-    const [, , , again, , , refused] = summariesOf(client);
-    expect([again, refused]).toEqual(['bound head 3 accepted 3', 'error history-changed, never']);
+    const [, , , again, , , rejected] = summariesOf(client);
+    expect([again, rejected]).toEqual(['bound head 3 accepted 3', 'error history-changed, never']);
   });
 
   it('is rejected for an invalid realm name', () => {

@@ -103,9 +103,9 @@ describe('a rejection', () => {
   });
 
   it('counts for what the next transactions in the same page are shown', () => {
-    const seen: unknown[] = [];
+    const asked: unknown[] = [];
     const { client } = bindToPermitServer((_, __, { before, after }) => {
-      seen.push(before);
+      asked.push(before);
       return after?.['text'] !== 'bad' || 'bad';
     });
     sendTransactions(
@@ -116,6 +116,6 @@ describe('a rejection', () => {
       [updateNote('a', { text: 'two' })],
       [updateNote('a', { text: 'three' })],
     );
-    expect(seen).toEqual([null, { text: 'one' }, { text: 'one' }, { text: 'two' }]);
+    expect(asked).toEqual([null, { text: 'one' }, { text: 'one' }, { text: 'two' }]);
   });
 });

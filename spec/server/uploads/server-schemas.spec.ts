@@ -22,15 +22,15 @@ const reasonsIn = async ({ realm }: App) => {
 describe('field report B1: a server with schemas', () => {
   it('rejects a write that contradicts the schema of its realm, names what is wrong, and goes on', async () => {
     const { app } = createTeam({ schemas: { 'task*': strict } });
-    const [mine, yours] = [await app(other), await app(strict)];
-    await mine.realm.write((tx) => {
+    const [own, second] = [await app(other), await app(strict)];
+    await own.realm.write((tx) => {
       tx.create('Task', { id: 'a', p: 'text' });
       tx.create('Task', { id: 'b', p: null, list: ['x'] });
     });
-    await upsertTask(mine, { id: 'c', p: null });
-    await waitUntilInStep(mine);
-    expect(mine.errors.filter((error) => error instanceof CompensatingWriteError)).toHaveLength(2);
-    expect(await reasonsIn(mine)).toEqual([
+    await upsertTask(own, { id: 'c', p: null });
+    await waitUntilInStep(own);
+    expect(own.errors.filter((error) => error instanceof CompensatingWriteError)).toHaveLength(2);
+    expect(await reasonsIn(own)).toEqual([
       {
         type: 'Task',
         key: 'a',
@@ -42,27 +42,27 @@ describe('field report B1: a server with schemas', () => {
         reason: expect.stringMatching(/^p must be a whole number.*, received null\.$/) as string,
       },
     ]);
-    expect(mine.realm.get('Task', 'a')).toBeUndefined();
-    await upsertTask(yours, { id: 'd', p: 1 });
-    await waitUntilInStep(yours, mine);
-    expect([mine.session.syncState, yours.session.syncState]).toEqual(['active', 'active']);
-    expect(await shownValueOf(yours, 'p', 'd')).toBe(1);
-    expect(yours.errors).toEqual([]);
+    expect(own.realm.get('Task', 'a')).toBeUndefined();
+    await upsertTask(second, { id: 'd', p: 1 });
+    await waitUntilInStep(second, own);
+    expect([own.session.syncState, second.session.syncState]).toEqual(['active', 'active']);
+    expect(await shownValueOf(second, 'p', 'd')).toBe(1);
+    expect(second.errors).toEqual([]);
   });
 
   it('takes what the schema does not name, and every delete', async () => {
     const { app } = createTeam({ schemas: { '*': strict } });
-    const mine = await app({
+    const own = await app({
       Task: { primaryKey: 'id', properties: { id: 'string', more: 'string' } },
       Note: { primaryKey: 'id', properties: { id: 'int' } },
     });
-    await mine.realm.write((tx) => {
+    await own.realm.write((tx) => {
       tx.create('Task', { id: 'a', more: 'x' });
       tx.create('Note', { id: 1 });
     });
-    await mine.realm.write((tx) => tx.delete('Task', 'a'));
-    await waitUntilInStep(mine);
-    expect(mine.errors).toEqual([]);
+    await own.realm.write((tx) => tx.delete('Task', 'a'));
+    await waitUntilInStep(own);
+    expect(own.errors).toEqual([]);
   });
 
   it('looks at the elements of lists, at increments, and at other containers', async () => {
@@ -103,16 +103,16 @@ describe('field report B1: a server with schemas', () => {
       return key === 'b' ? 'not b' : true;
     };
     const { app } = createTeam({ schemas: { '*': strict }, permit });
-    const mine = await app(other);
-    await upsertTask(mine, { id: 'a', p: 'text' });
-    await mine.realm.write((tx) => tx.create('Task', { id: 'b', p: null, list: [] }));
-    await waitUntilInStep(mine);
+    const own = await app(other);
+    await upsertTask(own, { id: 'a', p: 'text' });
+    await own.realm.write((tx) => tx.create('Task', { id: 'b', p: null, list: [] }));
+    await waitUntilInStep(own);
     const fitting = await app(strict);
     await upsertTask(fitting, { id: 'b', p: 1 });
     await upsertTask(fitting, { id: 'c', p: 1 });
     await waitUntilInStep(fitting);
     expect(asked).toEqual(['b', 'c']);
-    expect(mine.errors).toHaveLength(3);
+    expect(own.errors).toHaveLength(3);
     expect(await reasonsIn(fitting)).toMatchObject([{ key: 'b', reason: 'not b' }]);
   });
 

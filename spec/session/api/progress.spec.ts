@@ -14,7 +14,7 @@ const none: OutboxState = { written: 0, acknowledged: 0, acknowledgedBytes: 0, c
 const fresh = { version: 0, bytes: 0, ofBytes: null };
 
 /** Formats progress as one line: `bytes of bytes, changesets of changesets, estimate`. */
-const line = (progress$: Observable<Progress>): Observable<string> =>
+const linesOf = (progress$: Observable<Progress>): Observable<string> =>
   progress$.pipe(
     map(
       (p) =>
@@ -49,7 +49,7 @@ describe('progress$ of uploads', () => {
       runAt(m, '-(ww)-----w', { w: () => realm.write(68) });
       const listening = '--^-------------!';
       const expected = ' --a---bc--d-e---';
-      m.expectObservable(line(session.progress$(upload('reportIndefinitely'))), listening).toBe(expected, {
+      m.expectObservable(linesOf(session.progress$(upload('reportIndefinitely'))), listening).toBe(expected, {
         a: '0/200 0/2 0.00',
         b: '100/200 1/2 0.50',
         c: '200/200 2/2 1.00',
@@ -66,7 +66,7 @@ describe('progress$ of uploads', () => {
       runAt(m, '-(ww)w', { w: () => realm.write(68) });
       const listening = '--^';
       const expected = ' --a---b(c|)';
-      m.expectObservable(line(session.progress$(upload('forCurrentlyOutstandingWork'))), listening).toBe(expected, {
+      m.expectObservable(linesOf(session.progress$(upload('forCurrentlyOutstandingWork'))), listening).toBe(expected, {
         a: '0/200 0/2 0.00',
         b: '100/200 1/2 0.50',
         c: '200/200 2/2 1.00',
@@ -78,7 +78,7 @@ describe('progress$ of uploads', () => {
     'P5 gives exactly one value with estimate 1 and completes when nothing is outstanding',
     marbles((m) => {
       const { session } = createTestSession(m, { dial: NEVER });
-      m.expectObservable(line(session.progress$(upload('forCurrentlyOutstandingWork')))).toBe('(a|)', {
+      m.expectObservable(linesOf(session.progress$(upload('forCurrentlyOutstandingWork')))).toBe('(a|)', {
         a: '0/0 0/0 1.00',
       });
     }),
@@ -107,12 +107,12 @@ describe('progress$ of uploads', () => {
       runAt(m, '-w---c', { w: () => opened.realm.write(68), c: () => closeRealm(opened, true) });
       const { session } = opened;
       const a = '0/100 0/1 0.00';
-      m.expectObservable(line(session.progress$(upload('forCurrentlyOutstandingWork'))), '--^').toBe(
+      m.expectObservable(linesOf(session.progress$(upload('forCurrentlyOutstandingWork'))), '--^').toBe(
         '--a--#',
         { a },
         new SessionClosedError('closed'),
       );
-      m.expectObservable(line(session.progress$(upload('reportIndefinitely'))), '--^').toBe('--a--|', { a });
+      m.expectObservable(linesOf(session.progress$(upload('reportIndefinitely'))), '--^').toBe('--a--|', { a });
     }),
   );
 });
@@ -149,11 +149,11 @@ describe('progress$ of downloads', () => {
         c: '3000/4000 30/40 0.75',
         d: '4000/4000 40/40 1.00',
       };
-      m.expectObservable(line(session.progress$(download('reportIndefinitely'))), '^---------------!').toBe(
+      m.expectObservable(linesOf(session.progress$(download('reportIndefinitely'))), '^---------------!').toBe(
         expected,
         values,
       );
-      m.expectObservable(line(session.progress$(download('forCurrentlyOutstandingWork')))).toBe(outstanding, values);
+      m.expectObservable(linesOf(session.progress$(download('forCurrentlyOutstandingWork')))).toBe(outstanding, values);
     }),
   );
 });
@@ -167,12 +167,12 @@ describe('progress$, whatever happens', () => {
     fc.assert(
       fc.property(anyEvents, fc.constantFrom('upload' as const, 'download' as const), (script, direction) => {
         const machine = machineOf();
-        const seen: Progress[] = [];
+        const emitted: Progress[] = [];
         const runEvent = createSimulatedSession();
-        observeProgress(machine, { direction, mode: 'reportIndefinitely' }).subscribe((p) => seen.push(p));
+        observeProgress(machine, { direction, mode: 'reportIndefinitely' }).subscribe((p) => emitted.push(p));
         script.forEach((act) => machine.dispatch(runEvent(act)));
-        seen.forEach((p, index) => {
-          const before = seen[index - 1];
+        emitted.forEach((p, index) => {
+          const before = emitted[index - 1];
           expect(p.estimate).toBeGreaterThanOrEqual(0);
           expect(p.estimate).toBeLessThanOrEqual(1);
           expect(p.estimate === 1).toBe(p.transferredBytes === p.transferableBytes);
@@ -195,10 +195,10 @@ describe('progress$, whatever happens', () => {
           const machine = machineOf();
           const runEvent = createSimulatedSession();
           first.forEach((act) => machine.dispatch(runEvent(act)));
-          const seen: Progress[] = [];
+          const emitted: Progress[] = [];
           let completed = false;
           observeProgress(machine, { direction, mode: 'forCurrentlyOutstandingWork' }).subscribe({
-            next: (p) => seen.push(p),
+            next: (p) => emitted.push(p),
             complete: () => (completed = true),
           });
           then.forEach((act) => machine.dispatch(runEvent(act)));
@@ -206,9 +206,9 @@ describe('progress$, whatever happens', () => {
           machine.dispatch(runEvent(['bound', 5]));
           Array.from({ length: 100 }).forEach(() => machine.dispatch(runEvent(['page', 3])));
           expect(completed).toBe(true);
-          expect(seen.at(-1)?.estimate).toBe(1);
-          seen.forEach((p, index) => {
-            const before = seen[index - 1];
+          expect(emitted.at(-1)?.estimate).toBe(1);
+          emitted.forEach((p, index) => {
+            const before = emitted[index - 1];
             if (!before) return;
             expect(p.transferableBytes).toBeLessThanOrEqual(before.transferableBytes);
             expect(p.estimate).toBeGreaterThanOrEqual(before.estimate);
@@ -221,14 +221,14 @@ describe('progress$, whatever happens', () => {
 
   it('P7 does not let bytes decrease, whatever a server sends', () => {
     const machine = machineOf();
-    const seen: number[] = [];
+    const emitted: number[] = [];
     observeProgress(machine, { direction: 'download', mode: 'reportIndefinitely' }).subscribe((p) =>
-      seen.push(p.transferredBytes),
+      emitted.push(p.transferredBytes),
     );
     const page = { type: 'downloaded', behind: 1, remainingBytes: 10, at: 0 } as const;
     machine.dispatch({ ...page, version: 1, bytes: 100 });
     machine.dispatch({ ...page, version: 2, bytes: 50 });
-    expect(seen).toEqual([100, 100]);
+    expect(emitted).toEqual([100, 100]);
   });
 
   it('throws at the call for an invalid direction or mode', () => {

@@ -25,7 +25,7 @@ const restored = ({ stubborn = false } = {}): TestWire =>
 
 /** Creates a realm of the old history with one unsent write. It records its client resets. */
 const oldRealm = (): TestRealm & { readonly resets: string[] } => {
-  const realm = createTestRealm({ seen: 5, history: 'old' });
+  const realm = createTestRealm({ downloaded: 5, history: 'old' });
   realm.write();
   const resets: string[] = [];
   return {

@@ -199,8 +199,8 @@ describe('tokens that are asked for again', () => {
     'field report G1: a user who is rejected during a renewal ends all sessions, with the error of the rejection',
     marbles((m) => {
       let asked = 0;
-      const refusal = () => throwError(() => Object.assign(new Error('gone'), { status: 401 }));
-      const accessToken = () => [() => of('old'), busy, busy, refusal][asked++]?.() ?? NEVER;
+      const rejectToken = () => throwError(() => Object.assign(new Error('gone'), { status: 401 }));
+      const accessToken = () => [() => of('old'), busy, busy, rejectToken][asked++]?.() ?? NEVER;
       const { dial } = createScriptedDial(m, ...Array.from({ length: 9 }, () => ['--w', admitting('new')] as const));
       const { session } = createTestSession(m, { dial, accessToken });
       runAt(m, '1m x', {

@@ -100,9 +100,9 @@ describe('access tokens', () => {
   it(
     'S19 ends the session and its waits with one fatal error when the refresh is rejected',
     marbles((m) => {
-      const refusal = { status: 401 };
+      const rejection = { status: 401 };
       let asked = 0;
-      const accessToken = () => defer(() => (asked++ === 0 ? of('old') : m.cold('---#', {}, refusal)));
+      const accessToken = () => defer(() => (asked++ === 0 ? of('old') : m.cold('---#', {}, rejection)));
       const { session, realm } = createTestSession(m, {
         dial: createScriptedDial(m, ['--w', taking('new')]).dial,
         accessToken,

@@ -98,15 +98,15 @@ describe('connectionState', () => {
     'C5 can be unsubscribed from inside the observer',
     marbles((m) => {
       const { session } = createTestSession(m, { dial: createScriptedDial(m, '--w').dial });
-      const seen: string[] = [];
+      const states: string[] = [];
       const subscription = session.connectionState$.subscribe((state) => {
-        seen.push(state);
+        states.push(state);
         if (state === 'connected') subscription.unsubscribe();
       });
       runAt(m, '----p', { p: session.pause });
       m.expectObservable(lettersOf(session.connectionState$)).toBe('c-C-d');
       m.flush();
-      expect(seen).toEqual(['connecting', 'connected']);
+      expect(states).toEqual(['connecting', 'connected']);
     }),
   );
 
@@ -176,9 +176,9 @@ describe('connectionState', () => {
       const client = createTestClient(m, { dial, timeouts: { linger: 10 } });
       const first = client.open();
       const acts = '-----x-------o';
-      const line = '^ 22ms !'; // Last used at 13.
+      const heldFor = '^ 22ms !'; // Last used at 13.
       runAt(m, acts, { x: () => closeRealm(first), o: () => closeRealm(client.open()) });
-      m.expectSubscriptions(lines[0]!.subscriptions).toBe(line);
+      m.expectSubscriptions(lines[0]!.subscriptions).toBe(heldFor);
       m.expectSubscriptions(lines[1]!.subscriptions).toBe([]);
     }),
   );

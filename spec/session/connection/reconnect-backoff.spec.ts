@@ -14,7 +14,7 @@ import {
 } from '../test-kit.js';
 
 const unreachable = new Disconnect({ kind: 'unreachable', detail: '' });
-const hungUp = new Disconnect({ kind: 'closed-by-server', code: 1006, text: '' });
+const unexpectedClose = new Disconnect({ kind: 'closed-by-server', code: 1006, text: '' });
 
 describe('reconnecting', () => {
   it('R1 waits twice as long after each failure, from 1 s to 5 min', () => {
@@ -75,12 +75,14 @@ describe('reconnecting', () => {
   it('R2 counts the same close code as the same reason, and another code as another', () => {
     marbles(({ clock }) => {
       const backoff = createBackoff(defaultTimeouts, clock);
-      const attempts = [hungUp, hungUp, new Disconnect({ kind: 'closed-by-server', code: 1001, text: '' })].map(
-        (drop) => {
-          backoff.recordDisconnect(drop, 0);
-          return backoff.attempt;
-        },
-      );
+      const attempts = [
+        unexpectedClose,
+        unexpectedClose,
+        new Disconnect({ kind: 'closed-by-server', code: 1001, text: '' }),
+      ].map((drop) => {
+        backoff.recordDisconnect(drop, 0);
+        return backoff.attempt;
+      });
       expect(attempts).toEqual([1, 2, 1]);
     })();
   });
@@ -89,10 +91,12 @@ describe('reconnecting', () => {
     marbles(({ clock }) => {
       const backoff = createBackoff(defaultTimeouts, clock);
       const expired = new Disconnect({ kind: 'token-expired' });
-      const waits = [unreachable, expired, unreachable, expired, unreachable, hungUp, unreachable].map((drop) => {
-        backoff.recordDisconnect(drop, 0);
-        return backoff.notBefore;
-      });
+      const waits = [unreachable, expired, unreachable, expired, unreachable, unexpectedClose, unreachable].map(
+        (drop) => {
+          backoff.recordDisconnect(drop, 0);
+          return backoff.notBefore;
+        },
+      );
       expect(waits).toEqual([1000, 0, 2000, 0, 4000, 1000, 1000]);
       backoff.recordDisconnect(expired, 0);
       backoff.recordDisconnect(unreachable, defaultTimeouts.healthy);
@@ -109,7 +113,7 @@ describe('reconnecting', () => {
     marbles(({ clock }) => {
       const backoff = createBackoff(defaultTimeouts, clock);
       const attempts = [0, 9_999, 5, 10_000].map((lived) => {
-        backoff.recordDisconnect(hungUp, lived);
+        backoff.recordDisconnect(unexpectedClose, lived);
         return backoff.attempt;
       });
       expect(attempts).toEqual([1, 2, 3, 1]);

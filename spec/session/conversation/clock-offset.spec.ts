@@ -133,8 +133,8 @@ describe("the server's time", () => {
             : undefined,
       });
       const { session } = createTestSession(m, { dial: createScriptedDial(m, ['--w', wire]).dial, realm });
-      const refused = expect.objectContaining({ code: 'bad-changeset', fatal: true }) as unknown;
-      m.expectObservable(session.errors$, '1s !').toBe('--e', { e: refused });
+      const rejection = expect.objectContaining({ code: 'bad-changeset', fatal: true }) as unknown;
+      m.expectObservable(session.errors$, '1s !').toBe('--e', { e: rejection });
       runAt(m, '---x', {
         x: () => {
           expect(session.syncState).toBe('inactive');

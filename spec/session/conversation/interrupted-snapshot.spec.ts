@@ -52,7 +52,7 @@ describe('a snapshot of which something comes in between', () => {
     'is suspended and binds again when the server has that snapshot no more',
     marbles((m) => {
       const received: ClientMessage[] = [];
-      const gone = (message: Fetch): Observable<ServerMessage> | undefined =>
+      const answerGone = (message: Fetch): Observable<ServerMessage> | undefined =>
         message.after?.key === 'a' && typesOf(received).filter((type) => type === 'bind').length === 1
           ? of<ServerMessage>({
               ...{ type: 'error', session: message.session, code: 'snapshot-gone', text: 'gone', retry: { after: 0 } },
@@ -60,7 +60,7 @@ describe('a snapshot of which something comes in between', () => {
           : undefined;
       const realm = createTestRealm();
       const { session } = createTestSession(m, {
-        dial: createScriptedDial(m, ['w', createSnapshotServer(m, { received, page: gone })]).dial,
+        dial: createScriptedDial(m, ['w', createSnapshotServer(m, { received, page: answerGone })]).dial,
         realm,
       });
       m.expectObservable(lettersOf(session.syncState$), '3s !').toBe('a');
@@ -119,7 +119,7 @@ describe('a snapshot of which something comes in between', () => {
     'E6 continues after a client reset in its middle, as long as it is the same snapshot',
     marbles((m) => {
       const received: ClientMessage[] = [];
-      const realm = createTestRealm({ seen: 2, history: 'h' });
+      const realm = createTestRealm({ downloaded: 2, history: 'h' });
       const restored = ({ session, after }: Fetch): Observable<ServerMessage> | undefined =>
         after?.key === 'a' && fetchesOf(received).length === 2
           ? of({ type: 'error', session, code: 'history-changed', text: 'restored', retry: 'never' } as const)
@@ -156,10 +156,10 @@ describe('a snapshot of which something comes in between', () => {
     'R2 does not reconnect in a tight loop when the server never has the snapshot that it offers',
     marbles((m) => {
       const received: ClientMessage[] = [];
-      const gone = ({ session }: Fetch): Observable<ServerMessage> =>
+      const answerGone = ({ session }: Fetch): Observable<ServerMessage> =>
         of({ type: 'error', session, code: 'snapshot-gone', text: 'gone', retry: { after: 0 } } as const);
       const { session } = createTestSession(m, {
-        dial: createScriptedDial(m, ['w', createSnapshotServer(m, { received, page: gone })]).dial,
+        dial: createScriptedDial(m, ['w', createSnapshotServer(m, { received, page: answerGone })]).dial,
         timeouts: { backoffFirst: 1_000 },
       });
       runAt(m, '9.5s x', {

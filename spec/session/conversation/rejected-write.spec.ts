@@ -15,7 +15,7 @@ import { type TestRealm, createTestRealm } from '../test-realm.js';
 
 const writes = [{ type: 'Task', key: 'milk', reason: 'too dear' }];
 const serverStates = [{ type: 'Task', key: 'milk', state: null }];
-const refusal = (session: number, version: number): ServerMessage => ({
+const createRejection = (session: number, version: number): ServerMessage => ({
   type: 'refused',
   session,
   version,
@@ -32,7 +32,10 @@ const strict = (m: MarbleHelpers) =>
       const { session, changesets } = message;
       const last = changesets.at(-1)!.version;
       return changesets[0]!.version === 1
-        ? m.cold('---ra', { r: refusal(session, 1), a: { type: 'accepted', session, version: last } as ServerMessage })
+        ? m.cold('---ra', {
+            r: createRejection(session, 1),
+            a: { type: 'accepted', session, version: last } as ServerMessage,
+          })
         : undefined;
     },
   });
@@ -43,8 +46,8 @@ const noting = (m: MarbleHelpers, takes = '|') => {
   const taken: RejectedChangeset[] = [];
   const slowly: TestRealm = {
     ...realm,
-    rollBack: (...refused) => {
-      taken.push(...refused);
+    rollBack: (...rejections) => {
+      taken.push(...rejections);
       return m.cold<never>(takes);
     },
   };
@@ -87,7 +90,7 @@ describe('a rejected write', () => {
         answers: (message) => {
           if (message.type !== 'upload') return undefined;
           const { session } = message;
-          return m.cold('-rr', { r: refusal(session, 1) });
+          return m.cold('-rr', { r: createRejection(session, 1) });
         },
       });
       const realm = createTestRealm();
@@ -111,7 +114,8 @@ describe('a rejected write', () => {
     'E14 that was never sent breaks the protocol',
     marbles((m) => {
       const wrong = createAnsweringServer({
-        answers: (message) => (message.type === 'mark' ? m.cold('r', { r: refusal(message.session, 7) }) : undefined),
+        answers: (message) =>
+          message.type === 'mark' ? m.cold('r', { r: createRejection(message.session, 7) }) : undefined,
       });
       const { session } = createTestSession(m, { dial: createScriptedDial(m, ['--w', wrong]).dial });
       runAt(m, '-----d', { d: () => session.downloadComplete$.subscribe({ error: () => undefined }) });

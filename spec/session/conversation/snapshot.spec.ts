@@ -26,8 +26,8 @@ describe('a session that begins with a snapshot', () => {
         dial: createScriptedDial(m, ['w', createSnapshotServer(m, { received })]).dial,
         realm,
       });
-      const here$ = session.status$.pipe(map(({ downloaded }) => downloaded));
-      m.expectObservable(here$.pipe(map(({ version, behind }) => `${version} ${behind}`)), '------^ 9ms !').toBe(
+      const downloaded$ = session.status$.pipe(map(({ downloaded }) => downloaded));
+      m.expectObservable(downloaded$.pipe(map(({ version, behind }) => `${version} ${behind}`)), '------^ 9ms !').toBe(
         '------(abc)',
         {
           a: '0 9',
@@ -171,7 +171,7 @@ describe('an invalid snapshot', () => {
     ],
   ])('%s: it ends the session, E14', (_, given, error) => {
     marbles((m) => {
-      const realm = createTestRealm({ seen: 4, history: 'h' });
+      const realm = createTestRealm({ downloaded: 4, history: 'h' });
       const { session } = createTestSession(m, {
         dial: createScriptedDial(m, ['-w', createSnapshotServer(m, given)]).dial,
         realm,

@@ -30,7 +30,7 @@ const at = <T>(stream: Observable<T>): T | undefined => {
   return found.value;
 };
 
-const refusalOf = (version: number, changeset: Changeset): RejectedChangeset => ({
+const toRejection = (version: number, changeset: Changeset): RejectedChangeset => ({
   version,
   code: 'not-permitted',
   writes: [{ type: 'Task', key: nameOf(changeset), reason: 'bad' }],
@@ -45,7 +45,7 @@ const world = () => {
   let trueNow = epoch;
   let disk = createHeldStorage();
   let store: Store;
-  let line = new Subscription();
+  let connection = new Subscription();
   let session: {
     readonly replica: string;
     readonly outgoing: Changeset[];
@@ -71,7 +71,7 @@ const world = () => {
   };
   start();
   const drop = (): void => {
-    line.unsubscribe();
+    connection.unsubscribe();
     session = null;
   };
   let commands$ = new Subject<Observable<unknown>>();
@@ -84,7 +84,7 @@ const world = () => {
     commands$.pipe(concatMap((command) => command)).subscribe({ error: drop });
     session = { replica, outgoing: [], sent: new Map(), answers: [], accepted$ };
     const { outgoing } = session;
-    line = store.uploads(accepted, accepted$, () => 8).subscribe((page) => void outgoing.push(...page));
+    connection = store.uploads(accepted, accepted$, () => 8).subscribe((page) => void outgoing.push(...page));
   };
   const connect = (): void => {
     drop();
@@ -99,7 +99,7 @@ const world = () => {
     const { accepted, decided } = bound;
     for (const name of bound.names) receivedEvents.add(name);
     const wait = new Subscription();
-    line = wait;
+    connection = wait;
     const time = {
       serverTime: trueNow,
       offset: trueNow - device.now,
@@ -109,7 +109,7 @@ const world = () => {
     wait.add(
       concat(store.adopt(bound.history), store.acknowledge(accepted), store.correct(time)).subscribe({
         complete: () => {
-          if (line === wait) uploading(replica, accepted);
+          if (connection === wait) uploading(replica, accepted);
         },
         error: drop,
       }),
@@ -132,8 +132,8 @@ const world = () => {
           if (version <= answer.accepted && !isBad(nameOf(each))) receivedEvents.add(nameOf(each));
         does(store.acknowledge(answer.accepted), () => accepted$.next(answer.accepted));
       } else
-        does(store.rollBack(refusalOf(answer.refused, sent.get(answer.refused)!)), () =>
-          accepted$.next(answer.refused),
+        does(store.rollBack(toRejection(answer.rejected, sent.get(answer.rejected)!)), () =>
+          accepted$.next(answer.rejected),
         );
     }
   };
@@ -159,10 +159,10 @@ const world = () => {
   /** Reads a store that was opened on the stored data. */
   const check = (): void => {
     const again = openTestStore(disk.inner);
-    const [here, stored] = [at(store.outbox$), at(again.outbox$)];
-    expect(here).toEqual(stored);
+    const [memory, stored] = [at(store.outbox$), at(again.outbox$)];
+    expect(memory).toEqual(stored);
     expect(at(store.rejectedWrites$)).toEqual(at(again.rejectedWrites$));
-    expect(here!.written - here!.acknowledged).toBe(here!.changesets);
+    expect(memory!.written - memory!.acknowledged).toBe(memory!.changesets);
   };
   const finish = (): void => {
     while (disk.finish() > 0);
@@ -180,7 +180,7 @@ const world = () => {
     for (let round = 0; round < 200 && at(store.outbox$)!.changesets > 0; round += 1) exchange(100);
     expect(at(store.outbox$)).toMatchObject({ changesets: 0, bytes: 0 });
   };
-  const refused = (): readonly string[] =>
+  const rejectedNames = (): readonly string[] =>
     (at(store.rejectedWrites$) ?? []).map(({ objects }) => String(objects[0]?.key));
   return {
     ...{
@@ -195,7 +195,7 @@ const world = () => {
       check,
       drain,
       exchange,
-      refused,
+      rejectedNames,
       durable,
       lost,
     },
@@ -265,7 +265,7 @@ describe('the outbox of a client', () => {
       if (isCrash) real.crash();
       real.pass(5, true);
       real.drain(); // The model compares changesets that are sent again with its own.
-      expect([real.server.names(), real.refused()]).toEqual([['good 2'], ['bad 1']]);
+      expect([real.server.names(), real.rejectedNames()]).toEqual([['good 2'], ['bad 1']]);
     },
   );
 
@@ -276,7 +276,7 @@ describe('the outbox of a client', () => {
         fc.modelRun(() => ({ model: {}, real }), steps);
         real.drain();
         const there = new Set(real.server.names());
-        const rejected = real.refused();
+        const rejected = real.rejectedNames();
         for (const name of real.durable) {
           if (isBad(name)) expect(rejected.filter((each) => each === name)).toEqual([name]);
           else if (!real.lost.has(name)) expect(there).toContain(name);

@@ -46,7 +46,7 @@ const filled = async (storage: Storage = memoryStorage()) => {
   await waitUntilDone(
     store.integrate({ changesets: all, upTo: all.length, bytes: 0, remainingBytes: 0, remaining: 0 }),
   );
-  return { store, storage, seen: all.length };
+  return { store, storage, total: all.length };
 };
 
 const rowOf = async (storage: Storage, type: string, key: string): Promise<number> =>
@@ -54,12 +54,12 @@ const rowOf = async (storage: Storage, type: string, key: string): Promise<numbe
 
 describe('tombstones older than the retention cutoff of the server', () => {
   it('field report C6: are forgotten by a synced realm, in memory and in its storage, and readers are not notified', async () => {
-    const { store, storage, seen } = await filled();
+    const { store, storage, total } = await filled();
     const emitted: unknown[] = [];
     store.changes$('Page').subscribe((changes) => emitted.push(changes));
     const before = await rowOf(storage, 'Page', 'p');
     expect(store.stats().tombstones).toBe(3);
-    await waitUntilDone(store.forget({ time: old, version: seen }));
+    await waitUntilDone(store.forget({ time: old, version: total }));
     expect(emitted).toEqual([]);
     for (const each of [store, openStoreWith(schema, storage)]) {
       expect(each.stats().tombstones).toBe(2);
@@ -71,37 +71,37 @@ describe('tombstones older than the retention cutoff of the server', () => {
   });
 
   it('stay with an object that may have had a counter: an increment may name a create that the delete covers', async () => {
-    const { store, storage, seen } = await filled();
-    await waitUntilDone(store.forget({ time: old + 1, version: seen }));
+    const { store, storage, total } = await filled();
+    await waitUntilDone(store.forget({ time: old + 1, version: total }));
     expect(await rowOf(storage, 'Poll', 'poll')).toBeGreaterThan(0);
     expect(store.stats().tombstones).toBe(1);
   });
 
   it('stay until the history up to the cutoff is downloaded', async () => {
-    const { store, seen } = await filled();
-    await waitUntilDone(store.forget({ time: old, version: seen + 1 }));
+    const { store, total } = await filled();
+    await waitUntilDone(store.forget({ time: old, version: total + 1 }));
     expect(store.stats().tombstones).toBe(3);
   });
 
   it('stay while an unsent changeset is older', async () => {
-    const { store, seen } = await filled();
+    const { store, total } = await filled();
     await firstValueFrom(store.write((tx) => tx.create('Page', { id: 'mine' })));
-    await waitUntilDone(store.forget({ time: Date.now() + limits.retentionMs, version: seen }));
+    await waitUntilDone(store.forget({ time: Date.now() + limits.retentionMs, version: total }));
     expect(store.stats().tombstones).toBe(3);
-    await waitUntilDone(store.forget({ time: old, version: seen }));
+    await waitUntilDone(store.forget({ time: old, version: total }));
     expect(store.stats().tombstones).toBe(2);
   });
 
   it('are forgotten once per cutoff, and again after a snapshot', async () => {
-    const { store, storage, seen } = await filled();
-    await waitUntilDone(store.forget({ time: old, version: seen }));
+    const { store, storage, total } = await filled();
+    await waitUntilDone(store.forget({ time: old, version: total }));
     let batches = 0;
     const counted = openStoreWith(schema, { ...storage, batch: (...all) => ((batches += 1), storage.batch(...all)) });
-    await waitUntilDone(counted.forget({ time: old, version: seen }));
+    await waitUntilDone(counted.forget({ time: old, version: total }));
     expect(batches).toBe(0);
-    await waitUntilDone(counted.replace({ version: seen + 1, objects: [], bytes: 0, remainingBytes: 0 }));
+    await waitUntilDone(counted.replace({ version: total + 1, objects: [], bytes: 0, remainingBytes: 0 }));
     batches = 0;
-    await waitUntilDone(counted.forget({ time: old, version: seen }));
+    await waitUntilDone(counted.forget({ time: old, version: total }));
     expect(batches).toBe(1);
   });
 });

@@ -137,8 +137,8 @@ describe('the view of an object', () => {
   });
 
   it('field report A8: a migration reads copies of the old objects', async () => {
-    const place = createDisk();
-    const first = await openRealm({ schema: schemaOf(fallbacks()), storage: place.open });
+    const disk = createDisk();
+    const first = await openRealm({ schema: schemaOf(fallbacks()), storage: disk.open });
     await first.write((tx) => tx.create('Task', values()));
     await first.close();
     const second = await openRealm({
@@ -149,7 +149,7 @@ describe('the view of an object', () => {
         (found?.values['photo'] as Uint8Array).fill(9);
         (found?.values['plain'] as { a: unknown[] }).a.push(3);
       },
-      storage: place.open,
+      storage: disk.open,
     });
     expect({ ...read(second) }).toEqual(values());
     await second.close();
@@ -159,12 +159,12 @@ describe('the view of an object', () => {
     const { Task } = schemaOf(fallbacks());
     const store = openStoreWith({ Task });
     await firstValueFrom(store.write((tx) => tx.create('Task', values())));
-    const standing = [{ type: 'Task', key: 'a', state: null }];
+    const rejectedStates = [{ type: 'Task', key: 'a', state: null }];
     const writes = [{ type: 'Task', key: 'a', reason: 'no' }];
-    await waitUntilDone(store.rollBack({ version: 1, writes, code: 'not-permitted', serverStates: standing }));
-    const [refused] = await firstValueFrom(store.rejectedWrites$);
-    refused?.writtenAt.setTime(1);
-    for (const operation of refused?.operations ?? []) {
+    await waitUntilDone(store.rollBack({ version: 1, writes, code: 'not-permitted', serverStates: rejectedStates }));
+    const [rejected] = await firstValueFrom(store.rejectedWrites$);
+    rejected?.writtenAt.setTime(1);
+    for (const operation of rejected?.operations ?? []) {
       if (operation.kind !== 'create') continue;
       (operation.values['photo'] as Uint8Array).fill(9);
       Object.assign(operation.values, { due: 1 });

@@ -39,23 +39,23 @@ const kinds = {
 type Name = keyof typeof kinds;
 
 /** Sort key of a value, computed independently: its class, then a text that sorts like the small numbers used here. */
-const place = (value: unknown): readonly [string, string] => {
-  if (value instanceof Date) return ['date', place(value.getTime())[1]];
+const rankOf = (value: unknown): readonly [string, string] => {
+  if (value instanceof Date) return ['date', rankOf(value.getTime())[1]];
   if (value instanceof Uint8Array) return ['bytes', Buffer.from(value).toString('latin1')];
   if (typeof value === 'number') return ['number', String(value + 5)];
   if (Array.isArray(value)) return ['array', JSON.stringify(value)]; // By its text, as in `sort`.
   return [value === null ? 'null' : typeof value, typeof value === 'string' ? value : JSON.stringify(value)];
 };
-const same = (a: unknown, b: unknown): boolean => place(a).join(':') === place(b).join(':');
-const inOrder = (a: unknown, b: unknown): boolean => place(a)[0] === place(b)[0];
+const same = (a: unknown, b: unknown): boolean => rankOf(a).join(':') === rankOf(b).join(':');
+const inOrder = (a: unknown, b: unknown): boolean => rankOf(a)[0] === rankOf(b)[0];
 
 const oracle: Readonly<Record<string, (value: unknown, wanted: unknown) => boolean>> = {
   $eq: same,
   $ne: (a, b) => !same(a, b),
-  $gt: (a, b) => inOrder(a, b) && place(a)[1] > place(b)[1],
-  $gte: (a, b) => inOrder(a, b) && place(a)[1] >= place(b)[1],
-  $lt: (a, b) => inOrder(a, b) && place(a)[1] < place(b)[1],
-  $lte: (a, b) => inOrder(a, b) && place(a)[1] <= place(b)[1],
+  $gt: (a, b) => inOrder(a, b) && rankOf(a)[1] > rankOf(b)[1],
+  $gte: (a, b) => inOrder(a, b) && rankOf(a)[1] >= rankOf(b)[1],
+  $lt: (a, b) => inOrder(a, b) && rankOf(a)[1] < rankOf(b)[1],
+  $lte: (a, b) => inOrder(a, b) && rankOf(a)[1] <= rankOf(b)[1],
 };
 
 const scene = fc.constantFrom(...(Object.keys(kinds) as Name[])).chain((name) =>

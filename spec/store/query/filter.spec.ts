@@ -132,13 +132,13 @@ describe('a filter', () => {
 
   it('is reevaluated when objects change, also their collections and counters', async () => {
     const realm = await filled();
-    const seen: string[] = [];
+    const emitted: string[] = [];
     realm.objects$('Task', { where: { tags: 'shop', likes: { $lt: 5 } } }).subscribe((objects) => {
-      seen.push(objects.map(({ id }) => id).join(''));
+      emitted.push(objects.map(({ id }) => id).join(''));
     });
     await realm.write((tx) => tx.set('Task', 'c', 'tags').add('shop'));
     await realm.write((tx) => tx.increment('Task', 'b', 'likes', 2));
     await realm.write((tx) => tx.set('Task', 'c', 'tags').remove('shop'));
-    expect(seen).toEqual(['b', 'bc', 'c', '']);
+    expect(emitted).toEqual(['b', 'bc', 'c', '']);
   });
 });

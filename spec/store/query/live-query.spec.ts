@@ -189,9 +189,9 @@ describe('live queries', () => {
     const store = openTestStore(storage);
     const sizes: number[][] = [];
     store.outbox$.subscribe(() => {
-      const mine: number[] = [];
-      sizes.push(mine);
-      store.objects$('Task').subscribe((all) => mine.push(all.length));
+      const own: number[] = [];
+      sizes.push(own);
+      store.objects$('Task').subscribe((all) => own.push(all.length));
     });
     for (const id of ['a', 'b', 'c']) await createTask(store, { ...milk, id });
     await firstValueFrom(store.write((tx) => tx.delete('Task', 'b')));
@@ -200,16 +200,16 @@ describe('live queries', () => {
 
   it('are correct after batches with many changes', async () => {
     const store = openTestStore();
-    const seen: string[][] = [];
+    const results: string[][] = [];
     const popular = { where: ({ votes }: { votes: number }) => votes > 20, sort: { votes: -1 }, limit: 3 };
-    store.objects$('Task', popular).subscribe((all) => seen.push(all.map(({ id }) => String(id))));
+    store.objects$('Task', popular).subscribe((all) => results.push(all.map(({ id }) => String(id))));
     const ids = Array.from({ length: 40 }, (_, votes) => [`t${votes}`, votes] as const);
     await firstValueFrom(store.write((tx) => ids.forEach(([id, votes]) => tx.create('Task', { ...milk, id, votes }))));
     await firstValueFrom(
       store.write((tx) => ids.forEach(([id, votes]) => tx.update('Task', id, { votes: 39 - votes }))),
     );
     await firstValueFrom(store.write((tx) => ids.slice(0, 30).forEach(([id]) => tx.delete('Task', id))));
-    expect(seen).toEqual([[], ['t39', 't38', 't37'], ['t0', 't1', 't2'], []]);
+    expect(results).toEqual([[], ['t39', 't38', 't37'], ['t0', 't1', 't2'], []]);
   });
 
   it('emit once for all writes of a batch', async () => {

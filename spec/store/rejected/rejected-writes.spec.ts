@@ -199,12 +199,12 @@ describe('a rejected write', () => {
 
   it('is emitted to subscribers when it is added and removed', async () => {
     const store = openNoteStore();
-    const seen: number[][] = [];
-    store.rejectedWrites$.subscribe((all) => seen.push(all.map(({ id }) => id)));
+    const emitted: number[][] = [];
+    store.rejectedWrites$.subscribe((all) => emitted.push(all.map(({ id }) => id)));
     await create(store);
     await reject(store, 1, 'a');
     await waitUntilDone(store.discard(1));
-    expect(seen).toEqual([[], [1], []]);
+    expect(emitted).toEqual([[], [1], []]);
   });
 
   it('stays, however old, up to the limit on their number', async () => {

@@ -30,13 +30,13 @@ const stateOf = (values: object): ObjectState => ({
   collections: null,
 });
 const full = { ...milk, due: null, votes: null };
-const standing = (state: ObjectState | null, key = 'milk') => ({
+const createServerState = (state: ObjectState | null, key = 'milk') => ({
   type: 'Task',
   key,
   state: state && encodeState(state),
 });
 const writes = [{ type: 'Task', key: 'milk', reason: 'not yours' }];
-const refusal = (version: number, ...stands: ReturnType<typeof standing>[]) => ({
+const createRejection = (version: number, ...stands: ReturnType<typeof createServerState>[]) => ({
   version,
   writes,
   code: 'not-permitted',
@@ -56,7 +56,7 @@ describe('a write that the server rejects', () => {
     const { bytes } = await outboxOf(store);
     const emitted = lastValueFrom(store.objects$('Task').pipe(take(2), toArray()));
     const changes = firstValueFrom(store.changes$('Task'));
-    await waitUntilDone(store.rollBack(refusal(1, standing(null))));
+    await waitUntilDone(store.rollBack(createRejection(1, createServerState(null))));
     expect(await emitted).toEqual([[full], []]);
     expect([...(await changes).deleted]).toEqual(['milk']);
     expect(await outboxOf(store)).toEqual({
@@ -68,7 +68,7 @@ describe('a write that the server rejects', () => {
     });
     expect(await firstValueFrom(storage.range({ from: 'o/', to: 'o0', limit: 9, bytesMax: Infinity }))).toEqual([]);
     await createTask(store);
-    await waitUntilDone(store.rollBack(refusal(1, standing(null))));
+    await waitUntilDone(store.rollBack(createRejection(1, createServerState(null))));
     expect(store.get('Task', 'milk')).toEqual(full);
     expect(await keptIn(storage)).toHaveLength(1);
     expect(openTestStore(storage).get('Task', 'milk')).toEqual(full);
@@ -82,10 +82,12 @@ describe('a write that the server rejects', () => {
     await update(store, { votes: 3 });
     hold();
     const written = update(store, { done: true });
-    const refused = waitUntilDone(store.rollBack(refusal(2, standing(stateOf({ ...full, title: 'stands' })))));
+    const rejection = waitUntilDone(
+      store.rollBack(createRejection(2, createServerState(stateOf({ ...full, title: 'stands' })))),
+    );
     const last = update(store, { due: new Date(5) });
     while (finish() > 0) await Promise.resolve();
-    await Promise.all([written, refused, last]);
+    await Promise.all([written, rejection, last]);
     const wanted = { id: 'milk', title: 'stands', votes: 3, done: true, due: new Date(5) };
     expect(store.get('Task', 'milk')).toEqual(wanted);
     expect(await outboxOf(store)).toMatchObject({ written: 5, acknowledged: 2, changesets: 3 });
@@ -103,9 +105,9 @@ describe('a write that the server rejects', () => {
     await createTask(store);
     now += 1_000;
     // The server has received all of it, and then a delete whose tombstone it has removed.
-    const told = { serverTime: now, offset: 0, margin: 0, decided, retentionCutoff: 1_000_000 + later };
-    await waitUntilDone(store.correct(told));
-    await waitUntilDone(store.rollBack(refusal(1, standing(null))));
+    const corrected = { serverTime: now, offset: 0, margin: 0, decided, retentionCutoff: 1_000_000 + later };
+    await waitUntilDone(store.correct(corrected));
+    await waitUntilDone(store.rollBack(createRejection(1, createServerState(null))));
     expect((await firstValueFrom(store.objects$('Task'))).map(({ id }) => id)).toEqual(expected);
   });
 
@@ -114,7 +116,7 @@ describe('a write that the server rejects', () => {
     const store = openTestStore(storage);
     await createTask(store);
     const [first] = await firstValueFrom(store.uploads(0, of(0)));
-    await waitUntilDone(store.rollBack(refusal(1, standing(null))));
+    await waitUntilDone(store.rollBack(createRejection(1, createServerState(null))));
     const [entry] = await keptIn(storage);
     const read = decodeValue(entry?.[1] ?? new Uint8Array());
     const kept = (isLeft(read) ? [] : read.right) as unknown[];
@@ -124,12 +126,12 @@ describe('a write that the server rejects', () => {
   it('field report B2: is kept with ten thousand others; above the limit the oldest are dropped', () => {
     const changeset = { version: 1, time: 1, count: 0, body: new Uint8Array() };
     const one = { changeset, replica: 'a', writes: [], code: 'not-permitted', operations: [] };
-    const refusals = createRejectedList(Array.from({ length: 10_000 }, (_, at) => ({ ...one, id: at + 1 })));
-    const { changes, stored } = refusals.keep([{ ...one, id: 10_001 }]);
+    const rejections = createRejectedList(Array.from({ length: 10_000 }, (_, at) => ({ ...one, id: at + 1 })));
+    const { changes, stored } = rejections.keep([{ ...one, id: 10_001 }]);
     expect(changes.map(({ type }) => type)).toEqual(['put', 'del']);
     stored();
     let ids: readonly number[] = [];
-    refusals.all$.subscribe((all) => (ids = all.map(({ id }) => id)));
+    rejections.all$.subscribe((all) => (ids = all.map(({ id }) => id)));
     expect([ids.length, ids[0], ids.at(-1)]).toEqual([10_000, 2, 10_001]);
   });
 
@@ -147,8 +149,8 @@ describe('a write that the server rejects', () => {
   it('field report B1: is replaced by a server state that is set aside when it does not fit the schema', async () => {
     const store = openTestStore();
     await createTask(store);
-    const misfit = standing(stateOf({ ...full, title: 7 }));
-    await waitUntilDone(store.rollBack(refusal(1, misfit)));
+    const misfit = createServerState(stateOf({ ...full, title: 7 }));
+    await waitUntilDone(store.rollBack(createRejection(1, misfit)));
     expect(store.get('Task', 'milk')).toBeUndefined();
     expect(await outboxOf(store)).toMatchObject({ acknowledged: 1, changesets: 0 });
     expect(await firstValueFrom(store.setAside$)).toMatchObject([{ key: 'milk', property: 'title', stored: '7' }]);
@@ -159,11 +161,13 @@ describe('a write that the server rejects', () => {
     const store = openTestStore(storage);
     await createTask(store);
     state.full = true;
-    await expect(waitUntilDone(store.rollBack(refusal(1, standing(null))))).rejects.toThrow(StorageError);
+    await expect(waitUntilDone(store.rollBack(createRejection(1, createServerState(null))))).rejects.toThrow(
+      StorageError,
+    );
     expect(store.get('Task', 'milk')).toEqual(full);
     expect(await outboxOf(store)).toMatchObject({ acknowledged: 0, changesets: 1 });
     state.full = false;
-    await waitUntilDone(store.rollBack(refusal(1, standing(null))));
+    await waitUntilDone(store.rollBack(createRejection(1, createServerState(null))));
     expect(store.get('Task', 'milk')).toBeUndefined();
     expect(await keptIn(storage)).toHaveLength(1);
   });
@@ -171,8 +175,8 @@ describe('a write that the server rejects', () => {
   it('makes the next write later than the server state', async () => {
     const store = openTestStore();
     await createTask(store);
-    const ahead = { ...stateOf(full), born: { time: systemClock.now() + 1e6, count: 3, replica: 'z' } };
-    await waitUntilDone(store.rollBack(refusal(1, standing(ahead))));
+    const early = { ...stateOf(full), born: { time: systemClock.now() + 1e6, count: 3, replica: 'z' } };
+    await waitUntilDone(store.rollBack(createRejection(1, createServerState(early))));
     await update(store, { title: 'mine' });
     expect(store.get('Task', 'milk')).toMatchObject({ title: 'mine' });
   });
@@ -213,7 +217,7 @@ describe('a write that the server rejects', () => {
             const votes = stands[index] ?? null;
             model.set(key, votes === null ? undefined : stateOf({ ...full, id: key, votes }));
           });
-          const standings = keys.map((key) => standing(model.get(key) ?? null, key));
+          const standings = keys.map((key) => createServerState(model.get(key) ?? null, key));
           for (const changeset of changesets.slice(version)) {
             const read = decodeOperations(changeset.body);
             if (isLeft(read)) throw new Error(read.left);
@@ -222,7 +226,7 @@ describe('a write that the server rejects', () => {
               model.set(key, applyOperation(model.get(key), operation, operationStampOf(changeset, replica, index)));
             });
           }
-          await lastValueFrom(store.rollBack(refusal(version, ...standings)).pipe(concatWith(of(0))));
+          await lastValueFrom(store.rollBack(createRejection(version, ...standings)).pipe(concatWith(of(0))));
           const again = openTestStore(storage);
           for (const key of keys) {
             const state = model.get(key);

@@ -153,15 +153,15 @@ describe('changesets that were never sent', () => {
   it.each(['accepted', 'refused'] as const)(
     'stay later than the changesets of the replica that were %s',
     async (answer) => {
-      const ahead = memoryStorage();
-      const other = openDeviceStore(ahead, noon + hour);
+      const fastDisk = memoryStorage();
+      const other = openDeviceStore(fastDisk, noon + hour);
       await addOperation(other.store, 'sent');
       if (answer === 'accepted') await waitUntilDone(other.store.acknowledge(1));
       else
         await waitUntilDone(other.store.rollBack({ version: 1, writes: [], code: 'not-permitted', serverStates: [] }));
       await addOperation(other.store, 'unsent');
-      await waitUntilDone(openDeviceStore(ahead).store.correct(applyServerTime(noon, -hour)));
-      const [[time, count] = []] = await timesOf(ahead, 1);
+      await waitUntilDone(openDeviceStore(fastDisk).store.correct(applyServerTime(noon, -hour)));
+      const [[time, count] = []] = await timesOf(fastDisk, 1);
       expect(time).toBe(hour);
       expect(count).toBeGreaterThan(0);
     },

@@ -33,11 +33,11 @@ const reading = (inner: Storage) => {
 
 const idsIn = (storage: Storage) =>
   firstValueFrom(openTestStore(storage).objects$('Task', { sort: { id: 1 } })).then((all) => all.map(({ id }) => id));
-const seenBy = (storage: Storage) =>
+const contentOf = (storage: Storage) =>
   firstValueFrom(openTestStore(storage).greeting$).then(({ downloadedTo }) => downloadedTo);
 const nothing = { bytes: 0, remainingBytes: 0 };
 
-const teaAlone = () => {
+const onlyTea = () => {
   const server = createHistory();
   server.add('b', createTaskOperation('tea'));
   return server;
@@ -56,7 +56,7 @@ const unread = async (clock?: Clock) => {
 };
 
 describe('a snapshot and concurrent events', () => {
-  const refusal = {
+  const rejection = {
     version: 1,
     writes: [{ type: 'Task', key: 'milk', reason: 'no' }],
     code: 'not-permitted',
@@ -68,11 +68,11 @@ describe('a snapshot and concurrent events', () => {
     [', which yields after each page', createHurriedClock()],
   ])('E9 does not restore a changeset that is rejected while the outbox is read%s', async (_, clock) => {
     const { inner, store, state, letGo } = await unread(clock);
-    const replaced = teaAlone().replaced(store);
-    const refused = waitUntilDone(store.rollBack(refusal));
+    const replaced = onlyTea().replaced(store);
+    const rollback = waitUntilDone(store.rollBack(rejection));
     state.slow = false; // Reads are no longer held.
     letGo(1);
-    await refused;
+    await rollback;
     letGo();
     await replaced;
     expect(await idsIn(inner)).toEqual(['bread', 'tea']);
@@ -80,21 +80,21 @@ describe('a snapshot and concurrent events', () => {
 
   it('rolls nothing back after a client reset while the outbox is read', async () => {
     const { inner, store, state, letGo } = await unread(createHurriedClock());
-    const refused = waitUntilDone(store.rollBack(refusal));
+    const rollback = waitUntilDone(store.rollBack(rejection));
     await waitUntilDone(store.reset('discard'));
     state.slow = false;
     letGo();
-    await refused;
+    await rollback;
     expect([await idsIn(inner), store.stats().rejectedWrites]).toEqual([[], 0]);
   });
 
   it('E6 is ignored after a client reset while the outbox is read', async () => {
     const { inner, store, letGo } = await unread();
-    const replaced = teaAlone().replaced(store);
+    const replaced = onlyTea().replaced(store);
     await waitUntilDone(store.reset('discard'));
     letGo();
     await replaced;
-    expect([await idsIn(inner), await seenBy(inner)]).toEqual([[], 0]);
+    expect([await idsIn(inner), await contentOf(inner)]).toEqual([[], 0]);
   });
 
   it('E6 is ignored while a client reset is pending', async () => {
@@ -103,17 +103,17 @@ describe('a snapshot and concurrent events', () => {
     await createTask(store);
     disk.hold();
     const reset = waitUntilDone(store.reset('discard'));
-    const replaced = teaAlone().replaced(store);
+    const replaced = onlyTea().replaced(store);
     while (disk.finish() > 0) await Promise.resolve();
     await Promise.all([reset, replaced]);
-    expect([await idsIn(disk.inner), await seenBy(disk.inner)]).toEqual([[], 0]);
+    expect([await idsIn(disk.inner), await contentOf(disk.inner)]).toEqual([[], 0]);
   });
 
   it('is not undone by an earlier page', async () => {
     const disk = createHeldStorage();
     const store = openTestStore(disk.storage);
     disk.hold();
-    const server = teaAlone();
+    const server = onlyTea();
     server.add('b', createTaskOperation('new'));
     server.add('b', { kind: 'delete', type: 'Task', key: 'tea' });
     const [first] = server.changesets;
@@ -121,7 +121,7 @@ describe('a snapshot and concurrent events', () => {
     const late = waitUntilDone(store.integrate({ changesets: [first!], upTo: 1, remaining: 2, ...nothing }));
     while (disk.finish() > 0) await Promise.resolve();
     await Promise.all([replaced, late]);
-    expect([await idsIn(disk.inner), await seenBy(disk.inner)]).toEqual([['new'], 3]);
+    expect([await idsIn(disk.inner), await contentOf(disk.inner)]).toEqual([['new'], 3]);
   });
 
   it('cannot be applied inside a write', async () => {
@@ -150,7 +150,7 @@ describe('a write after a snapshot', () => {
     ],
   ];
 
-  const ahead = (operation: Operation) => {
+  const toInFlight = (operation: Operation) => {
     const server = createHistory();
     server.add('b', { kind: 'create', ...of1, values: { id: 'tea', title: 'tea' } }, noon - day);
     server.add('b', operation, noon + day);
@@ -160,7 +160,7 @@ describe('a write after a snapshot', () => {
   it.each(latest)('is later than the %s in it, whatever the clock says', async (_, operation) => {
     const storage = memoryStorage();
     const { store } = openDeviceStore(storage);
-    await ahead(operation).replaced(store);
+    await toInFlight(operation).replaced(store);
     await addOperation(store, 'mine');
     await addOperation(openDeviceStore(storage).store, 'after a restart');
     expect(await timesOf(storage)).toEqual([
@@ -172,7 +172,7 @@ describe('a write after a snapshot', () => {
   it.each(latest)('stays later than the %s in it when the clock is corrected', async (_, operation) => {
     const storage = memoryStorage();
     const { store } = openDeviceStore(storage, noon + 2 * day);
-    await ahead(operation).replaced(store);
+    await toInFlight(operation).replaced(store);
     await addOperation(store, 'mine');
     expect(await timesOf(storage)).toEqual([[2 * day, 0]]);
     await waitUntilDone(store.correct(applyServerTime(noon, -2 * day)));
@@ -183,7 +183,7 @@ describe('a write after a snapshot', () => {
     const disk = createHeldStorage();
     const store = openTestStore(disk.storage);
     disk.hold();
-    const server = teaAlone();
+    const server = onlyTea();
     const first = server.replaced(store);
     const written = firstValueFrom(store.write((tx) => tx.update('Task', 'tea', { votes: 5 })));
     server.add('b', createTaskOperation('new'));

@@ -34,7 +34,7 @@ describe('an object that is recreated', () => {
     fc.assert(
       fc.property(steps, anySeed, (given, random) => {
         const world = worldOf(1);
-        for (const each of given) if (each.does === 'write') applyStep(world, { ...each, who: 0 });
+        for (const each of given) if (each.does === 'write') applyStep(world, { ...each, deviceIndex: 0 });
         const [{ objects, replica }] = world.devices as readonly [(typeof world.devices)[0]];
         for (const key of [1, 2]) {
           const state = objects.latestState('T', key);

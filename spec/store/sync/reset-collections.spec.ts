@@ -51,12 +51,12 @@ const uploadsOf = (store: Store) => firstValueFrom(store.uploads(0, of(0)));
 const replicaOf = async (store: Store) => (await firstValueFrom(store.greeting$)).replica;
 
 /** Another device that receives everything that a store sends. */
-const receivedBy = async (store: Store, seen: readonly object[] = []): Promise<Store> => {
+const receivedBy = async (store: Store, known: readonly object[] = []): Promise<Store> => {
   const other = openStoreWith(schema);
   await waitUntilDone(other.adopt('h2'));
   const origin = await replicaOf(store);
-  const mine = (await uploadsOf(store)).map(({ time, count, body }) => ({ origin, time, count, body }));
-  const changesets = [...seen, ...mine].map((each, index) => ({ ...each, version: index + 1 }));
+  const own = (await uploadsOf(store)).map(({ time, count, body }) => ({ origin, time, count, body }));
+  const changesets = [...known, ...own].map((each, index) => ({ ...each, version: index + 1 }));
   await waitUntilDone(
     other.integrate({ changesets: changesets as never, upTo: changesets.length, bytes: 1, remainingBytes: 0 }),
   );

@@ -19,13 +19,13 @@ const update = (store: Store, patch: object) =>
 const greetingOf = identityOf;
 const outboxOf = (store: Store) => firstValueFrom(store.outbox$);
 const waitingIn = async (store: Store) => firstValueFrom(store.uploads(0, of(0)));
-const theirs = { kind: 'create', type: 'Task', key: 'tea', values: { ...full, id: 'tea' } } as const;
+const otherTask = { kind: 'create', type: 'Task', key: 'tea', values: { ...full, id: 'tea' } } as const;
 
 /** A realm with a history, one acknowledged write and two unsent ones. */
 const used = async (storage = memoryStorage()) => {
   const store = openTestStore(storage);
   await waitUntilDone(store.adopt('h'));
-  await integratePage(store, 1, [theirs]);
+  await integratePage(store, 1, [otherTask]);
   await createTask(store, { ...milk, id: 'old' });
   await waitUntilDone(store.acknowledge(1));
   await createTask(store);

@@ -175,12 +175,12 @@ describe('a transaction on a list', () => {
     const kept = (await realm.write((tx) => tx.list('Page', 'p', 'steps'))).result;
     for (const late of [() => kept.push('x'), () => kept.clear(), () => kept.insert(0)])
       expect(late).toThrow(RealmClosedError);
-    const gone = realm.write((tx) => {
+    const rejection = realm.write((tx) => {
       const steps = tx.list('Page', 'p', 'steps');
       tx.delete('Page', 'p');
       steps.push('x');
     });
-    await expect(gone).rejects.toThrow(SchemaError);
+    await expect(rejection).rejects.toThrow(SchemaError);
     expect(page().steps).toEqual(['a', 'b', 'c']);
   });
 });
