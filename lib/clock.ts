@@ -15,9 +15,17 @@ import { asapScheduler, asyncScheduler, type Observable, scheduled, type Schedul
 export interface Clock {
   /** The scheduler of all waits. Its `now` measures elapsed time: it must not jump when the device's clock is set. */
   readonly scheduler: SchedulerLike;
-  /** Returns a number in [0, 1). */
+  /**
+   * Draws a random number.
+   *
+   * @returns A number in [0, 1).
+   */
   readonly random: () => number;
-  /** Returns milliseconds since the epoch by the clock of this device, which may be wrong and may jump. */
+  /**
+   * Reads the clock of this device, which may be wrong and may jump.
+   *
+   * @returns Milliseconds since the epoch.
+   */
   readonly now: () => number;
 }
 

@@ -33,9 +33,19 @@ export type ReconnectTrigger = 'online' | 'offline' | 'visible' | 'restored' | '
  * @see {@link watchReconnectTriggers}
  */
 export interface ReconnectTriggerSource {
-  /** Adds a listener of an event, as `EventTarget` does. */
+  /**
+   * Adds a listener of an event, as `EventTarget` does.
+   *
+   * @param type - The name of the event.
+   * @param listener - The function to call at the event.
+   */
   addEventListener: (type: string, listener: (event: unknown) => void) => void;
-  /** Removes a listener of an event, as `EventTarget` does. */
+  /**
+   * Removes a listener of an event, as `EventTarget` does.
+   *
+   * @param type - The name of the event.
+   * @param listener - The function that was added.
+   */
   removeEventListener: (type: string, listener: (event: unknown) => void) => void;
 }
 

@@ -342,6 +342,7 @@ export class ClientResetError extends SyncError<'history-changed'> {
      * with a `StorageError`, in which case nothing was changed.
      *
      * @param mode - `recover` keeps unsent changes and writes them on top of the new history; `discard` drops them.
+     * @returns A stream without values.
      */
     readonly reset: (mode: ResetMode) => Observable<never>,
   ) {

@@ -53,7 +53,12 @@ import type { HttpServer } from '../transport/http-types.js';
  */
 export interface SyncServer {
   /**
-   * The server without a socket. `of(server.wire)` is a complete transport for a client in the same process.
+   * The server without a socket. `of(server.wire)` is a complete transport for a client in the same process. Cold: each
+   * subscription is one connection. Emits the messages of the server. Completes when the sent stream completes. Errors
+   * with a `ConnectionError` when the server ends the connection.
+   *
+   * @param sent$ - The messages of the client.
+   * @returns A stream of the server's messages.
    *
    * @example
    * ```ts

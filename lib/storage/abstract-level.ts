@@ -24,15 +24,40 @@ const encoding = { keyEncoding: 'utf8', valueEncoding: 'view' } as const;
  * @see {@link abstractLevelStorage}
  */
 export interface LevelDatabase {
-  /** Opens the database. */
+  /**
+   * Opens the database.
+   *
+   * @returns A promise that resolves when the database is open.
+   */
   open(): Promise<void>;
-  /** Closes the database. */
+  /**
+   * Closes the database.
+   *
+   * @returns A promise that resolves when the database is closed.
+   */
   close(): Promise<void>;
-  /** Applies all changes or none. `sync`: resolves when they would survive a power cut. */
+  /**
+   * Applies all changes or none.
+   *
+   * @param changes - The entries to put and to delete.
+   * @param options - The encodings. `sync`: whether the changes must survive a power cut.
+   * @returns A promise that resolves when the changes are applied; with `sync` when they would survive a power cut.
+   */
   batch(changes: StorageChange[], options: typeof encoding & { readonly sync: boolean }): Promise<void>;
-  /** Resolves with `undefined` for a missing key. */
+  /**
+   * Reads one value.
+   *
+   * @param key - The key of the value.
+   * @param options - The encodings.
+   * @returns A promise of the value; `undefined` for a missing key.
+   */
   get(key: string, options: typeof encoding): Promise<Uint8Array | undefined>;
-  /** Reads the keys from `gte` up to `lt`, without `lt`, in the order of their codes. */
+  /**
+   * Reads the keys from `gte` up to `lt`, without `lt`, in the order of their codes.
+   *
+   * @param options - The encodings, the range, its direction, and the bytes to read ahead.
+   * @returns An iterator of entries.
+   */
   iterator(
     options: typeof encoding & {
       readonly gte: string;

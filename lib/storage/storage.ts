@@ -72,32 +72,40 @@ export const readStoragePages = (
  */
 export interface Storage {
   /**
-   * Reads a range. Emits its entries once, in the order of their keys, and completes. Includes every batch that
-   * completed before.
+   * Reads a range, which includes every batch that completed before. Cold. Emits the entries of the range once, in the
+   * order of their keys, and completes. Errors with a `StorageError`.
    *
    * @param range - The keys, the order and the limits.
-   *
    * @returns A stream of one array of entries.
    */
   readonly range: (range: StorageRange) => Observable<readonly StorageEntry[]>;
   /**
-   * Applies all changes in their order, or none. Completes without a value when they are applied; with `durable` when
-   * they would survive a power cut. Batches take effect in the order of their subscriptions.
+   * Applies all changes in their order, or none. Batches take effect in the order of their subscriptions. Cold. Emits
+   * nothing. Completes when the changes are applied; with `durable` when they would survive a power cut. Errors with a
+   * `StorageError`.
    *
    * @param changes - The entries to put and to delete.
    * @param options - `durable`: whether the batch completes only when it would survive a power cut.
+   * @returns A stream without values.
    */
   readonly batch: (changes: readonly StorageChange[], options: { readonly durable: boolean }) => Observable<never>;
   /**
    * Copies all present entries to `sink`, page by page in the order of their keys. Later batches run meanwhile and are
-   * not copied. Never emits. Completes after the last page. Errors with the error of `sink` or a `StorageError`.
+   * not copied. Cold. Emits nothing. Completes after the last page. Errors with the error of `sink` or a
+   * `StorageError`.
    *
    * Optional: a storage without this method has no backup while it is in use.
    *
    * @param sink - Takes one page. The next page follows when the returned stream has completed.
+   * @returns A stream without values.
    */
   readonly copy?: (sink: (entries: readonly StorageEntry[]) => Observable<unknown>) => Observable<never>;
-  /** Completes when all running calls have ended and everything is released. Later calls error, except for `close`. */
+  /**
+   * Closes the storage. Later calls error, except for `close`. Cold. Emits nothing. Completes when all running calls
+   * have ended and everything is released. Errors with a `StorageError`.
+   *
+   * @returns A stream without values.
+   */
   readonly close: () => Observable<never>;
   /**
    * Observes the loss of the open storage: its data was evicted, deleted or taken over. Hot. Emits once, and replays

@@ -46,14 +46,14 @@ export interface DialEnd {
  * @see {@link dialSuite}
  */
 export interface DialCase {
-  /** The tested dial. */
+  /** The tested dial. Cold, emits, never completes and errors as {@link Dial} says. */
   readonly dial: Dial<Uint8Array, Uint8Array>;
   /**
    * The far ends of the connections of `dial`. Hot. Emits each far end in the event-loop turn in which it accepts its
    * connection. Need not complete. Never errors. Each value is one far end.
    */
   readonly ends$: Observable<DialEnd>;
-  /** A dial whose connection attempts are rejected immediately. */
+  /** A dial whose connection attempts are rejected immediately. Cold. Emits nothing, never completes, and errors. */
   readonly rejected: Dial<Uint8Array, Uint8Array>;
   /**
    * A dial whose connection attempts are accepted and never answered.
@@ -62,7 +62,11 @@ export interface DialCase {
    * subscription, then every change. Need not complete. Never errors. Each value is a count of attempts.
    */
   readonly mute: { readonly dial: Dial<Uint8Array, Uint8Array>; readonly held$: Observable<number> };
-  /** Resolves when no connection is open and everything is released. */
+  /**
+   * Releases everything after a test that passed.
+   *
+   * @returns A promise that resolves when no connection is open and everything is released.
+   */
   readonly close: () => Promise<void>;
   /** Releases everything immediately, after a failed test. */
   readonly abort: () => void;

@@ -63,7 +63,14 @@ export type ServerScript = {
  * ```
  */
 export interface ScriptedServer {
-  /** The wire of the server, for `of(server.wire)` or `network(diagram, { server })`. */
+  /**
+   * The wire of the server, for `of(server.wire)` or `network(diagram, { server })`. Cold: each subscription is one
+   * connection. Emits the scripted replies. Completes with the sent stream. Errors with an error that a reply errors
+   * with.
+   *
+   * @param sent$ - The messages of the client.
+   * @returns A stream of the server's messages.
+   */
   readonly wire: Wire<ClientMessage, ServerMessage>;
   /**
    * Observes the received messages of all connections. Hot. Replays the last 1 000, then emits each message when it
@@ -302,7 +309,7 @@ export const scriptedServer = (script: ServerScript = {}): ScriptedServer => {
     const handler = script[message.type] as ((message: ClientMessage) => ServerReplies) | undefined;
     return handler ? runHandler(message.type, () => handler(message)) : from(usualRepliesOf(message));
   };
-  const sendUnasked = (message: ClientMessage): Observable<ServerMessage> => {
+  const sendUnsolicited = (message: ClientMessage): Observable<ServerMessage> => {
     const { unsolicited } = script;
     return message.type === 'bind' && unsolicited ? runHandler('unsolicited', () => unsolicited(message)) : EMPTY;
   };
@@ -310,7 +317,7 @@ export const scriptedServer = (script: ServerScript = {}): ScriptedServer => {
     wire: (sent$) =>
       sent$.pipe(
         tap((message) => received.next(message)),
-        mergeMap((message) => merge(replyTo(message), sendUnasked(message))),
+        mergeMap((message) => merge(replyTo(message), sendUnsolicited(message))),
       ),
     received$: received.asObservable(),
   };

@@ -13,11 +13,25 @@ import { InvalidArgumentError, StorageError } from '../model/errors.js';
  * ```
  */
 export interface SuiteRunner {
-  /** Defines a group of tests. */
+  /**
+   * Defines a group of tests.
+   *
+   * @param title - The title of the group.
+   * @param suite - The function that defines the tests.
+   */
   readonly describe: (title: string, suite: () => void) => void;
-  /** Defines a test. */
+  /**
+   * Defines a test.
+   *
+   * @param title - The title of the test.
+   * @param test - The test. It fails when its promise rejects.
+   */
   readonly it: (title: string, test: () => Promise<void>) => void;
-  /** Runs a function after each test of the group. */
+  /**
+   * Runs a function after each test of the group.
+   *
+   * @param undo - The function to run.
+   */
   readonly afterEach: (undo: () => void) => void;
 }
 

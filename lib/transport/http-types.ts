@@ -28,9 +28,20 @@ export interface HttpResponse {
  * @see {@link SyncServer.attach}
  */
 export interface HttpServer {
-  /** Adds a listener of an event, as an `EventEmitter` does. */
+  /**
+   * Adds a listener of an event, as an `EventEmitter` does.
+   *
+   * @param event - The name of the event.
+   * @param listener - The function to call at the event.
+   * @returns The server. The result is not used.
+   */
   // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a Server is not assignable to anything narrower
   on(event: string, listener: (...given: any[]) => void): unknown;
-  /** Returns the number of listeners of an event. */
+  /**
+   * Counts the listeners of an event.
+   *
+   * @param event - The name of the event.
+   * @returns The number of listeners.
+   */
   listenerCount(event: string): number;
 }

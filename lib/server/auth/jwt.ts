@@ -20,11 +20,17 @@ export type Claims = Readonly<Record<string, unknown>>;
  * ```
  */
 export interface JwtOptions {
-  /** Secret that tokens are signed with (HS256): at least 32 bytes. Give either `secret` or `jwks`. */
+  /**
+   * Secret that tokens are signed with (HS256): at least 32 bytes. Give either `secret` or `jwks`.
+   *
+   * @defaultValue none: `jwks` has the keys
+   */
   readonly secret?: string | Uint8Array;
   /**
    * Location of the public keys (a JSON Web Key Set): an `https:` URL, or the path of a file. Read when the first token
    * arrives, and again for an unknown key.
+   *
+   * @defaultValue none: `secret` is the key
    */
   readonly jwks?: string;
   /**

@@ -216,7 +216,7 @@ export const createServerConnection = (
     else if (message.type === 'token') checks.add(auth.renew(message.token).subscribe({ error: onRenewalFailed }));
     else if (message.type !== 'bind') sessions.route(message);
     else if (mayBind()) sessions.open(message, auth.resolveUser(message.token).pipe(admitUser$));
-    else throw createCloseError(closeCodes.tooMuch, `More than ${limits.bindsPerSecondMax} binds a second came.`);
+    else throw createCloseError(closeCodes.tooMuch, `More than ${limits.bindsPerSecondMax} binds in one second.`);
   };
   const handleQueued = (message: ClientMessage): void => {
     if (isClosed()) return;

@@ -93,44 +93,52 @@ export interface History {
   /** The `total` of the last durable changeset; 0 before the first. */
   readonly bytes: number;
   /**
-   * Emits the record of a replica, or `null`, once and completes.
+   * Reads the record of a replica. Cold. Emits the record, or `null` for an unknown replica, once and completes. Errors
+   * with a `StorageError`.
    *
    * @param id - The id of the replica.
    * @returns A stream of the record or `null`.
    */
   readonly readReplica: (id: string) => Observable<ReplicaRecord | null>;
   /**
-   * Emits the stored runs of a replica, in order, once and completes.
+   * Reads the stored runs of a replica. Cold. Emits all runs once, in order, and completes. Errors with a
+   * `StorageError`.
    *
    * @param id - The id of the replica.
    * @returns A stream of one array.
    */
   readonly readRuns: (id: string) => Observable<readonly AcceptedRun[]>;
   /**
-   * Stores a replica without changesets. Completes when done; not yet durable.
+   * Stores a replica without changesets. Cold. Emits nothing. Completes when done; not yet durable. Errors with a
+   * `StorageError`.
    *
    * @param id - The id of the replica.
    * @param user - The id of the user.
+   * @returns A stream without values.
    */
   readonly createReplica: (id: string, user: string) => Observable<never>;
   /**
-   * Emits the stored rejections of a replica once, in the order of versions, and completes.
+   * Reads the stored rejections of a replica. Cold. Emits all of them once, in the order of versions, and completes.
+   * Errors with a `StorageError`.
    *
    * @param id - The id of the replica.
    * @returns A stream of one array.
    */
   readonly readRejected: (id: string) => Observable<readonly RejectionRecord[]>;
   /**
-   * Deletes rejections of a replica. Completes when done; not yet durable.
+   * Deletes rejections of a replica. Cold. Emits nothing. Completes when done; not yet durable. Errors with a
+   * `StorageError`.
    *
    * @param id - The id of the replica.
    * @param versions - The client versions of the rejected changesets.
+   * @returns A stream without values.
    */
   readonly forgetRejected: (id: string, versions: readonly Version[]) => Observable<never>;
   /**
-   * Stores replica cursors. Completes when done; not yet durable.
+   * Stores replica cursors. Cold. Emits nothing. Completes when done; not yet durable. Errors with a `StorageError`.
    *
    * @param cursors - The cursors by ids of replicas.
+   * @returns A stream without values.
    */
   readonly writeCursors: (cursors: ReadonlyMap<string, ReplicaCursor>) => Observable<never>;
   /**
@@ -139,17 +147,21 @@ export interface History {
    */
   readonly cursors$: Observable<readonly (readonly [replica: string, ReplicaCursor])[]>;
   /**
-   * Deletes replica cursors, not the replicas. Completes when done; not yet durable.
+   * Deletes replica cursors, not the replicas. Cold. Emits nothing. Completes when done; not yet durable. Errors with a
+   * `StorageError`.
    *
    * @param ids - The ids of the replicas.
+   * @returns A stream without values.
    */
   readonly forgetCursors: (ids: readonly string[]) => Observable<never>;
   /** The objects of the history, at a version at or before its head. */
   readonly projection: Projection;
   /**
-   * Removes all changesets up to a version, which must not be after that of `projection`. Completes when durable.
+   * Removes all changesets up to a version, which must not be after that of `projection`. Cold. Emits nothing.
+   * Completes when durable. Errors with a `StorageError`.
    *
    * @param upTo - The server version of the last removed changeset.
+   * @returns A stream without values.
    */
   readonly trim: (upTo: Version) => Observable<never>;
   /**
@@ -165,15 +177,19 @@ export interface History {
   /** All changesets after this server version are stamped at or after `retentionCutoff`. */
   readonly retentionCutoffFrom: Version;
   /**
-   * Raises the retention cutoff. It holds from the call on. Completes when durable.
+   * Raises the retention cutoff, which holds from the call on. Cold. Emits nothing. Completes when durable. Errors with
+   * a `StorageError`.
    *
    * @param cutoff - The time before which no changeset is accepted any more, in milliseconds since the epoch.
+   * @returns A stream without values.
    */
   readonly raiseRetentionCutoff: (cutoff: number) => Observable<never>;
   /**
-   * Appends everything or nothing. Completes when durable. Readers and followers see it then, not before.
+   * Appends everything or nothing. Readers and followers see the addition when it is durable, not before. Cold. Emits
+   * nothing. Completes when durable. Errors with a `StorageError`.
    *
    * @param addition - The changesets, records, rejections and runs.
+   * @returns A stream without values.
    */
   readonly append: (addition: Addition) => Observable<never>;
   /** Releases the followers. No other operation may be pending. */

@@ -117,42 +117,48 @@ export interface Projection {
    */
   readonly isLarge: (text: string) => boolean;
   /**
-   * Emits the states of existing objects once, by object texts, and completes.
+   * Reads the states of existing objects. Cold. Emits all of them once, by object texts, and completes. Errors with a
+   * `StorageError`.
    *
    * @param texts - The texts of the objects.
    * @returns A stream of one map. Objects that do not exist are missing in it.
    */
   readonly readStates: (texts: Iterable<string>) => Observable<ReadonlyMap<string, ObjectState>>;
   /**
-   * Emits one page of stored objects after an object, in the order of their texts, and completes.
+   * Reads one page of stored objects after an object. Cold. Emits the page once, in the order of the texts, and
+   * completes. Errors with a `StorageError`.
    *
    * @param after - The text of the object before the page; `null` for the first page.
    * @returns A stream of one page.
    */
   readonly readRows: (after: string | null) => Observable<readonly Row[]>;
   /**
-   * Emits all stored objects up to and including one of them, page by page, and completes.
+   * Reads all stored objects up to and including one of them. Cold. Emits page by page, and completes after the last
+   * page. Errors with a `StorageError`.
    *
    * @param upTo - The text of the last object.
    * @returns A stream of pages.
    */
   readonly readAllRows: (upTo: string) => Observable<readonly Row[]>;
   /**
-   * Applies the next page of the history and moves the cursor. Completes when durable. One call at a time.
+   * Applies the next page of the history and moves the cursor. One call at a time. Cold. Emits nothing. Completes when
+   * durable. Errors with a `StorageError`.
    *
    * @param page - The page that follows the version of `cursor`.
+   * @returns A stream without values.
    */
   readonly advance: (page: LogPage<HistoryRecord>) => Observable<never>;
   /**
-   * Emits the time of the latest removable tombstone before a time, or `null`. Includes tombstones of elements and
-   * entries.
+   * Finds the latest removable tombstone before a time, also of an element or an entry. Cold. Emits its time, or
+   * `null`, once and completes. Errors with a `StorageError`.
    *
    * @param before - Milliseconds since the epoch.
    * @returns A stream of one time or `null`.
    */
   readonly readLastTombstone: (before: number) => Observable<number | null>;
   /**
-   * Removes tombstones older than a time from one page of objects. Emits whether there may be more.
+   * Removes tombstones older than a time from one page of objects. Cold. Emits once whether there may be more, and
+   * completes. Errors with a `StorageError`.
    *
    * @param before - Milliseconds since the epoch.
    * @returns A stream of one boolean.
