@@ -251,7 +251,7 @@ describe('the rules of architecture', () => {
     ).toEqual([]);
   });
 
-  it('see an exception that is no longer needed', () => {
+  it('see an unnecessary exception', () => {
     const allowed = [{ where: `${file} gone`, why: 'it was needed once' }];
     expect(findingsOf(checkAllNeeded(checkSubscriptions, allowed), file, 'const here = () => 1;')).toEqual([
       `${file} gone is allowed what it does not do`,

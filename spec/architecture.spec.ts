@@ -143,7 +143,7 @@ describe('the architecture', () => {
     );
   });
 
-  it('lets a room import only what the table gives it', () => {
+  it('lets a folder import only what the table allows', () => {
     expect(table(lib)).toEqual([]);
   });
 
@@ -269,7 +269,7 @@ describe('the table of rooms', () => {
       'lib/store/a.ts:1 may not import lib/cli/command.ts',
     ],
     ['lib/attic/a.ts', '', 'lib/attic/a.ts:1 is in no room of the table'],
-  ])('refuses in %s %j', (path, text, finding) => {
+  ])('rejects in %s %j', (path, text, finding) => {
     expect(table([sourceOf(path, text)])).toEqual([finding]);
   });
 

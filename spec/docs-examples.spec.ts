@@ -69,7 +69,7 @@ describe('the compiler of examples', () => {
     [['', '```ts continued', '```'], 'page.md:2 continues nothing'],
     [['```typescript', '```'], 'page.md:1 says typescript where the others say ts'],
     [['```ts', 'a'], 'page.md:1 is never closed'],
-  ])('refuses %j', (lines, why) => {
+  ])('rejects %j', (lines, why) => {
     expect(() => sample(...lines)).toThrow(why);
   });
 });

@@ -161,6 +161,29 @@ const errorTextsOf = ({ tree }: Source): readonly { readonly line: number; reado
 export const checkErrorTexts = (source: Source): Findings =>
   errorTextsOf(source).flatMap(({ line, text }) => bannedIn(text).map((fault) => `${source.path}:${line} ${fault}`));
 
+/** Returns the titles of specs: the first arguments of `describe`, `it` and their `each`. */
+const titlesOf = ({ tree }: Source): readonly ts.Node[] => {
+  const found: ts.Node[] = [];
+  const visit = (node: ts.Node): void => {
+    if (ts.isCallExpression(node) && /^(describe|it)(\.each)?\b/.test(node.expression.getText(tree))) {
+      const [title] = node.arguments;
+      if (title && (ts.isStringLiteralLike(title) || ts.isTemplateExpression(title))) found.push(title);
+    }
+    ts.forEachChild(node, visit);
+  };
+  visit(tree);
+  return found;
+};
+
+/** Checks the titles of the specs of a file. Ids of behaviours and field reports may precede a title. */
+export const checkTitles = (source: Source): Findings =>
+  titlesOf(source).flatMap((title) => {
+    const text = title.getText(source.tree).slice(1, -1);
+    const line = source.tree.getLineAndCharacterOfPosition(title.getStart(source.tree)).line + 1;
+    const withoutIds = text.replace(/^(field report [A-Z]\d+(, [A-Z]\d+)*: |([A-Z]\d+ )+)/, '');
+    return [...bannedIn(text), ...openingOf(withoutIds)].map((fault) => `${source.path}:${line} ${fault}`);
+  });
+
 /** Checks a Markdown document, except for its blocks of code. */
 export const checkDocument = (path: string, text: string): Findings => {
   let isCode = false;

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { checkComments, checkDocument, checkErrorTexts } from './prose-rules.js';
+import { checkComments, checkDocument, checkErrorTexts, checkTitles } from './prose-rules.js';
 import { readSources, sourceOf } from './parsed-source.js';
 
 const root = process.cwd();
@@ -73,6 +73,10 @@ describe('prose', () => {
     expect(sources.flatMap(checkErrorTexts)).toEqual([]);
   });
 
+  it('of titles of specs is plain English', () => {
+    expect(sources.flatMap(checkTitles)).toEqual([]);
+  });
+
   it('of documents is plain English', () => {
     const paths = only?.filter((path) => path.endsWith('.md')) ?? documents;
     expect(paths.flatMap((path) => checkDocument(path, readFileSync(join(root, path), 'utf8')))).toEqual([]);
@@ -94,6 +98,14 @@ describe('the rules for prose', () => {
       'lib/a/b.ts:4 is wider than 120 columns',
       'lib/a/b.ts:1 opens with "What": begin with a verb or a noun',
       'lib/a/b.ts:3 has a first sentence of 40 words: at most 28',
+    ]);
+  });
+
+  it('see a banned word in the title of a spec, and a title that opens with a question word', () => {
+    const titles = `describe('a door', () => {\n  it.each([1])('S1 what is sent', () => undefined);\n});\n`;
+    expect(checkTitles(sourceOf('spec/a.spec.ts', titles))).toEqual([
+      'spec/a.spec.ts:1 says "door": the term of the glossary',
+      'spec/a.spec.ts:2 opens with "what": begin with a verb or a noun',
     ]);
   });
 

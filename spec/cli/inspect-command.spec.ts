@@ -192,7 +192,7 @@ describe('tidemark inspect', () => {
     expect((await tidemark('inspect', storagePath)).code).toBe(0);
   });
 
-  it('creates no database where there is none', async () => {
+  it('creates no database in an empty folder', async () => {
     const storagePath = fresh();
     expect(await tidemark('inspect', storagePath)).toMatchObject({
       code: 1,

@@ -77,7 +77,7 @@ const when = <T>(state$: Observable<T>, wanted: T, then: () => void): void => {
 
 describe('commands from inside observers', () => {
   it.each([0, 1] as const)(
-    'field report G5: a log-out in an observer of session %i that runs inside a log-in leaves everybody logged out',
+    'field report G5: a log-out in an observer of session %i that runs inside a log-in leaves no user logged in',
     async (at) => {
       const { client, sessions, sent, codes } = await scene();
       await client.logOut();
@@ -110,7 +110,7 @@ describe('commands from inside observers', () => {
     await client.close();
   });
 
-  it('field report G5: what is written, opened and resumed between a log-out and a log-in inside an observer goes out as the new user’s', async () => {
+  it('field report G5: changes that are written between a log-out and a log-in inside an observer are sent for the new user', async () => {
     const { client, realms, sessions, sent, codes } = await scene();
     for (const { downloadComplete$ } of sessions) await firstValueFrom(downloadComplete$);
     const before = sent.length;

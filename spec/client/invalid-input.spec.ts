@@ -18,8 +18,8 @@ interface LooseTx {
 const local = (): Promise<Boxes> => openRealm({ schema, storage: memoryStorage() });
 const loose = (tx: Parameters<Parameters<Boxes['write']>[0]>[0]): LooseTx => tx as never;
 
-describe('what is given for a property', () => {
-  it('is named as it was given when it is rejected: null is not a missing value', async () => {
+describe('a value of a property', () => {
+  it('is printed as it was given when it is rejected: null is not a missing value', async () => {
     const realm = await local();
     const rejectedBy = (values: object) =>
       realm
@@ -35,7 +35,7 @@ describe('what is given for a property', () => {
     expect(realm.objects('Box')).toEqual([]);
   });
 
-  it('is checked by put also where it changes nothing', async () => {
+  it('is checked by put even if it changes nothing', async () => {
     const realm = await local();
     await realm.write((tx) => tx.create('Box', { id: 'a', title: 't', count: 5 }));
     await realm.write((tx) => tx.put('Box', { id: 'a', title: 'new', count: 9 }));
@@ -45,7 +45,7 @@ describe('what is given for a property', () => {
     expect(realm.get('Box', 'a')).toMatchObject({ title: 'new', count: 5 });
   });
 
-  it('may be the primary key that the object has', async () => {
+  it('may repeat the primary key of the object', async () => {
     const realm = await local();
     await realm.write((tx) => {
       tx.create('Box', { id: 'a', title: 't' });
@@ -74,7 +74,7 @@ describe('a file that is imported', () => {
     ['no JSON', ['id,title', 'a,t']],
     ['a mark in the middle', [header, `\ufeff${lines.join()}`]],
     ['a line that was cut off', [header, lines.join().slice(0, -3)]],
-  ])('is refused with the line, and what a line has to be: %s', async (_, all) => {
+  ])('is rejected with the number of the line and the expected form: %s', async (_, all) => {
     const realm = await local();
     const rejected = await realm.import(all).catch((thrown: unknown) => thrown as Error);
     expect(rejected).toMatchObject({ code: 'import', line: all.length === 1 ? 1 : all[0] === header ? 2 : 1 });
@@ -85,13 +85,13 @@ describe('a file that is imported', () => {
   });
 });
 
-describe('what is no storage, and no session', () => {
+describe('a value that is not a storage or a session', () => {
   it.each([
     ['a number', of(5)],
     ['nothing', of(null)],
     ['half a storage', of({ batch: () => EMPTY, range: () => EMPTY })],
     ['a storage without functions', { batch: 1, range: 2, close: 3 }],
-  ])('is refused before it is used: %s', async (_, storage) => {
+  ])('is rejected before it is used: %s', async (_, storage) => {
     const opening = openRealm({ schema, storage: storage as never });
     await expect(opening).rejects.toThrow(
       'storage must be a folder (in browsers, the name of a database) or a storage',

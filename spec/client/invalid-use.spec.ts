@@ -59,7 +59,7 @@ describe('a rejected call of a transaction', () => {
     ['too many elements', { title: 'new', map: { a: 1 }, list: new Array(100_001).fill('x') }],
   ];
 
-  it.each(wrong)('has done nothing when the app catches it and goes on: %s', async (_, values) => {
+  it.each(wrong)('has no effect when the app catches its error and continues: %s', async (_, values) => {
     const realm = await local();
     await realm.write((tx) => tx.create('Box', { id: 'old', title: 'old', list: ['z'] }));
     const old = realm.get('Box', 'old');
@@ -80,7 +80,7 @@ describe('a rejected call of a transaction', () => {
     expect(realm.get('Box', 'other')?.made).toEqual(['first']);
   });
 
-  it('a counter stays a safe whole number: an increment beyond is rejected', async () => {
+  it('a counter stays a safe whole number: a larger increment is rejected', async () => {
     const realm = await local();
     await realm.write((tx) => tx.create('Box', { id: 'a', title: '', count: Number.MAX_SAFE_INTEGER - 1 }));
     await realm.write((tx) => {
@@ -94,12 +94,12 @@ describe('a rejected call of a transaction', () => {
   });
 });
 
-describe('the function of a write that is asynchronous', () => {
+describe('an asynchronous function of a write', () => {
   it.each([
     ['uses the transaction later', (tx: Tx) => nextTurn().then(() => tx.create('Box', { id: 'late', title: '' }))],
     ['fails at once', () => Promise.reject(new Error('mine'))],
     ['fails later', () => nextTurn().then(() => Promise.reject(new Error('mine')))],
-  ])('is refused by the promise of the write alone, and no rejection is left unhandled: it %s', async (_, change) => {
+  ])('is rejected by the promise of the write, and no other rejection is unhandled: it %s', async (_, change) => {
     const lost: unknown[] = [];
     const record = (reason: unknown): void => void lost.push(reason);
     process.on('unhandledRejection', record);
@@ -113,14 +113,14 @@ describe('the function of a write that is asynchronous', () => {
   });
 });
 
-describe('what stands for a record of properties', () => {
+describe('a record of properties', () => {
   class Title {
     readonly list = ['own'];
     get title(): string {
       return ['computed', ...this.list].join(' ');
     }
   }
-  it('may be an object of a class: create, put and update take the same of it', async () => {
+  it('may be an instance of a class: create, put and update read the same properties', async () => {
     const realm = await local();
     const given = (id: string) => Object.assign(new Title(), { id });
     await realm.write((tx) => {
@@ -140,7 +140,7 @@ describe('what stands for a record of properties', () => {
     ['bytes', Uint8Array.of(1)],
     ['an array', []],
     ['nothing', null],
-  ])('is refused when it has no property of the type: %s', async (_, given) => {
+  ])('is rejected when it has no property of the type: %s', async (_, given) => {
     const realm = await local();
     await realm.write((tx) => tx.create('Box', { id: 'a', title: 'old' }));
     const calls: ((tx: LooseTx) => void)[] = [
@@ -173,7 +173,7 @@ describe('what stands for a record of properties', () => {
     ['a filter in itself', { where: circle }, 'where must be a filter with paths of at most 1000 characters'],
     ['a condition in itself', { where: { title: never } }, 'where must be a filter with paths of at most 1000'],
     ['a value as $not', { where: { title: { $not: 'x' } } }, 'where.title.$not must be a record of conditions'],
-  ])('is refused where it would say nothing: %s', async (_, query, message) => {
+  ])('is rejected where it would change nothing: %s', async (_, query, message) => {
     const realm = await local();
     expect(() => realm.objects('Box', query as never)).toThrow(message);
   });
@@ -186,12 +186,12 @@ describe('what stands for a record of properties', () => {
   });
 });
 
-describe('what looks like a Date or bytes', () => {
+describe('a value that looks like a Date or bytes', () => {
   it.each([
     ['a Date without a time', Object.create(Date.prototype) as unknown],
     ['what calls itself a Date', { [Symbol.toStringTag]: 'Date' }],
     ['bytes without any', Object.create(Uint8Array.prototype) as unknown],
-  ])('is refused with its place: %s', async (_, given) => {
+  ])('is rejected with its path: %s', async (_, given) => {
     const realm = await local();
     for (const property of ['at', 'bytes', 'any']) {
       const failure = await realm
@@ -204,7 +204,7 @@ describe('what looks like a Date or bytes', () => {
 });
 
 describe('the status of a session', () => {
-  it('cannot be changed by those who read it', async () => {
+  it('cannot be changed by its readers', async () => {
     const { realm } = await openDevice(open.server());
     const session = sessionOf(realm);
     const all = [
@@ -228,7 +228,7 @@ describe('a transport of the app that fails with an error of its own', () => {
     ['an Error', new Error('the tunnel is closed'), 'the tunnel is closed'],
     ['a text', 'no tunnel', '"no tunnel"'],
     ['nothing', undefined, 'undefined'],
-  ])('means that there is no line, which is tried again: %s', async (_, thrown, detail) => {
+  ])('ends the connection attempt, which is repeated: %s', async (_, thrown, detail) => {
     const server = open.server();
     let calls = 0;
     const client = open.client({
@@ -246,7 +246,7 @@ describe('a transport of the app that fails with an error of its own', () => {
   });
 });
 
-describe('an access token that comes at once', () => {
+describe('an access token that is returned synchronously', () => {
   const tokenFrom = async (accessToken: () => unknown) => {
     const tokens: string[] = [];
     const authenticate = (token: string) => (tokens.push(token), { id: 'ann' });
@@ -261,7 +261,7 @@ describe('an access token that comes at once', () => {
     return { tokens, error: errors[0] };
   };
 
-  it('is taken whole, and not by its characters', async () => {
+  it('is used as a whole, not character by character', async () => {
     const accessToken: AccessToken = () => 'a.whole.token';
     expect(await tokenFrom(accessToken)).toEqual({ tokens: ['a.whole.token'], error: undefined });
   });
@@ -271,7 +271,7 @@ describe('an access token that comes at once', () => {
     ['undefined', undefined, 'accessToken must give a string, received undefined.'],
     ['a number', 5, 'accessToken must give a string, received 5.'],
     ['an empty text', '', 'accessToken must give 1 to'],
-  ])('means that the user is refused, as it does in a promise: %s', async (_, token, message) => {
+  ])('means that the user is rejected, as it does in a promise: %s', async (_, token, message) => {
     for (const answer of [() => token, () => Promise.resolve(token)]) {
       const { tokens, error } = await tokenFrom(answer);
       expect([tokens, error?.code]).toEqual([[], 'token-refused']);

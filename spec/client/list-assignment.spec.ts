@@ -119,7 +119,7 @@ describe('a list that is assigned as a whole', () => {
   });
 });
 
-describe('what a new object begins with', () => {
+describe('the initial elements of a new object', () => {
   const created = async (...changes: readonly ((realm: Realm<typeof schema>) => Promise<unknown>)[]) => {
     const server = open.server();
     const devices = [await synced(server), await synced(server), await synced(server)];
@@ -138,12 +138,12 @@ describe('what a new object begins with', () => {
   const create = (tags?: readonly string[]) => (realm: Realm<typeof schema>) =>
     realm.write((tx) => tx.create('Page', { id: 'p', steps: [], ...(tags && { tags: [...tags] }) }));
 
-  it('field report C4: is there once when two devices create the same object', async () => {
+  it('field report C4: exist once when two devices create the same object', async () => {
     expect(await created(create(), create())).toEqual(['a']);
     expect(await created(create(), create(), create())).toEqual(['a']);
   });
 
-  it('field report C4: gives way to what a later create was given, and leaves what was added', async () => {
+  it('field report C4: are replaced by those of a later create, which keeps elements that were added', async () => {
     expect(await created(create(), create(['b']))).toEqual(['b']);
     const added = async (realm: Realm<typeof schema>) => {
       await create()(realm);

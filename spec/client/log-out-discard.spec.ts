@@ -187,7 +187,7 @@ describe('a log-out that discards', () => {
 });
 
 describe('a log-in after a log-out that discards', () => {
-  it('field report G2: what the next log-in writes stays and is uploaded, in every realm', async () => {
+  it('field report G2: writes after the next log-in are kept and uploaded, in every realm', async () => {
     const disks = [createDisk(), createDisk()] as const;
     const server = theServer();
     const client = clientOf(server);

@@ -71,7 +71,7 @@ describe('a migration of a local realm', () => {
     },
   );
 
-  it('field report C1: what it has made is the same on a server that the realm joins, and on others', async () => {
+  it('field report C1: its results are the same on a server that the realm joins and on other devices', async () => {
     const folder = createFolder();
     const old = await opening(folder, 'string', 0);
     await written(old, (tx) => tx.create('Box', { id: 'a', x: 'one' }));

@@ -128,7 +128,7 @@ describe('a migration', () => {
     await after.close();
   });
 
-  it('is over when its function is', async () => {
+  it('ends when its function returns', async () => {
     const storage = await filled();
     let escaped: OldRealm | undefined;
     const realm = await openRealm({
@@ -145,7 +145,7 @@ describe('a migration', () => {
     ['half a version', { schemaVersion: 0.5 }, 'schemaVersion must be a whole number from 0, received 0.5'],
     ['a negative version', { schemaVersion: -1 }, 'schemaVersion must be a whole number from 0, received -1'],
     ['no function', { migrate: 7 }, 'migrate must be a function, received 7.'],
-  ])('refuses %s', async (_, options, text) => {
+  ])('rejects %s', async (_, options, text) => {
     const opening = openRealm({ schema: second, storage: kept(), ...options });
     await expect(opening).rejects.toBeInstanceOf(InvalidArgumentError);
     await expect(opening).rejects.toThrow(text);
@@ -166,8 +166,8 @@ describe('a migration', () => {
   });
 });
 
-describe('what a schema does not know', () => {
-  it('survives a round trip through a version of the app that does not know it', async () => {
+describe('a property that the schema lacks', () => {
+  it('survives a migration by a version of the app that lacks it', async () => {
     const storage = await filled();
     const little = { Person: { primaryKey: 'id', properties: { id: 'int', name: 'string' } } } as const;
     const realm = await openRealm({ schema: little, storage });

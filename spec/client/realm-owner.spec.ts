@@ -115,7 +115,7 @@ describe('a copy that belongs to another user', () => {
     expect(back.get('Task', 'unsent')).toMatchObject({ title: 'unsent' });
   });
 
-  it('field report A1: is told so by the session when the user is known only later, before anything is sent', async () => {
+  it('field report A1: is reported by the session when the user is known only later, before anything is sent', async () => {
     const folder = join(createFolder(), 'a');
     const one = server();
     opened.push(one);
@@ -133,7 +133,7 @@ describe('a copy that belongs to another user', () => {
     await waitForValue(sessionIn(realm).uploadComplete$, 'uploadComplete$');
   });
 
-  it('field report A1: is told so by the server when no token says who it is', async () => {
+  it('field report A1: is reported by the server when no token names the user', async () => {
     const folder = join(createFolder(), 'a');
     const one = server();
     opened.push(one);

@@ -75,7 +75,7 @@ describe('one folder under several names', () => {
     expect(await readTitles(realm)).toEqual(['milk']);
   });
 
-  it('field report A3: is refused to a second storage, and free again when the first is closed', async () => {
+  it('field report A3: is rejected for a second storage, and free again when the first is closed', async () => {
     for (const other of spellings()) {
       const [folder = ''] = spellings();
       const first = await firstValueFrom(levelStorage(other));
@@ -131,7 +131,7 @@ describe('a realm that is opened again', () => {
   ] as const;
 
   it.each(differences)(
-    'field report C2: is refused with %s while a handle is open, and says the difference',
+    'field report C2: is rejected with %s while a handle is open, and the error names the difference',
     async (_, more, argument, expected) => {
       const client = open.client({ dial: NEVER });
       const folder = join(createFolder(), 'a');

@@ -146,7 +146,7 @@ describe('a realm', () => {
     ['an unknown stop policy', { sync: { realm: 'a', stopPolicy: 'never' } }, InvalidArgumentError],
     ['a client of another kind', { sync: { realm: 'a', client: {} } }, InvalidArgumentError],
     ['an option that is misspelt', { storge: 'x' }, InvalidArgumentError],
-  ])('is refused with %s, before anything was opened', async (_, wrong: object, error) => {
+  ])('is rejected with %s, before anything is opened', async (_, wrong: object, error) => {
     const client = open.client({ dial: NEVER });
     const sync = 'sync' in wrong ? { client, ...(wrong.sync as object) } : undefined;
     const options = { schema, storage: memoryStorage(), ...wrong, ...(sync && { sync }) };

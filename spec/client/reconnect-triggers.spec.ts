@@ -262,7 +262,7 @@ describe('a reconnect$ of the app', () => {
   );
 
   it.each([null, 1, 'online', () => NEVER, Promise.resolve(), new EventTarget(), [NEVER]])(
-    'is refused, before anything is done, when it is no Observable: %s',
+    'is rejected before any effect when it is not an Observable: %s',
     (trigger$) => {
       const make = () => createSyncClient({ dial: NEVER, reconnect$: trigger$ as never });
       expect(make).toThrow(InvalidArgumentError);

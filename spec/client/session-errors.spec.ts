@@ -56,7 +56,7 @@ describe('the errors of a session', () => {
   });
 
   it.each(Object.keys(syncErrors) as SyncErrorCode[])(
-    'say of %s whom it hits, whether it is the end, and what to do',
+    'have a level, whether they are fatal, and an advice: %s',
     (code) => {
       const cause = new Error('cause');
       const error = new SyncError(code, 'text', { cause });

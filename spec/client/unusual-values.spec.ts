@@ -89,8 +89,8 @@ const odd: readonly (readonly [what: string, value: unknown, path: string, what:
   ['a proxy that throws', [broken], '[0]', /cannot be read/],
 ];
 
-describe('field report A6: what would not survive storing', () => {
-  it.each(odd)('%s is refused by the write, which says where', async (_, value, path, what) => {
+describe('field report A6: a value that cannot be stored unchanged', () => {
+  it.each(odd)('%s is rejected by the write, which names its path', async (_, value, path, what) => {
     const realm = await open({ schema, storage: createKeptStorage() });
     await written(realm, (tx) => tx.create('Box', { id: 'a' }));
     const at = (folder: string) => `Box["a"].${folder}${path}`;
@@ -110,7 +110,7 @@ describe('field report A6: what would not survive storing', () => {
     expect(boxIn(realm)).toEqual({ id: 'a', any: null, list: [], set: [], map: {} });
   });
 
-  it('a hole in a list, a set, or what is no plain record as a dictionary, is refused', async () => {
+  it('a hole in a list, a set, or a dictionary that is not a plain record, is rejected', async () => {
     const realm = await open({ schema, storage: createKeptStorage() });
     await written(realm, (tx) => tx.create('Box', { id: 'a', map: { k: 1 } }));
     for (const patch of [{ list: sparse() }, { set: sparse() }, { list: new Array(2) }]) {
@@ -126,7 +126,7 @@ describe('field report A6: what would not survive storing', () => {
     expect(boxIn(realm)).toMatchObject({ map: { k: 1 } });
   });
 
-  it('what survives is stored as it is, read once, and the same after a restart', async () => {
+  it('other values are stored unchanged, read once, and the same after a restart', async () => {
     const storage = createKeptStorage();
     const realm = await open({ schema, storage });
     let reads = 0;
@@ -221,7 +221,7 @@ describe('field report C3: names that every object has', () => {
     expect(boxIn(again)).toMatchObject({ constructor: 'new', toString: 'text', valueOf: null });
   });
 
-  it('__proto__ is refused, and it is said where', async () => {
+  it('__proto__ is rejected with its path', async () => {
     const realm = await open({ schema, storage: createKeptStorage() });
     await written(realm, (tx) => tx.create('Box', { id: '__proto__' }));
     expect(boxIn(realm, '__proto__')).toMatchObject({ id: '__proto__' });

@@ -19,7 +19,7 @@ const schema = {
 const milk = { id: 'milk', title: 'Buy milk', done: false };
 
 describe('tx.put', () => {
-  it('field report F2: makes an object, and changes the one that is there', async () => {
+  it('field report F2: creates an object, or changes the existing one', async () => {
     const realm = await openRealm({ schema, storage: memoryStorage() });
     await realm.write((tx) => tx.put('Task', { ...milk, tags: ['a', 'b'], votes: 5, due: new Date(7) }));
     await realm.write((tx) => tx.increment('Task', 'milk', 'votes', 2));
@@ -33,7 +33,7 @@ describe('tx.put', () => {
     await realm.close();
   });
 
-  it('field report F2: writes nothing when nothing is another', async () => {
+  it('field report F2: writes nothing when no value differs', async () => {
     const realm = await openRealm({ schema, storage: memoryStorage() });
     const { version } = await realm.write((tx) => tx.put('Task', milk));
     expect((await realm.write((tx) => tx.put('Task', milk))).version).toBe(version);
@@ -101,7 +101,7 @@ describe('the objects of a query, now', () => {
 });
 
 describe('realm.session', () => {
-  it('field report F2: is a session where there is sync, and null where there is none, for the compiler, too', async () => {
+  it('field report F2: is a session with the option sync and null without it, for the compiler, too', async () => {
     const server = createSyncServer({ storage: memoryStorage(), authenticate: allowAnyone });
     const client = createSyncClient({ dial: of(server.wire) });
     const local = await openRealm({ schema, storage: memoryStorage() });

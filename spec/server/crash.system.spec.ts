@@ -135,7 +135,7 @@ describe(`a server that is killed ${kills} times while ${writersMany} clients up
   });
 
   it(
-    `has everything it acknowledged, once and in order, and nothing that was not written, and all of it reaches everybody (seed ${seed})`,
+    `has everything it acknowledged, once and in order, and nothing that was not written, and all of it reaches all devices (seed ${seed})`,
     async () => {
       const chance = createSeededRandom(seed);
       const writers = Array.from({ length: writersMany }, (_, index) => fresh(`writer-${index}`));

@@ -94,7 +94,7 @@ describe('a port that receives invalid data', () => {
       (client: { send: (frame: string | Uint8Array) => void }) => client.send(new Uint8Array(300_000)),
       4400,
     ],
-  ])('hangs up on %s with its code, also in the middle of a session', async (_, say, code) => {
+  ])('closes the connection on %s with its code, also in the middle of a session', async (_, say, code) => {
     const client = await connectRawClient(port);
     client.sendMessage(createBind());
     client.sendMessage(createUpload(1));
@@ -113,7 +113,7 @@ describe('a port that receives invalid data', () => {
     ['an upgrade to no protocol of ours', [upgrade.replace('tidemark.1', 'chat')], /^HTTP\/1\.1 400/],
     ['headers without end', [upgrade.slice(0, -2), `X: ${'x'.repeat(100_000)}\r\n\r\n`], /^HTTP\/1\.1 431/],
     ['a token in the URL', [upgrade.replace('GET /', 'GET /?token=a')], /^HTTP\/1\.1 400/],
-  ])('answers %s as HTTP does, and hangs up', async (_, parts, answer) => {
+  ])('answers %s as HTTP does, and closes the connection', async (_, parts, answer) => {
     expect(await exchangeBytes(...parts)).toMatch(answer);
     expect(await isWell()).toBe(true);
   });

@@ -105,7 +105,7 @@ describe('a server that was restored from a backup', () => {
     await evening.stop();
   });
 
-  it('E12 is noticed also when others have written so much since that its history is as long as it was', async () => {
+  it('E12 is noticed also when later writes have made its history as long as it was', async () => {
     const { at, restored, asleep, devices } = await day();
     const evening = await at.start(restored);
     const early = await deviceAt(at.dial);

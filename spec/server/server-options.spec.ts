@@ -41,7 +41,7 @@ describe('the options of a server', () => {
     ['an unknown limit', { storage, limits: { sessions: 5 } }, 'limits'],
     ['a limit of the wrong kind', { storage, limits: { bindMsMax: '5' } }, 'limits.bindMsMax'],
     ['a frame that holds no page', { storage, limits: { frameBytesMax: 1_000 } }, 'limits.frameBytesMax'],
-  ])('are refused before anything is opened: %s', (_, options, argument) => {
+  ])('are rejected before anything is opened: %s', (_, options, argument) => {
     expect(() => createSyncServer(options as ServerOptions)).toThrow(InvalidArgumentError);
     try {
       createSyncServer(options as ServerOptions);

@@ -47,11 +47,14 @@ describe('the WebSocket of a platform', () => {
     expect(await loaded({ process, WebSocket: Own })).toBe(Own);
   });
 
-  it.each(processes)('is unreachable with an explanation where there is none and process is %s', async (_, process) => {
-    const none = { process, WebSocket: undefined };
-    expect(await withGlobals(none, () => failureOf(loadWebSocket(1_000)))).toEqual({
-      kind: 'unreachable',
-      detail: 'This platform has no WebSocket. Install "ws", or use the option WebSocket.',
-    });
-  });
+  it.each(processes)(
+    'is unreachable with an explanation where the platform has none and process is %s',
+    async (_, process) => {
+      const none = { process, WebSocket: undefined };
+      expect(await withGlobals(none, () => failureOf(loadWebSocket(1_000)))).toEqual({
+        kind: 'unreachable',
+        detail: 'This platform has no WebSocket. Install "ws", or use the option WebSocket.',
+      });
+    },
+  );
 });

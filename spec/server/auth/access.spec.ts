@@ -4,12 +4,12 @@ import { memoryStorage } from '../../../lib/storage/memory.js';
 import type { StorageRange } from '../../../lib/storage/storage.js';
 import { createBind, connect, createGuardedServer, summariesOf, createUpload } from '../test-kit.js';
 
-describe('whose a connection is', () => {
+describe('the user of a connection', () => {
   it.each([
     ['old', 'error token-expired, later'],
     ['forged', 'error token-refused, never'],
     ['banned', 'error user-refused, never'],
-  ])('is asked of the host, and a no ends the connection: %s', (token, answer) => {
+  ])('is asked of the app, and a rejection ends the connection: %s', (token, answer) => {
     const client = connect(createGuardedServer().wire);
     client.send(createBind({ token }));
     expect(client.received()).toMatchObject([{ session: null }]);
@@ -46,7 +46,7 @@ describe('whose a connection is', () => {
     expect(client.received().at(-1)).toMatchObject({ session: null, code: 'user-refused' });
   });
 
-  it('is tried again later when the host itself fails', () => {
+  it('is asked for again later when the app itself fails', () => {
     const client = connect(createGuardedServer().wire);
     client.send(
       createBind({ token: 'crash' }),
@@ -90,7 +90,7 @@ describe('whose a connection is', () => {
   });
 });
 
-describe('what a user may do', () => {
+describe('the access of a user', () => {
   it.each([
     ['writer', ['bound head 1 accepted 0', 'download 1x up to 1, 0 left', 'mark 1 at 1', 'accepted 1']],
     ['reader', ['bound head 1 accepted 0', 'download 1x up to 1, 0 left', 'mark 1 at 1', 'refused 1', 'accepted 1']],

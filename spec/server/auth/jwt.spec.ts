@@ -86,7 +86,7 @@ describe('a token that is signed with a secret', () => {
     ['has an empty subject', { sub: '' }, {}],
     ['has a subject that is too long', { sub: 'a'.repeat(257) }, {}],
     ['is not yet good', { nbf: inAnHour }, {}],
-  ])('is refused when it %s', async (_, claims, more) => {
+  ])('is rejected when it %s', async (_, claims, more) => {
     expect(await codeOf(asked({ secret, ...names, ...more }, await bySecret(claims)))).toBe('token-refused');
   });
 
@@ -212,7 +212,7 @@ describe('invalid options', () => {
     [{ secret, clockToleranceMs: 300_001 }, /clockToleranceMs/],
     [{ secret, audience: [] }, /audience/],
     [{ secret, audiance: 'a' }, /audiance/],
-  ])('are refused at once: %j', (options, why) => {
+  ])('are rejected at once: %j', (options, why) => {
     expect(() => jwt(options)).toThrow(why);
   });
 

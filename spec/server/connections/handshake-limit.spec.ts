@@ -179,7 +179,7 @@ describe('a client that sends very much at once', () => {
   it.each([
     ['pings', encodeValue([8, 1]), 20_000],
     ['marks', encodeValue([4, 1, 7]), 3_000],
-  ])('field report E6: is heard one message at a time, between which others are: %s', async (_, frame, times) => {
+  ])('field report E6: has one message read at a time, and others are read in between: %s', async (_, frame, times) => {
     const port = await serving({ limits: { framesPerUserPerSecondMax: 1_000_000 } });
     const [flooder, other] = [await connectRawClient(port), await connectRawClient(port)];
     for (const [client, token] of [

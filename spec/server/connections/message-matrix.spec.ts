@@ -16,9 +16,9 @@ const clientKinds = {
   'may do nothing': { token: 'nobody', replica: 'n' },
   'has the replica of another user': { token: 'writer-2', replica: 'owned' },
   'has a token that has expired': { token: 'expired', replica: 'w' },
-  'has a token that is refused': { token: 'forged', replica: 'w' },
-  'is a user that is refused': { token: 'banned', replica: 'w' },
-  'says no token': { token: null, replica: 'w' },
+  'has a rejected token': { token: 'forged', replica: 'w' },
+  'is a rejected user': { token: 'banned', replica: 'w' },
+  'has no token': { token: null, replica: 'w' },
 } as const;
 type ClientKind = keyof typeof clientKinds;
 
@@ -32,36 +32,36 @@ const answers: Readonly<Record<ClientKind, { readonly bind: string; readonly tok
     bind: 'error token-expired, later; ends: 1000',
     token: 'error token-expired, later; ends: 1000',
   },
-  'has a token that is refused': {
+  'has a rejected token': {
     bind: 'error token-refused, never; ends: 1000',
     token: 'error token-refused, never; ends: 1000',
   },
-  'is a user that is refused': {
+  'is a rejected user': {
     bind: 'error user-refused, never; ends: 1000',
     token: 'error user-refused, never; ends: 1000',
   },
-  'says no token': { bind: 'error token-refused, never; ends: 1000', token: 'error token-refused, never; ends: 1000' },
+  'has no token': { bind: 'error token-refused, never; ends: 1000', token: 'error token-refused, never; ends: 1000' },
 };
 
 /** State of a session when a message arrives. `over`: the connection has ended. */
 type SessionState = 'never bound' | 'writes' | 'reads' | 'ended' | 'over';
 
 const statesAfterBind = (bound: SessionState): Readonly<Record<State, SessionState>> => ({
-  'has said nothing': 'never bound',
+  'has sent nothing': 'never bound',
   'has bound': bound,
   'has bound, and again elsewhere': bound === 'over' ? 'over' : 'ended',
-  'has bound, and heard an error': bound === 'over' ? 'over' : 'ended',
+  'has bound, and received an error': bound === 'over' ? 'over' : 'ended',
   'has bound, beside another realm': bound,
 });
 
 const states = {
-  'has said nothing': () => undefined,
+  'has sent nothing': () => undefined,
   'has bound': ({ sendBind }: Scene) => sendBind(),
   'has bound, and again elsewhere': ({ sendBind, elsewhere }: Scene) => {
     sendBind();
     elsewhere();
   },
-  'has bound, and heard an error': ({ sendBind }: Scene) => sendBind({ history: 'another', downloadedTo: 1 }),
+  'has bound, and received an error': ({ sendBind }: Scene) => sendBind({ history: 'another', downloadedTo: 1 }),
   'has bound, beside another realm': ({ sendBind }: Scene) => {
     sendBind({ session: 2, realm: 'open', replica: 'beside' });
     sendBind();
@@ -76,9 +76,9 @@ const reachedStates: Readonly<Record<ClientKind, Readonly<Record<State, SessionS
   'may do nothing': statesAfterBind('ended'),
   'has the replica of another user': statesAfterBind('ended'),
   'has a token that has expired': statesAfterBind('over'),
-  'has a token that is refused': statesAfterBind('over'),
-  'is a user that is refused': statesAfterBind('over'),
-  'says no token': statesAfterBind('over'),
+  'has a rejected token': statesAfterBind('over'),
+  'is a rejected user': statesAfterBind('over'),
+  'has no token': statesAfterBind('over'),
 };
 
 const violation = 'ends: 4400';
@@ -183,7 +183,7 @@ const cells = namesOf(clientKinds).flatMap((clientKind) =>
 
 describe('every message, of every kind of client, in every state', () => {
   it.each(cells)(
-    'is answered as the tables say, and reads and writes nothing beyond the right: who %s and %s',
+    'is answered as the tables say, and reads and writes nothing beyond its access: a client that %s and %s',
     (clientKind, state) => {
       const { token, replica } = clientKinds[clientKind];
       for (const kind of namesOf(kinds)) {
@@ -244,7 +244,7 @@ const counted = () => {
   return { storage, counts };
 };
 
-describe('who may not read a realm', () => {
+describe('a client without read access', () => {
   const withoutName = (connection: TestClient, name: string): string =>
     connection
       .received()
@@ -254,11 +254,11 @@ describe('who may not read a realm', () => {
   it.each([
     'may do nothing',
     'has a token that has expired',
-    'has a token that is refused',
-    'is a user that is refused',
-    'says no token',
+    'has a rejected token',
+    'is a rejected user',
+    'has no token',
   ] as const)(
-    'hears the same of one that is there, one that is not and one that is open, and costs the storage nothing: who %s',
+    'receives the same for an existing, a missing and an open realm, and causes no storage access: it %s',
     (clientKind) => {
       const { storage, counts } = counted();
       const server = createFilledServer(storage);
@@ -276,7 +276,7 @@ describe('who may not read a realm', () => {
     },
   );
 
-  it('leaves nothing of a realm behind that is not there, and neither does who may only read', () => {
+  it('creates nothing for a missing realm, and neither does a client with read access', () => {
     const { storage } = counted();
     const server = createFilledServer(storage);
     const keys = (): number => {

@@ -15,7 +15,7 @@ describe('a connection', () => {
   });
 
   it(
-    'is hung up on when it has bound nothing in time',
+    'is closed when it has bound nothing in time',
     marbles(({ expectObservable, clock }) => {
       const { wire } = createSyncServer({ storage: memoryStorage(), clock });
       expectObservable(wire(NEVER)).toBe(
@@ -27,7 +27,7 @@ describe('a connection', () => {
   );
 
   it(
-    'is hung up on when what it wanted to bind was refused all the time',
+    'is closed when all its binds were rejected until then',
     marbles(({ hot, expectObservable, clock }) => {
       const { wire } = createSyncServer({ storage: memoryStorage(), clock, limits: { bindMsMax: 5 } });
       const sent = hot<ClientMessage>('--b', { b: createBind({ realm: '/' }) });
@@ -56,7 +56,7 @@ describe('a connection', () => {
   );
 
   it(
-    'leaves nothing behind when it is let go of',
+    'releases everything when it is unsubscribed',
     marbles(({ hot, expectObservable, expectSubscriptions, clock }) => {
       const opening = hot<never>('-----');
       const { wire } = createSyncServer({
@@ -159,7 +159,7 @@ describe('a connection that binds too fast', () => {
       limits: { bindsPerSecondMax: 10 },
     });
 
-  it('is hung up on with 4429', () => {
+  it('is closed with 4429', () => {
     const client = connect(serverAt(() => 0).wire);
     client.send(...binds(1, 10));
     expect([client.received().length, client.end()]).toEqual([10, 'open']);

@@ -25,7 +25,7 @@ const values = { b: any, e: expired, p: any };
 
 describe('a token that ends while its connection is open', () => {
   it(
-    'ends it, and says that a fresh one is needed',
+    'ends the connection with an error that asks for a fresh token',
     marbles(({ hot, expectObservable, clock }) => {
       const sent$ = hot<ClientMessage>('-b', { b: createBind({ token: '6' }) });
       const received = '                -b----(e#)';
@@ -34,7 +34,7 @@ describe('a token that ends while its connection is open', () => {
   );
 
   it(
-    'does not when a fresh one was said before: then the fresh one does',
+    'does not end the connection when a fresh token was sent before',
     marbles(({ hot, expectObservable, clock }) => {
       const sent$ = hot<ClientMessage>('-b--t', { b: createBind({ token: '6' }), t: createTokenMessage('9') });
       const received = '                -b-------(e#)';
@@ -43,7 +43,7 @@ describe('a token that ends while its connection is open', () => {
   );
 
   it(
-    'does when the fresh one came, but could not be asked about',
+    'ends the connection when a fresh token was sent but could not be checked',
     marbles(({ hot, expectObservable, clock }) => {
       const wire = ending(clock, (token) =>
         token === 'lost' ? throwError(() => new Error('no key server')) : { id: 'ann', expiresAt: Number(token) },
@@ -55,7 +55,7 @@ describe('a token that ends while its connection is open', () => {
   );
 
   it(
-    'field report H3: is that which was said last, when the answer about an earlier one comes late',
+    'field report H3: is the token that was sent last, when the check of an earlier one ends late',
     marbles(({ cold, hot, expectObservable, clock }) => {
       const wire = ending(clock, (token) =>
         token === '7' ? cold('---(a|)', { a: { id: 'ann', expiresAt: 7 } }) : { id: 'ann', expiresAt: Number(token) },
@@ -71,7 +71,7 @@ describe('a token that ends while its connection is open', () => {
   );
 
   it(
-    'field report H3: is that of an earlier one, whose answer comes late, when nobody could be asked about the last one',
+    'field report H3: is an earlier token, whose check ends late, when the last one could not be checked',
     marbles(({ cold, hot, expectObservable, clock }) => {
       const answers = {
         '6': of({ id: 'ann', expiresAt: 6 }),
@@ -90,7 +90,7 @@ describe('a token that ends while its connection is open', () => {
   );
 
   it(
-    'is waited for in steps that timers take, however far it is',
+    'is waited for in steps that timers accept, however far its end is',
     marbles(({ expectObservable, clock, scheduler, flush }) => {
       const asked: number[] = [];
       const counting = Object.create(scheduler) as TestScheduler;
@@ -108,7 +108,7 @@ describe('a token that ends while its connection is open', () => {
   );
 
   it(
-    'lasts as long as it says when the clock of the server is put back',
+    'is valid for its whole time when the clock of the server is set back',
     marbles(({ expectObservable, clock, scheduler }) => {
       const jumping: Clock = { ...clock, now: () => scheduler.now() - (scheduler.now() > 3 ? 5 : 0) };
       const sent$ = concat(of<ClientMessage>(createBind({ token: '6' })), NEVER);
@@ -117,7 +117,7 @@ describe('a token that ends while its connection is open', () => {
   );
 
   it(
-    'never does when it does not say when',
+    'never ends the connection when it has no expiry',
     marbles(({ expectObservable, clock, scheduler }) => {
       const wire = ending(clock, () => ({ id: 'ann' }));
       const pings$ = timer(0, 60 * 60 * 1000, scheduler).pipe(

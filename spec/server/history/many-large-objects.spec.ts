@@ -68,7 +68,7 @@ const touchedIn = async ({ projection }: History): Promise<number> => {
 };
 
 describe('a transaction that touches many large objects', () => {
-  it('field report E2: is taken in piece by piece: never are all of them in memory', async () => {
+  it('field report E2: is handled piece by piece: its objects are never all in memory', async () => {
     const { storage, found } = watched();
     const history = await filled(storage);
     Object.assign(found, { bytesMax: 0, readsMax: 0 });
@@ -79,7 +79,7 @@ describe('a transaction that touches many large objects', () => {
     expect(history.projection.cursor).toMatchObject({ version: many + 1, objects: many + 1 });
   });
 
-  it('field report E2: is judged with one of them read at a time', async () => {
+  it('field report E2: is checked with one object read at a time', async () => {
     const inner = memoryStorage();
     const [now, most] = [{ reads: 0 }, { reads: 0 }];
     const slow: Storage = {
@@ -103,7 +103,7 @@ describe('a transaction that touches many large objects', () => {
   });
 
   it.each(['the disk has failed', 'the server was killed'])(
-    'is taken in to its end after %s in the middle of that',
+    'is handled to its end after %s in the middle',
     async (what) => {
       const storage = createFaultyStorage();
       const history = await filled(storage);

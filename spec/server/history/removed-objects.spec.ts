@@ -53,7 +53,7 @@ const late = early.map((steps) =>
   ),
 );
 
-describe('what was removed from the objects of a server', () => {
+describe('a tombstone on a server', () => {
   it('field report B4: is removed when no older changeset can arrive, and later changesets give equal objects on all replicas', async () => {
     await fc.assert(
       fc.asyncProperty(early, late, fc.boolean(), async (first, second, isTwice) => {

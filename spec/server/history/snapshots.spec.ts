@@ -89,7 +89,7 @@ describe('a replica that has nothing', () => {
     reader.drop();
   });
 
-  it('is sent what is written meanwhile after it, and writes itself; what it wrote comes back once, because it was put away for the snapshot', () => {
+  it('receives later changes after the snapshot, and may write meanwhile; its own changes come back once', () => {
     const { server, writer, pass, clock } = old(3_000, 9_000);
     const reader = createFakeReplica('reader');
     reader.holdFetching(true);
@@ -111,7 +111,7 @@ describe('a replica that has nothing', () => {
     reader.drop();
   });
 
-  it('E9 is sent what it wrote meanwhile also when it is cut off the moment it has all, and its server is started again', () => {
+  it('E9 receives its own changes also when it is disconnected after the last page and the server starts again', () => {
     const { server, writer, clock, make } = old(1_000, 9_000);
     const reader = createFakeReplica('reader');
     reader.holdFetching(true);
@@ -148,7 +148,7 @@ describe('a snapshot', () => {
     return pagesOf(reader)[length]?.version;
   };
 
-  it('is kept for who fetches it, and not longer than it is away', () => {
+  it('is kept while a replica fetches it, and not longer than a lease after its disconnect', () => {
     const { server, reader, writer, pass } = begun();
     pass(59 * second);
     expect(next(reader, server)).toBe(9_000);

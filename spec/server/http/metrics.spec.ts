@@ -36,8 +36,8 @@ const numbersOf = async (port: number): Promise<Readonly<Record<string, number>>
   );
 };
 
-describe('the numbers of a server', () => {
-  it('are those of what it did, as Prometheus reads them', async () => {
+describe('the metrics of a server', () => {
+  it('count its work, in the format of Prometheus', async () => {
     const port = await serving();
     const [a, b, c] = [await connectRawClient(port), await connectRawClient(port), await connectRawClient(port)];
     a.sendMessage(createBind({ token: 'ann' }));
@@ -78,7 +78,7 @@ describe('the numbers of a server', () => {
     });
   });
 
-  it('have those of the process beside them, and of each server its own', async () => {
+  it('include those of the process, and are separate for each server', async () => {
     const [one, other] = [await serving(), await serving()];
     (await connectRawClient(one)).disconnect();
     const { status, type } = await fetched(one);
@@ -89,11 +89,8 @@ describe('the numbers of a server', () => {
     expect(numbers['process_resident_memory_bytes']).toBeGreaterThan(1_000_000);
   });
 
-  it.each(['X-Forwarded-For', 'Forwarded', 'Via', 'X-Real-IP'])(
-    'are nobody’s who comes through a proxy: %s',
-    async (name) => {
-      const { status, text } = await fetched(await serving(), { [name]: '1.2.3.4' });
-      expect([status, text]).toEqual([404, 'not found\n']);
-    },
-  );
+  it.each(['X-Forwarded-For', 'Forwarded', 'Via', 'X-Real-IP'])('are not shown through a proxy: %s', async (name) => {
+    const { status, text } = await fetched(await serving(), { [name]: '1.2.3.4' });
+    expect([status, text]).toEqual([404, 'not found\n']);
+  });
 });

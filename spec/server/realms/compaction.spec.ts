@@ -39,7 +39,7 @@ const snapshotOf = ({ received }: FakeReplica) =>
 const alive = ({ states }: FakeReplica) => [...states].filter(([, { born }]) => born !== null).map(([text]) => text);
 
 describe('the history of a realm', () => {
-  it('is trimmed behind who is connected, a bounded piece at a time, and not for little', async () => {
+  it('is trimmed behind connected replicas, a bounded piece at a time, and only when it is worth it', async () => {
     const { write, writer, pass, stored, errors } = world();
     write(900);
     pass(2 * minute);
@@ -54,7 +54,7 @@ describe('the history of a realm', () => {
     writer.drop();
   });
 
-  it('is kept for who was here lately, and sent to them; who was here long ago starts from a snapshot', async () => {
+  it('is kept for replicas that were connected lately; others start from a snapshot', async () => {
     const { server, write, writer, pass, stored, clock } = world({ retentionMs: 30 * day, compactionMs: hours });
     const [often, seldom] = [createFakeReplica('often'), createFakeReplica('seldom')];
     write(100);
@@ -83,7 +83,7 @@ describe('the history of a realm', () => {
     for (const each of [often, seldom, writer]) each.drop();
   });
 
-  it('is not kept for who has seen nothing of it', async () => {
+  it('is not kept for replicas that have downloaded nothing', async () => {
     const { server, write, writer, pass, stored } = world();
     const fresh = createFakeReplica('fresh');
     fresh.connect(server);
@@ -96,7 +96,7 @@ describe('the history of a realm', () => {
     for (const each of [fresh, writer]) each.drop();
   });
 
-  it('that has been trimmed takes everything once, after a restart as well', async () => {
+  it('that has been trimmed accepts everything once, after a restart as well', async () => {
     const { make, write, writer, pass, stored } = world();
     write(3_000);
     pass(3 * minute);

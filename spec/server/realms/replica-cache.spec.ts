@@ -7,8 +7,8 @@ import { createBind, connect, summaryOf, createUpload } from '../test-kit.js';
 
 const record = (accepted: number) => ({ user: 'ann', accepted, hasRejected: false, stamp: null, run: null });
 
-describe('what is remembered of replicas', () => {
-  it('is that of the ones that were used last, of each realm its own', () => {
+describe('the cache of replicas', () => {
+  it('has the replicas that were used last, separately for each realm', () => {
     const remembered = createReplicaCache(2);
     remembered.set('team', 'a', record(1));
     remembered.set('other', 'a', record(2));
@@ -20,7 +20,7 @@ describe('what is remembered of replicas', () => {
     expect([remembered.get('team', 'a'), remembered.get('team', 'b')]).toEqual([record(4), record(3)]);
   });
 
-  it('saves the storage a read when a replica comes back, and is what the storage has', async () => {
+  it('saves a read when a replica comes back, and equals the storage', async () => {
     const read: string[] = [];
     const memory = memoryStorage();
     const storage: Storage = {

@@ -64,7 +64,7 @@ describe('a bind', () => {
     ['a history that is not this one', { history: 'another' }, 'history-changed'],
     ['having seen more than there is: a backup was restored (E12)', { downloadedTo: 4 }, 'history-changed'],
     ['acknowledgements the server does not know of (E12)', { acknowledged: 4 }, 'history-changed'],
-  ])('is refused for %s', (_, wrong, code) => {
+  ])('is rejected for %s', (_, wrong, code) => {
     const server = open();
     const client = connect(server.wire);
     client.send(createBind());
@@ -102,7 +102,7 @@ describe('a bind', () => {
 });
 
 describe('a replica', () => {
-  it('belongs to the user it was first seen with', () => {
+  it('belongs to the user who bound it first', () => {
     const server = createGuardedServer();
     const first = connect(server.wire);
     first.send(createBind({ token: 'writer1' }));
@@ -136,7 +136,7 @@ describe('a replica', () => {
     expect(zombie.end()).toBe('open');
   });
 
-  it('is bound when what its zombie still had on the way is settled, and goes on after that', () => {
+  it('is bound when the pending uploads of its replaced session are settled, and continues after them', () => {
     const storage = createFaultyStorage();
     const server = createSyncServer({ storage });
     const zombie = connect(server.wire);
@@ -156,7 +156,7 @@ describe('a replica', () => {
 });
 
 describe('binding at the same time', () => {
-  it('opens a realm once for all who ask meanwhile', () => {
+  it('opens a realm once for all sessions that bind meanwhile', () => {
     const opening = new Subject<ReturnType<typeof memoryStorage>>();
     const server = createSyncServer({ storage: opening });
     const clients = ['a', 'b', 'c'].map((replica) => {

@@ -10,8 +10,8 @@ const page = (more: Partial<Download> = {}): Download => ({
   ...more,
 });
 
-describe('a download that many sessions get', () => {
-  it('is one message for all who get the same', () => {
+describe('a download to many sessions', () => {
+  it('is one message for all sessions that need the same', () => {
     const { reuse } = createDownloadCache();
     const first = reuse(page());
     expect(reuse(page())).toBe(first);
@@ -31,7 +31,7 @@ describe('a download that many sessions get', () => {
     expect(shared(page())).not.toBe(first);
   });
 
-  it('is encoded once, and a message that is another one again', async () => {
+  it('is encoded once, and a different message is encoded again', async () => {
     const message = page();
     const wire = serverWire(() => from([message, message, page()]));
     const [one, two, three] = await firstValueFrom(wire(from([])).pipe(toArray()));

@@ -24,7 +24,7 @@ const withPages = (count: number, pagesInFlightMax: number = limits.pagesInFligh
 };
 
 describe('downloads', () => {
-  it('bring a realm everything after what it has seen, then what comes', () => {
+  it('have everything after the downloaded version, then later changes', () => {
     const { server, writer } = withPages(3);
     const client = connect(server.wire);
     client.send(createBind());
@@ -38,7 +38,7 @@ describe('downloads', () => {
     expect(summariesOf(client)).toEqual(['download 4x up to 4, 0 left']);
   });
 
-  it('carry what was uploaded, as it was', () => {
+  it('have the uploaded changesets unchanged', () => {
     const server = createSyncServer({ storage: memoryStorage() });
     const client = connect(server.wire);
     client.send(createBind());
@@ -143,7 +143,7 @@ describe('own changesets', () => {
     expect(summariesOf(client)).toEqual([`accepted ${limits.pageChangesetsMax + 2}`]);
   });
 
-  it('take no room among the pages that wait to be received', () => {
+  it('do not count as pages that wait for a confirmation', () => {
     const server = createSyncServer({ storage: memoryStorage(), limits: { pagesInFlightMax: 2 } });
     const [a, b] = [connect(server.wire), connect(server.wire)];
     a.send(createBind({ replica: 'a' }));
@@ -188,7 +188,7 @@ describe('a mark', () => {
     expect(summariesOf(client)).toEqual(['bound head 0 accepted 0', 'accepted 3', 'mark 1 at 3']);
   });
 
-  it('does not wait without end: who asks too often is hung up on', () => {
+  it('is limited: a client that sends too many is disconnected', () => {
     const { server } = withPages(2, 1);
     const client = connect(server.wire);
     client.send(createBind());

@@ -103,7 +103,7 @@ describe('a server', () => {
     ['values', { valuesMax: 100 }, [insert(1, 60)], /more than 100 values/],
     ['bytes', { changesetBytesMax: 2_048 }, [text('one', 2)], /20\d\d bytes\. At most 2048/],
   ] as const)(
-    'field report E2: refuses a changeset of more %s than it takes, and says what it touched',
+    'field report E2: rejects a changeset of too many %s, and names the touched objects',
     async (_, given, operations, reason) => {
       const say = served(given);
       expect(await say('a', ...operations)).toEqual([expect.stringMatching(reason), 'accepted']);

@@ -51,7 +51,7 @@ describe('permit', () => {
     ]);
   });
 
-  it('is shown who writes where, and each object before and after, as it is at the head of the history', () => {
+  it('receives the user, the realm, and each object before and after, as it is at the head of the history', () => {
     const asked: unknown[] = [];
     const { server, client } = bindToPermitServer((user, realm, write) => {
       asked.push([user.id, realm, write]);
@@ -109,7 +109,7 @@ describe('permit', () => {
     ]);
   });
 
-  it('is shown what it cannot change', () => {
+  it('receives objects that it cannot change', () => {
     const frozen: unknown[] = [];
     const { client } = bindToPermitServer((_, __, write) => {
       const { after } = write;
@@ -184,7 +184,7 @@ describe('permit', () => {
     expect(summariesOf(client)).toEqual(['#2 bound head 0 accepted 0']);
   });
 
-  it('that never answers is waited for so long, and others go on', () => {
+  it('that never answers times out, and other uploads continue', () => {
     const scheduler = new VirtualTimeScheduler();
     const clock = { scheduler, now: () => scheduler.now(), random: () => 0 };
     const storage = createFaultyStorage(memoryStorage());

@@ -20,7 +20,7 @@ const reasonsIn = async ({ realm }: App) => {
 };
 
 describe('field report B1: a server with schemas', () => {
-  it('rejects a write that contradicts the schema of its realm, names what is wrong, and goes on', async () => {
+  it('rejects a write that contradicts the schema of its realm, names the property, and continues', async () => {
     const { app } = createTeam({ schemas: { 'task*': strict } });
     const [own, second] = [await app(other), await app(strict)];
     await own.realm.write((tx) => {
@@ -50,7 +50,7 @@ describe('field report B1: a server with schemas', () => {
     expect(second.errors).toEqual([]);
   });
 
-  it('takes what the schema does not name, and every delete', async () => {
+  it('accepts properties that the schema does not name, and every delete', async () => {
     const { app } = createTeam({ schemas: { '*': strict } });
     const own = await app({
       Task: { primaryKey: 'id', properties: { id: 'string', more: 'string' } },
@@ -65,7 +65,7 @@ describe('field report B1: a server with schemas', () => {
     expect(own.errors).toEqual([]);
   });
 
-  it('looks at the elements of lists, at increments, and at other containers', async () => {
+  it('checks the elements of lists, increments, and other containers', async () => {
     const { app } = createTeam({ schemas: { tasks: strict } });
     const counting = await app(schemaOf({ p: 'counter', list: 'string<>' }));
     await upsertTask(counting, { id: 'a', p: 0 });
@@ -83,7 +83,7 @@ describe('field report B1: a server with schemas', () => {
     expect(counting.errors).toHaveLength(2);
   });
 
-  it('has the first schema whose pattern a name is of, and none for the others', async () => {
+  it('uses the first schema whose pattern matches the realm, and none without a match', async () => {
     const { app } = createTeam({ schemas: { 'team-1.*': strict, 'team-*': schemaOf({ p: 'mixed' }) } });
     const written = async (name: string) => {
       const one = await app(other, memoryStorage(), name);
@@ -96,7 +96,7 @@ describe('field report B1: a server with schemas', () => {
     expect(await written('else')).toBe(0);
   });
 
-  it('still asks permit about what fits', async () => {
+  it('calls permit for writes that fit', async () => {
     const asked: unknown[] = [];
     const permit: ServerOptions['permit'] = (_user, _realm, { key }) => {
       asked.push(key);
@@ -125,7 +125,7 @@ describe('field report B1: a server with schemas', () => {
       { 'a*': { Task: { primaryKey: 'id', properties: { id: 'strng' } } } },
       /schemas\["a\*"\] must be a valid schema \(Task\.id must be/,
     ],
-  ])('refuses %s', (_, schemas, text) => {
+  ])('rejects %s', (_, schemas, text) => {
     const make = () =>
       createSyncServer({ storage: memoryStorage(), authenticate: allowAnyone, schemas: schemas as never });
     expect(make).toThrow(InvalidArgumentError);

@@ -196,7 +196,7 @@ describe('tokens that are asked for again', () => {
   );
 
   it(
-    'field report G1: a user who is rejected during a renewal ends all sessions, with the error of the rejection',
+    'field report G1: a rejection of the user during a renewal ends all sessions, with its error',
     marbles((m) => {
       let asked = 0;
       const rejectToken = () => throwError(() => Object.assign(new Error('gone'), { status: 401 }));

@@ -72,7 +72,7 @@ describe('a rejected write', () => {
   );
 
   it(
-    'E9 is shown as refused by written$, and the others of its page are accepted',
+    'E9 is shown as rejected by written$, and the others of its page are accepted',
     marbles((m) => {
       const { session, realm } = createTestSession(m, { dial: createScriptedDial(m, ['--w', strict(m)]).dial });
       runAt(m, '-(ww)', { w: () => realm.write() });

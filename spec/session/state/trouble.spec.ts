@@ -49,7 +49,7 @@ describe('the current error of a session', () => {
     expect(after(...events)).toBe(code);
   });
 
-  it('field report F3: is there for who comes later, goes away when the session is bound again, and completes with it', async () => {
+  it('field report F3: is replayed to later subscribers, ends when the session is bound again, and completes with it', async () => {
     let isRefused = true;
     const server = createSyncServer({
       storage: memoryStorage(),
@@ -84,7 +84,7 @@ describe('the current error of a session', () => {
     await server.close();
   });
 
-  it('field report F3: is there for all of a day in which no token can be had, and goes away when there is one', () => {
+  it('field report F3: lasts for a day without a token, and ends when there is one', () => {
     const time = new VirtualTimeScheduler();
     const clock: Clock = { scheduler: time, random: () => 0.5, now: () => time.now() };
     const pass = (ms: number): void => {
