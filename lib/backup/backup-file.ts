@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import { deflateRaw, inflateRaw } from 'node:zlib';
 import type { FileHandle } from 'node:fs/promises';
 import { decodeValue, encodeValue } from '../model/msgpack.js';
-import { isLeft } from '../model/result.js';
+import { isLeft, left, right, type Either } from '../model/result.js';
 import { isCount } from '../model/version.js';
 import type { StorageEntry } from '../storage/storage.js';
 import { BackupError } from './backup-error.js';
@@ -68,20 +68,28 @@ export const createBackupWriter = async (file: FileHandle): Promise<BackupWriter
   };
 };
 
-const createDamageError = (name: string, problem: string): BackupError =>
+const createIncompleteError = (name: string, problem: string): BackupError =>
   new BackupError(`${name} is not a complete backup: ${problem}. Nothing was changed.`);
 
 const isEntry = (given: unknown): given is StorageEntry =>
   Array.isArray(given) && given.length === 2 && typeof given[0] === 'string' && isBytes(given[1]);
 
-const decodeEntries = async (name: string, page: Uint8Array): Promise<readonly StorageEntry[]> => {
-  const whole = await decompress(page, { maxOutputLength: frameBytesMax }).catch((thrown: unknown) => {
-    throw createDamageError(name, `a page cannot be expanded (${(thrown as Error).message})`);
-  });
-  const read = decodeValue(whole);
-  if (isLeft(read)) throw createDamageError(name, read.left);
-  if (!Array.isArray(read.right) || !read.right.every(isEntry)) throw createDamageError(name, 'a page has no entries');
-  return read.right;
+/** Decodes the entries of a page, or resolves with the reason why the page is invalid. */
+const decodeEntries = async (page: Uint8Array): Promise<Either<string, readonly StorageEntry[]>> => {
+  const expanded = await decompress(page, { maxOutputLength: frameBytesMax }).then(right, (thrown: unknown) =>
+    left(`a page cannot be expanded (${(thrown as Error).message})`),
+  );
+  if (isLeft(expanded)) return expanded;
+  const read = decodeValue(expanded.right);
+  if (isLeft(read)) return read;
+  return Array.isArray(read.right) && read.right.every(isEntry) ? right(read.right) : left('a page has no entries');
+};
+
+/** Decodes the end of a backup, or returns the reason why it is invalid. */
+const decodeEnd = (bytes: Uint8Array): Either<string, { readonly entries: number; readonly sum: Uint8Array }> => {
+  const read = decodeValue(bytes);
+  const [entries, sum] = isLeft(read) || !Array.isArray(read.right) ? [] : (read.right as unknown[]);
+  return isCount(entries) && isBytes(sum) ? right({ entries, sum }) : left('its end is missing');
 };
 
 /**
@@ -100,7 +108,7 @@ export async function* pagesOf(
     let received = 0;
     while (received < length) {
       const { bytesRead } = await file.read(part, received, length - received, at + received);
-      if (bytesRead === 0) throw createDamageError(name, `it ends in the middle of ${what}`);
+      if (bytesRead === 0) throw createIncompleteError(name, `it ends in the middle of ${what}`);
       received += bytesRead;
     }
     at += length;
@@ -112,20 +120,21 @@ export async function* pagesOf(
     return part;
   };
   if (!(await takeHashed(magic.byteLength, 'its first line')).equals(magic))
-    throw createDamageError(name, 'it is not a backup');
+    throw createIncompleteError(name, 'it is not a backup');
   for (;;) {
     const length = (await takeHashed(4, 'a length')).readUInt32BE();
     if (length === 0) break;
-    if (length > frameBytesMax) throw createDamageError(name, `a page of ${length} bytes`);
-    const entries = await decodeEntries(name, await takeHashed(length, 'a page'));
-    count += entries.length;
+    if (length > frameBytesMax) throw createIncompleteError(name, `a page of ${length} bytes`);
+    const entries = await decodeEntries(await takeHashed(length, 'a page'));
+    if (isLeft(entries)) throw createIncompleteError(name, entries.left);
+    count += entries.right.length;
     progress({ entries: count, bytes: at });
-    yield entries;
+    yield entries.right;
   }
   const { size } = await file.stat();
-  if (size - at > 1_000) throw createDamageError(name, 'it continues after its end');
-  const end = decodeValue(await take(size - at, 'its end'));
-  const [entries, sum] = isLeft(end) || !Array.isArray(end.right) ? [] : (end.right as unknown[]);
-  if (!isCount(entries) || !isBytes(sum)) throw createDamageError(name, 'its end is missing');
-  if (entries !== count || !hash.digest().equals(sum)) throw createDamageError(name, 'its checksum does not match');
+  if (size - at > 1_000) throw createIncompleteError(name, 'it continues after its end');
+  const end = decodeEnd(await take(size - at, 'its end'));
+  if (isLeft(end)) throw createIncompleteError(name, end.left);
+  const { entries, sum } = end.right;
+  if (entries !== count || !hash.digest().equals(sum)) throw createIncompleteError(name, 'its checksum does not match');
 }

@@ -2,18 +2,17 @@ import { concat, defer, filter, from, map, mergeMap, type Observable, of, switch
 import { systemClock } from '../clock.js';
 import { isAlive, type ObjectState } from '../merge/object-state.js';
 import type { Operation } from '../merge/operation.js';
-import { decodeState } from '../merge/state-codec.js';
 import { bytesOf, type Changeset, type RejectedWrite } from '../model/changeset.js';
 import { StorageError } from '../model/errors.js';
-import { isLeft } from '../model/result.js';
 import type { Key, Value } from '../model/value.js';
 import { readLogPages } from '../log/read-log-pages.js';
 import { keyRangeOf, readStoragePages, type Storage, type StorageEntry } from '../storage/storage.js';
-import { metadataKey, parseObjectKey, objectKeysFrom, objectKeysTo } from '../store/storage-keys.js';
+import { metadataKey, objectKeysFrom, objectKeysTo } from '../store/storage-keys.js';
 import { type Metadata, openMetadata } from '../store/metadata.js';
-import { createCorruptStorageError, openOutbox, readOperations } from '../store/commit/outbox.js';
+import { decodeStoredOperations, openOutbox } from '../store/commit/outbox.js';
 import { readRejectedList } from '../store/rejected/rejected-list.js';
 import { rawViewOf } from '../store/objects/object-view.js';
+import { decodeStoredObject } from '../store/objects/stored-object.js';
 
 /** The selected part of a realm; `null` selects everything. */
 export interface InspectSelection {
@@ -75,12 +74,9 @@ const createMatcher =
   (one: { readonly type: string; readonly key: Key }): boolean =>
     (type === null || one.type === type) && (key === null || String(one.key) === key);
 
-const decodeObject = ([storageKey, bytes]: StorageEntry): InspectedObject => {
-  const location = parseObjectKey(storageKey);
-  if (!location) throw createCorruptStorageError('an object', `its key is ${storageKey.slice(0, 80)}`);
-  const state = decodeState(bytes);
-  if (isLeft(state)) throw createCorruptStorageError(`${location.type} ${location.key}`, state.left);
-  return { ...location, isDeleted: !isAlive(state.right), state: state.right, values: rawViewOf(state.right) };
+const decodeObject = (entry: StorageEntry): InspectedObject => {
+  const object = decodeStoredObject(entry);
+  return { ...object, isDeleted: !isAlive(object.state), values: rawViewOf(object.state) };
 };
 
 const readObjects = (storage: Storage): Observable<InspectedObject> =>
@@ -88,9 +84,6 @@ const readObjects = (storage: Storage): Observable<InspectedObject> =>
     mergeMap((entries) => from(entries)),
     map(decodeObject),
   );
-
-const operationsOf = (changeset: Changeset): readonly Operation[] =>
-  readOperations(changeset, `change ${changeset.version} that waits to be uploaded`);
 
 const changeOf = (changeset: Changeset, operations: readonly Operation[]): InspectedChange => ({
   version: changeset.version,
@@ -153,7 +146,7 @@ export const inspectRealm = (given: Storage, selection: InspectSelection): Obser
               ),
               readLogPages(outbox.floor, outbox.page).pipe(
                 mergeMap(({ entries }) => from(entries)),
-                map((changeset) => changeOf(changeset, operationsOf(changeset).filter(matches))),
+                map((changeset) => changeOf(changeset, decodeStoredOperations(changeset).filter(matches))),
                 filter((change) => hasOperations(change) && count.change(change)),
                 map((change) => ({ change })),
               ),

@@ -1,6 +1,7 @@
 import { map, type Observable } from 'rxjs';
-import { StorageError } from '../model/errors.js';
+import type { StorageError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
+import { createDamageError } from '../model/stored-data.js';
 import type { Version } from '../model/version.js';
 import type { Storage, StorageEntry } from '../storage/storage.js';
 import type { LogKeys } from './log-keys.js';
@@ -11,10 +12,13 @@ import { pageOf, type Versioned } from './log-page.js';
 export interface StoredLog<Entry> {
   readonly storage: Storage;
   readonly keys: LogKeys;
-  /** Decodes an entry. May throw any error for invalid bytes. */
-  readonly decode: (bytes: Uint8Array) => Entry;
+  /** Decodes the entry under a storage key. Throws a `StorageError` for invalid bytes. */
+  readonly decode: (key: string, bytes: Uint8Array) => Entry;
   readonly sizeOf: (entry: Entry) => number;
 }
+
+const createMissingError = ({ entry }: LogKeys, version: Version): StorageError =>
+  createDamageError('record', entry(version), 'it is missing');
 
 /**
  * Decodes the entry of a version.
@@ -26,15 +30,10 @@ export const decodeEntry = <Entry extends Versioned>(
   version: Version,
   [key, bytes]: StorageEntry,
 ): Entry => {
-  if (key !== keys.entry(version)) throw new StorageError(`Entry ${version} of a log is missing.`);
-  let entry: Entry;
-  try {
-    entry = decode(bytes);
-  } catch (cause) {
-    throw new StorageError(`Entry ${version} of a log is corrupt.`, { cause });
-  }
+  if (key !== keys.entry(version)) throw createMissingError(keys, version);
+  const entry = decode(key, bytes);
   if (entry.version === version) return entry;
-  throw new StorageError(`Entry ${version} of a log is corrupt: its version is ${entry.version}.`);
+  throw createDamageError('record', key, `its version is ${entry.version}`);
 };
 
 /**
@@ -56,7 +55,7 @@ export const readStoredPage = <Entry extends Versioned>(
     })
     .pipe(
       map((found) => {
-        if (found.length === 0) throw new StorageError(`Entry ${after + 1} of a log is missing.`);
+        if (found.length === 0) throw createMissingError(stored.keys, after + 1);
         const entries = found.map((entry, index) => decodeEntry(stored, after + 1 + index, entry));
         return pageOf(after, entries, 0, stored.sizeOf);
       }),

@@ -1,6 +1,6 @@
 import { utf8Decoder, utf8Encoder } from '../model/built-ins.js';
-import { StorageError } from '../model/errors.js';
-import { sortableTextOf } from '../model/sortable-number.js';
+import { createDamageError } from '../model/stored-data.js';
+import { parseSortableText, sortableTextOf } from '../model/sortable-number.js';
 import { isCount, type Version } from '../model/version.js';
 
 /** The storage keys of one log, which all start with its prefix. Entries come first, then the floor. */
@@ -19,12 +19,7 @@ export interface LogKeys {
 
 export const createLogKeys = (prefix: string): LogKeys => ({
   entry: (version) => `${prefix}e${sortableTextOf(version)}`,
-  versionOf: (key) => {
-    const text = key.slice(prefix.length + 1);
-    const version = /^[0-9a-z]{11}$/.test(text) ? parseInt(text, 36) : NaN;
-    if (isCount(version)) return version;
-    throw new StorageError(`A log has an invalid key: ${key.slice(0, 80)}.`);
-  },
+  versionOf: (key) => parseSortableText(key.slice(prefix.length + 1), key),
   end: `${prefix}f`,
   floor: `${prefix}floor`,
 });
@@ -33,13 +28,13 @@ export const createLogKeys = (prefix: string): LogKeys => ({
 export const encodeVersion = (version: Version): Uint8Array => utf8Encoder.encode(String(version));
 
 /**
- * Decodes a version.
+ * Decodes the version that is stored under a key.
  *
  * @throws StorageError for other bytes.
  */
-export const decodeVersion = (bytes: Uint8Array): Version => {
+export const decodeVersion = (key: string, bytes: Uint8Array): Version => {
   const text = utf8Decoder.decode(bytes);
   const version = /^\d{1,16}$/.test(text) ? Number(text) : NaN;
   if (isCount(version)) return version;
-  throw new StorageError('The floor of a log is corrupt.');
+  throw createDamageError('record', key);
 };

@@ -15,8 +15,8 @@ export interface LogOptions<Entry extends Versioned> {
   /** The prefix of all keys of the log. No other key of the storage may start with it. */
   readonly prefix: string;
   readonly encode: (entry: Entry) => Uint8Array;
-  /** Decodes an entry. Throws for invalid bytes; the log then errors with a `StorageError` that wraps the error. */
-  readonly decode: (bytes: Uint8Array) => Entry;
+  /** Decodes the entry under a storage key. Throws a `StorageError` for invalid bytes. */
+  readonly decode: (key: string, bytes: Uint8Array) => Entry;
   /** Returns the bytes that an entry counts for in pages and in memory. Always the same for the same entry. */
   readonly sizeOf: (entry: Entry) => number;
   /**
@@ -33,7 +33,7 @@ interface Ends {
 }
 
 const readFloor = ({ range }: Storage, { floor }: LogKeys): Observable<Version> =>
-  range(keyRangeOf(floor)).pipe(map(([found]) => (found === undefined ? 0 : decodeVersion(found[1]))));
+  range(keyRangeOf(floor)).pipe(map(([found]) => (found === undefined ? 0 : decodeVersion(...found))));
 
 /** Reads the head: the version of the last entry, or the floor when all entries have been trimmed. */
 const readHead = <Entry extends Versioned>(stored: StoredLog<Entry>, floor: Version): Observable<Version> =>

@@ -1,7 +1,7 @@
 import {
   decodeArrayLength,
   decodeValue,
-  decodeStoredValue,
+  decodeValueLeniently,
   hasMoreValues,
   decodeRowStarts,
   encodeValue,
@@ -148,11 +148,11 @@ export const decodeOperations = (bytes: Uint8Array): Either<string, readonly Ope
   checkOperations(decodeValue(bytes));
 
 /**
- * Decodes a body that is stored or in a history. Allows what earlier versions accepted: NaN, infinite numbers and holes
- * in arrays.
+ * Decodes a body that is stored or in a history, or returns why it is invalid. Never throws. Allows what earlier
+ * versions accepted: NaN, infinite numbers and holes in arrays.
  */
-export const decodeStoredOperations = (bytes: Uint8Array): Either<string, readonly Operation[]> =>
-  operationsOf(decodeStoredValue(bytes));
+export const decodeOperationsLeniently = (bytes: Uint8Array): Either<string, readonly Operation[]> =>
+  operationsOf(decodeValueLeniently(bytes));
 
 const checkOperations = (given: Either<string, unknown>): Either<string, readonly Operation[]> => {
   const read = operationsOf(given);

@@ -1,4 +1,4 @@
-import { decodeStoredValue, encodeValue } from '../model/msgpack.js';
+import { decodeValueLeniently, encodeValue } from '../model/msgpack.js';
 import { describeValue } from '../model/errors.js';
 import { isLeft, left, right, type Either } from '../model/result.js';
 import { isRecord, isValue, type Values } from '../model/value.js';
@@ -81,7 +81,7 @@ const collectionsOf = (given: unknown): Either<string, CollectionStates> => {
 
 /** Decodes a state, or returns why the bytes are invalid. Never throws. */
 export const decodeState = (bytes: Uint8Array): Either<string, ObjectState> => {
-  const read = decodeStoredValue(bytes);
+  const read = decodeValueLeniently(bytes);
   if (isLeft(read)) return left(`invalid MessagePack: ${read.left}`);
   if (!Array.isArray(read.right)) return left(`state must be an array, received ${describeValue(read.right)}`);
   const [first, second, third, groups, fifth] = read.right as readonly unknown[];

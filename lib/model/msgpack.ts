@@ -29,7 +29,7 @@ const tryRead = (read: () => unknown): Either<string, unknown> => {
 export const decodeValue = (bytes: Uint8Array): Either<string, unknown> => tryRead(() => unpack(bytes, Infinity));
 
 /** Decodes like `decodeValue`, but reads holes in arrays, which earlier versions stored, as null. */
-export const decodeStoredValue = (bytes: Uint8Array): Either<string, unknown> =>
+export const decodeValueLeniently = (bytes: Uint8Array): Either<string, unknown> =>
   tryRead(() => unpack(bytes, Infinity, true));
 
 /**

@@ -1,4 +1,5 @@
 import type { ObjectName } from './changeset.js';
+import { createDamageError } from './stored-data.js';
 import type { Key } from './value.js';
 
 const plainKeyPattern = /^[A-Za-z0-9._~-]+$/;
@@ -10,14 +11,18 @@ const plainKeyPattern = /^[A-Za-z0-9._~-]+$/;
 export const objectTextOf = (type: string, key: Key): string =>
   typeof key === 'number' ? `${type}/n${key}` : `${type}/s${plainKeyPattern.test(key) ? key : encodeURIComponent(key)}`;
 
-/** Returns the type and key of such a text; `null` for any other text. */
-export const parseObjectText = (text: string): ObjectName | null => {
+/**
+ * Returns the type and key of such a text, which is the end of the storage key `storageKey`.
+ *
+ * @throws StorageError, which names the storage key, for any other text.
+ */
+export const parseObjectText = (text: string, storageKey = text): ObjectName => {
   const [, type = '', kind, rest = ''] = /^([A-Za-z]\w*)\/([ns])([^/]+)$/.exec(text) ?? [];
-  if (kind === 'n') return /^-?\d{1,16}$/.test(rest) ? { type, key: Number(rest) } : null;
-  if (kind !== 's') return null;
   try {
-    return { type, key: rest.includes('%') ? decodeURIComponent(rest) : rest };
+    if (kind === 'n' && /^-?\d{1,16}$/.test(rest)) return { type, key: Number(rest) };
+    if (kind === 's') return { type, key: rest.includes('%') ? decodeURIComponent(rest) : rest };
   } catch {
-    return null;
+    // An incomplete escape: the error below reports it.
   }
+  throw createDamageError('key', storageKey);
 };

@@ -4,6 +4,7 @@ import { decodeValue, encodeValue } from '../model/msgpack.js';
 import type { Instant } from '../model/changeset.js';
 import { StorageError } from '../model/errors.js';
 import { isLeft } from '../model/result.js';
+import { createDamageError } from '../model/stored-data.js';
 import { isCount, type Version } from '../model/version.js';
 import { keyRangeOf, type Storage, type StorageChange } from '../storage/storage.js';
 import { metadataKey, ownerKey, runsKey } from './storage-keys.js';
@@ -133,7 +134,7 @@ const decodeMetadata = (bytes: Uint8Array): MetadataRecord => {
     !isCount(forgottenBefore) ||
     typeof hasBeenBound !== 'boolean'
   ) {
-    throw createForeignStorageError('its metadata is damaged');
+    throw createDamageError('record', metadataKey);
   }
   return {
     ...{ replica, history, downloadedTo, acknowledged, instant: { time, count }, downloadedBytes, headBytes },
@@ -148,20 +149,13 @@ const decodeMetadata = (bytes: Uint8Array): MetadataRecord => {
   };
 };
 
-/** Reads the record under a key; or `missing` without one. */
-const readRecord = <T>(
+/** Reads the record under a key, or emits `missing` without one. Emits once and completes. */
+export const readRecord = <T>(
   storage: Storage,
   key: string,
-  read: (bytes: Uint8Array) => T | null,
+  decode: (bytes: Uint8Array) => T,
   missing: T,
-): Observable<T> =>
-  storage.range(keyRangeOf(key)).pipe(
-    map(([found]) => {
-      const value = found ? read(found[1]) : missing;
-      if (value === null) throw createForeignStorageError(`its record "${key}" is damaged`);
-      return value;
-    }),
-  );
+): Observable<T> => storage.range(keyRangeOf(key)).pipe(map(([found]) => (found ? decode(found[1]) : missing)));
 
 /**
  * Reads the metadata of the realm in this storage. Creates a new realm, with `more` in the same batch, if the storage

@@ -1,17 +1,16 @@
 import { forkJoin, last, map, type Observable, reduce, switchMap } from 'rxjs';
 import { type Clock, createRandomId } from '../clock.js';
 import type { Log } from '../log/log.js';
-import { decodeState } from '../merge/state-codec.js';
 import { bytesOf, type Changeset } from '../model/changeset.js';
-import { isLeft } from '../model/result.js';
 import { fingerprintOf, type Shapes } from '../model/schema.js';
-import { readStoragePages, type Storage, type StorageEntry } from '../storage/storage.js';
+import { readStoragePages, type Storage } from '../storage/storage.js';
 import { createFingerprint, toFingerprintPut, readFingerprint } from './objects/schema-fingerprint.js';
-import { createCorruptStorageError, openOutbox } from './commit/outbox.js';
+import { openOutbox } from './commit/outbox.js';
 import { readLogPages } from '../log/read-log-pages.js';
-import { parseObjectKey, objectKeysFrom, objectKeysTo } from './storage-keys.js';
+import { objectKeysFrom, objectKeysTo } from './storage-keys.js';
 import { openMetadata } from './metadata.js';
 import { createObjects, type Objects } from './objects/objects.js';
+import { decodeStoredObject } from './objects/stored-object.js';
 import { createRejectedList, readRejectedList } from './rejected/rejected-list.js';
 import { createStore, type Store } from './store.js';
 import { readWriteLimits } from './transaction/write-limits.js';
@@ -28,18 +27,10 @@ const pageSize = { limit: 5_000, bytesMax: 4 * 1024 * 1024 };
 /** Reads all objects into memory, page by page. `isChecked`: the objects are known to fit the schema. */
 const loadObjects = (storage: Storage, objects: Objects, isChecked: boolean): Observable<Objects> =>
   readStoragePages(storage, { from: objectKeysFrom, to: objectKeysTo, ...pageSize }).pipe(
-    map((entries) => entries.forEach((entry) => loadObject(objects, entry, isChecked))),
+    map((entries) => entries.forEach((entry) => objects.load(decodeStoredObject(entry), entry[1], isChecked))),
     last(),
     map(() => objects),
   );
-
-const loadObject = (objects: Objects, [storageKey, bytes]: StorageEntry, isChecked: boolean): void => {
-  const name = parseObjectKey(storageKey);
-  const state = decodeState(bytes);
-  if (!name) throw createCorruptStorageError('an object', `its key is ${storageKey.slice(0, 80)}`);
-  if (isLeft(state)) throw createCorruptStorageError(`${name.type} ${name.key}`, state.left);
-  objects.load({ ...name, state: state.right }, bytes, isChecked);
-};
 
 /** Reads the sizes of all changesets in the outbox. */
 const readWaitingSizes = (outbox: Log<Changeset>): Observable<readonly number[]> =>

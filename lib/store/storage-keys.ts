@@ -20,6 +20,6 @@ export const objectKeysTo = 'o0';
 
 export const objectKeyOf = (type: string, key: Key): string => `${objectKeysFrom}${objectTextOf(type, key)}`;
 
-/** Returns the type and key that a storage key encodes; `null` if it is not the key of an object. */
-export const parseObjectKey = (storageKey: string): ObjectName | null =>
-  storageKey.startsWith(objectKeysFrom) ? parseObjectText(storageKey.slice(objectKeysFrom.length)) : null;
+/** Returns the type and key in the storage key of an object. Throws a `StorageError` for an invalid one. */
+export const parseObjectKey = (storageKey: string): ObjectName =>
+  parseObjectText(storageKey.slice(objectKeysFrom.length), storageKey);

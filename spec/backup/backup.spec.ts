@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { deflateRawSync } from 'node:zlib';
 import fc from 'fast-check';
 import { EMPTY, firstValueFrom, lastValueFrom } from 'rxjs';
 import { writeBackup, restore } from '../../lib/backup/backup.js';
@@ -153,6 +154,20 @@ describe('a backup that is damaged', () => {
       }),
       { numRuns: 200 },
     );
+  });
+
+  it.each([
+    ['a page without entries', deflateRawSync(encodeValue([['key', 7]])), /a page has no entries/],
+    ['a page that is not MessagePack', deflateRawSync(Uint8Array.of(0xc1)), /is not a complete backup: .*0xc1/],
+    ['a page that is not compressed', Buffer.alloc(9, 0xff), /a page cannot be expanded/],
+    ['no end', null, /its end is missing/],
+  ])('is rejected with the reason: %s', async (_, page, text) => {
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(page?.byteLength ?? 0);
+    writeFileSync(at('damaged'), Buffer.concat([Buffer.from('tidemark backup 2\n'), length, page ?? encodeValue([1])]));
+    const restoring = restore(at('damaged'), at('restored'), systemClock);
+    await expect(restoring).rejects.toThrow(BackupError);
+    await expect(restoring).rejects.toThrow(text);
   });
 
   it('is rejected when it is another file, or missing', async () => {

@@ -231,7 +231,7 @@ describe('tidemark inspect', () => {
     const { code, out, err } = await tidemark('inspect', storagePath);
     expect(code).toBe(1);
     expect(out).toContain('Tag 7');
-    expect(err).toMatch(/^tidemark inspect: The storage of this realm is damaged: Task milk cannot be read/);
+    expect(err).toMatch(/^tidemark inspect: The storage is damaged: Task milk cannot be read/);
     const corrupt = await filled();
     writeFileSync(join(corrupt.storagePath, 'CURRENT'), 'torn');
     expect(await tidemark('inspect', corrupt.storagePath)).toMatchObject({

@@ -1,6 +1,7 @@
 import { BehaviorSubject, concat, defer, firstValueFrom, lastValueFrom, of, type Observable } from 'rxjs';
 import type { Log } from '../../lib/log/log.js';
 import { openLog, type LogOptions } from '../../lib/log/open-log.js';
+import { createDamageError } from '../../lib/model/stored-data.js';
 import type { Version } from '../../lib/model/version.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
 import type { Storage } from '../../lib/storage/storage.js';
@@ -21,8 +22,8 @@ export const format: Pick<LogOptions<Entry>, 'encode' | 'decode' | 'sizeOf'> = {
     new DataView(value.buffer).setFloat64(0, version);
     return value;
   },
-  decode: (value) => {
-    if (value.byteLength < 8) throw new Error('too short');
+  decode: (key, value) => {
+    if (value.byteLength < 8) throw createDamageError('record', key);
     return {
       version: new DataView(value.buffer, value.byteOffset).getFloat64(0),
       bytes: value.byteLength,

@@ -1,5 +1,6 @@
 import { firstValueFrom } from 'rxjs';
 import { systemClock } from '../../lib/clock.js';
+import { encodeOperations } from '../../lib/merge/operation-codec.js';
 import { encodeValue } from '../../lib/model/msgpack.js';
 import { StorageError } from '../../lib/model/errors.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
@@ -19,6 +20,13 @@ const aRealm = async (): Promise<Storage> => {
   await createTask(openTestStore(storage));
   return storage;
 };
+
+/** The fields of a stored rejected write. */
+const aRejection = [
+  ...[1, 1, 0],
+  encodeOperations([{ kind: 'delete', type: 'Task', key: 'milk' }]),
+  ...[[['Task', 'milk', 'too late']], 'a', 'not-permitted'],
+];
 
 describe('opening a store', () => {
   it('creates a realm with a stable id in an empty storage', async () => {
@@ -66,29 +74,67 @@ describe('opening a store', () => {
       'metadata with a missing field',
       'meta',
       encodeValue(['tidemark realm 2', 'a', null, 0, 0]),
-      /metadata is damaged/,
+      /record meta cannot be read/,
     ],
-    ['an invalid version', 'meta', encodeValue(['tidemark realm 2', 'a', null, -1, 0, 0, 0]), /metadata is/],
+    [
+      'an invalid version',
+      'meta',
+      encodeValue(['tidemark realm 2', 'a', null, -1, 0, 0, 0]),
+      /record meta cannot be read/,
+    ],
     ['a corrupt object', 'o/Task/smilk', new Uint8Array([0x93, 1]), /Task milk cannot be read/],
     [
       'an object with an invalid number as key',
       'o/Task/nmilk',
       encodeValue([null, null, {}]),
-      /its key is o\/Task\/nmilk/,
+      /key o\/Task\/nmilk cannot be read/,
     ],
     [
       'an object with a key of unknown type',
       'o/Task/xmilk',
       encodeValue([null, null, {}]),
-      /its key is o\/Task\/xmilk/,
+      /key o\/Task\/xmilk cannot be read/,
     ],
     [
       'an object with an incomplete escape in its key',
       'o/Task/sa%E0',
       encodeValue([null, null, {}]),
-      /its key is o\/Task\/sa%E0/,
+      /key o\/Task\/sa%E0 cannot be read/,
     ],
-    ['a corrupt changeset in the outbox', 'u/e00000000001', new Uint8Array([0x94, 1]), /is corrupt|is damaged/],
+    [
+      'a corrupt changeset in the outbox',
+      'u/e00000000001',
+      new Uint8Array([0x94, 1]),
+      /record u\/e00000000001 cannot be read/,
+    ],
+    ['limits that are not numbers', 'limits', encodeValue([1_000, true]), /record limits cannot be read/],
+    ['an owner with a number as user', 'owner', encodeValue(['notes', 7]), /record owner cannot be read/],
+    ['runs that are not arrays', 'runs', encodeValue([7]), /record runs cannot be read/],
+    [
+      'a rejected write with a number as object',
+      'r/00000000001',
+      encodeValue([...aRejection.slice(0, 4), [7], 'a', 'not-permitted']),
+      /record r\/00000000001 cannot be read/,
+    ],
+    [
+      'a rejected write with a number as reason',
+      'r/00000000001',
+      encodeValue([...aRejection.slice(0, 4), [['Task', 'milk', 7]], 'a', 'not-permitted']),
+      /record r\/00000000001 cannot be read/,
+    ],
+    [
+      'a rejected write with a number as code',
+      'r/00000000001',
+      encodeValue([...aRejection.slice(0, 6), 7]),
+      /record r\/00000000001 cannot be read/,
+    ],
+    ['a rejected write without an id', 'r/7!', encodeValue(aRejection), /key r\/7! cannot be read/],
+    [
+      'a rejected write with invalid operations',
+      'r/00000000001',
+      encodeValue([...aRejection.slice(0, 3), new Uint8Array(1), ...aRejection.slice(4)]),
+      /rejected write 1 cannot be read/,
+    ],
     ['a gap in the outbox', 'u/e00000000003', encodeValue([3, 1, 0, new Uint8Array([1])]), /missing/],
   ])('rejects %s, and changes nothing', async (_, key, value, text) => {
     const storage = await aRealm();

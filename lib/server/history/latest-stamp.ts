@@ -1,6 +1,6 @@
 import { map, type Observable } from 'rxjs';
 import type { Storage, StorageChange } from '../../storage/storage.js';
-import { checkLatest, encodeLatest, latestStepMs, readValue } from './record-codec.js';
+import { checkStoredTime, encodeLatest, latestStepMs, readValue } from './record-codec.js';
 
 const key = 'latest';
 
@@ -33,4 +33,4 @@ export const createLatestStamp = (found: number, notify: (time: number) => void)
 };
 
 export const readLatestStamp = (storage: Storage): Observable<number> =>
-  readValue(storage, key).pipe(map((value) => (value === undefined ? 0 : checkLatest(value))));
+  readValue(storage, key).pipe(map((value) => (value === undefined ? 0 : checkStoredTime(key, value))));

@@ -13,7 +13,7 @@ import {
   type Observable,
 } from 'rxjs';
 import type { LogPage } from '../../log/log.js';
-import { decodeStoredOperations } from '../../merge/operation-codec.js';
+import { decodeOperationsLeniently } from '../../merge/operation-codec.js';
 import {
   applyOperation,
   latestTombstoneTimeOf,
@@ -27,11 +27,11 @@ import { createBatchOwnership } from '../../merge/batch-ownership.js';
 import { encodeState } from '../../merge/state-codec.js';
 import { StorageError } from '../../model/errors.js';
 import { limits } from '../../model/limits.js';
-import { isLeft } from '../../model/result.js';
+import { requireStored } from '../../model/stored-data.js';
 import type { Storage, StorageChange } from '../../storage/storage.js';
 import type { HistoryRecord } from './history-record.js';
 import { objectTextOf } from '../../model/object-key.js';
-import { sortableDigits, sortableTextOf } from '../../model/sortable-number.js';
+import { parseSortableText, sortableDigits, sortableTextOf } from '../../model/sortable-number.js';
 import { slicesOf } from './object-slices.js';
 import {
   type ObjectChanges,
@@ -53,7 +53,8 @@ import { decodeCursor, endOf, readPagesUnder, readValue, deleteUnder, type Proje
  */
 const tombstonePrefix = 'dead/';
 const tombstoneKey = (time: number, text: string): string => `${tombstonePrefix}${sortableTextOf(time)}/${text}`;
-const tombstoneTimeOf = (key: string): number => parseInt(key.slice(tombstonePrefix.length), 36);
+const tombstoneTimeOf = (key: string): number =>
+  parseSortableText(key.slice(tombstonePrefix.length, tombstonePrefix.length + sortableDigits), key);
 const tombstoneTextOf = (key: string): string => key.slice(tombstonePrefix.length + sortableDigits + 1);
 
 /** One stored object: its name by `objectTextOf`, and the bytes of its state. */
@@ -90,12 +91,8 @@ export const stepsOf = (
 };
 
 /** Decodes the operations of a changeset in the history. Throws a `StorageError` for a corrupt body. */
-export const operationsOf = ({ version, body }: Pick<HistoryRecord, 'version' | 'body'>): readonly Operation[] => {
-  const operations = decodeStoredOperations(body);
-  if (isLeft(operations))
-    throw new StorageError(`Changeset ${version} of the history has invalid operations: ${operations.left}.`);
-  return operations.right;
-};
+export const operationsOf = ({ version, body }: Pick<HistoryRecord, 'version' | 'body'>): readonly Operation[] =>
+  requireStored(decodeOperationsLeniently(body), 'changeset', version);
 
 /**
  * The objects of a realm at one version of its history. They are derived from the history and can be deleted and
@@ -329,7 +326,7 @@ const emptyCursor: ProjectionCursor = { version: 0, total: 0, objects: 0, bytes:
 export const openProjection = (storage: Storage, floor: number): Observable<Projection> =>
   readValue(storage, cursorKey).pipe(
     switchMap((value) => {
-      const cursor = value === undefined ? emptyCursor : decodeCursor(value);
+      const cursor = value === undefined ? emptyCursor : decodeCursor(cursorKey, value);
       if (cursor.version < floor)
         throw new StorageError(
           `The stored objects have version ${cursor.version}, but the history begins after ${floor}. Restore a backup.`,

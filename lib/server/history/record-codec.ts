@@ -1,9 +1,13 @@
 import { map, mergeMap, type Observable, takeWhile } from 'rxjs';
-import type { RejectedWrite } from '../../model/changeset.js';
-import { decodeValue, encodeValue } from '../../model/msgpack.js';
-import { StorageError } from '../../model/errors.js';
+import { encodeValue } from '../../model/msgpack.js';
 import { limits } from '../../model/limits.js';
-import { isLeft } from '../../model/result.js';
+import {
+  createDamageError,
+  decodeStoredFields,
+  decodeStoredValue,
+  storedFieldsOf,
+  storedWritesOf,
+} from '../../model/stored-data.js';
 import { isCount, type Version } from '../../model/version.js';
 import {
   keyRangeOf,
@@ -39,17 +43,11 @@ export interface ReplicaCursor {
   readonly confirmedAt: number;
 }
 
-export const decodeStoredValue = (name: string, bytes: Uint8Array): unknown => {
-  const value = decodeValue(bytes);
-  if (isLeft(value)) throw new StorageError(`${name} is corrupt: ${value.left}.`);
-  return value.right;
-};
-
 /** Emits the value of a key, or `undefined`, once and completes. */
 export const readValue = (storage: Storage, key: string): Observable<unknown> =>
   storage
     .range(keyRangeOf(key))
-    .pipe(map(([entry]) => (entry === undefined ? undefined : decodeStoredValue(`The value of ${key}`, entry[1]))));
+    .pipe(map(([entry]) => (entry === undefined ? undefined : decodeStoredValue(...entry))));
 
 /** Returns the first key after all keys with a prefix. The prefix must end with a slash. */
 export const endOf = (prefix: string): string => `${prefix.slice(0, -1)}0`;
@@ -73,53 +71,40 @@ export const latestStepMs = 60 * 60 * 1000;
 
 export const encodeLatest = (time: number): Uint8Array => encodeValue(time);
 
-export const checkLatest = (value: unknown): number => {
+export const checkStoredTime = (key: string, value: unknown): number => {
   if (typeof value === 'number') return value;
-  throw new StorageError('The latest stamp of a history is corrupt.');
+  throw createDamageError('record', key);
 };
 
-export const decodeLatest = (bytes: Uint8Array): number =>
-  checkLatest(decodeStoredValue('The latest stamp of a history', bytes));
-
-export const partsOf = (name: string, value: unknown): readonly unknown[] => {
-  if (Array.isArray(value)) return value as readonly unknown[];
-  throw new StorageError(`${name} is corrupt.`);
-};
+export const decodeLatest = (key: string, bytes: Uint8Array): number =>
+  checkStoredTime(key, decodeStoredValue(key, bytes));
 
 export const encodeCursor = ({ version, total, objects, bytes }: ProjectionCursor): Uint8Array =>
   encodeValue([version, total, objects, bytes]);
 
-export const decodeCursor = (value: unknown): ProjectionCursor => {
-  const [version, total, objects, bytes] = partsOf('The cursor of the objects', value);
+export const decodeCursor = (key: string, value: unknown): ProjectionCursor => {
+  const [version, total, objects, bytes] = storedFieldsOf(key, value);
   if (isCount(version) && isCount(total) && isCount(objects) && isCount(bytes))
     return { version, total, objects, bytes };
-  throw new StorageError('The cursor of the objects is corrupt.');
+  throw createDamageError('record', key);
 };
 
 export const encodeReplicaCursor = ({ downloadedTo, confirmedAt }: ReplicaCursor): Uint8Array =>
   encodeValue([downloadedTo, confirmedAt]);
 
-export const decodeReplicaCursor = (bytes: Uint8Array): ReplicaCursor => {
-  const [downloadedTo, confirmedAt] = partsOf('A replica cursor', decodeStoredValue('A replica cursor', bytes));
+export const decodeReplicaCursor = (key: string, bytes: Uint8Array): ReplicaCursor => {
+  const [downloadedTo, confirmedAt] = decodeStoredFields(key, bytes);
   if (isCount(downloadedTo) && typeof confirmedAt === 'number') return { downloadedTo, confirmedAt };
-  throw new StorageError('A replica cursor is corrupt.');
+  throw createDamageError('record', key);
 };
 
 export const encodeRejection = ({ code, writes }: RejectionDetails): Uint8Array =>
   encodeValue([code, writes.map(({ type, key, reason }) => [type, key, reason])]);
 
-const decodeWrites = (value: unknown): readonly RejectedWrite[] =>
-  partsOf('A rejection', value).map((row): RejectedWrite => {
-    const [type, key, reason] = partsOf('A rejection', row);
-    const isKey = typeof key === 'string' || typeof key === 'number';
-    if (typeof type === 'string' && isKey && typeof reason === 'string') return { type, key, reason };
-    throw new StorageError('A rejection is corrupt.');
-  });
-
-export const decodeRejection = (bytes: Uint8Array): RejectionDetails => {
-  const [code, writes] = partsOf('A rejection', decodeStoredValue('A rejection', bytes));
-  if (typeof code !== 'string') throw new StorageError('A rejection is corrupt.');
-  return { code, writes: decodeWrites(writes) };
+export const decodeRejection = (key: string, bytes: Uint8Array): RejectionDetails => {
+  const [code, writes] = decodeStoredFields(key, bytes);
+  if (typeof code !== 'string') throw createDamageError('record', key);
+  return { code, writes: storedWritesOf(key, writes) };
 };
 
 /** Deletes all entries whose keys start with a prefix. Completes when done; not yet durable. */

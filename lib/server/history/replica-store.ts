@@ -1,10 +1,10 @@
 import { defer, map, of, reduce, tap } from 'rxjs';
-import { sortableTextOf } from '../../model/sortable-number.js';
+import { parseSortableText, sortableTextOf } from '../../model/sortable-number.js';
 import type { Version } from '../../model/version.js';
 import type { Storage, StorageChange, StorageEntry } from '../../storage/storage.js';
 import type { AcceptedRun, History, RejectionRecord, ReplicaRecord, RunStart } from './history.js';
 import { forgottenRunNumberOf } from '../realms/accepted-runs.js';
-import { encodeReplicaRecord, decodeReplicaRecord, encodeRun, decodeRun } from '../realms/replica-records.js';
+import { encodeReplicaRecord, toReplicaRecord, encodeRun, decodeRun } from '../realms/replica-records.js';
 import {
   readPagesUnder,
   encodeReplicaCursor,
@@ -68,8 +68,9 @@ export const createReplicaStore = (storage: Storage, cache: RealmReplicaCache): 
     defer(() => {
       const record = cache.get(id);
       if (record) return of(record);
-      return readValue(storage, replicaKey(id)).pipe(
-        map((value) => decodeReplicaRecord(id, value)),
+      const key = replicaKey(id);
+      return readValue(storage, key).pipe(
+        map((value) => toReplicaRecord(key, value)),
         tap((read) => read && cache.set(id, read)),
       );
     }),
@@ -77,7 +78,7 @@ export const createReplicaStore = (storage: Storage, cache: RealmReplicaCache): 
   readRuns: (id) =>
     readPagesUnder(storage, runsPrefix(id)).pipe(
       reduce<readonly StorageEntry[], AcceptedRun[]>((all, page) => {
-        for (const [, bytes] of page) all.push(decodeRun(bytes));
+        for (const entry of page) all.push(decodeRun(...entry));
         return all;
       }, []),
     ),
@@ -85,8 +86,8 @@ export const createReplicaStore = (storage: Storage, cache: RealmReplicaCache): 
     readPagesUnder(storage, rejectedPrefix(id)).pipe(
       map((page) =>
         page.map(([key, bytes]): RejectionRecord => {
-          const version = parseInt(key.slice(rejectedPrefix(id).length), 36);
-          return { replica: id, version, ...decodeRejection(bytes) };
+          const version = parseSortableText(key.slice(rejectedPrefix(id).length), key);
+          return { replica: id, version, ...decodeRejection(key, bytes) };
         }),
       ),
       reduce<readonly RejectionRecord[], readonly RejectionRecord[]>((all, page) => [...all, ...page], []),
@@ -111,6 +112,8 @@ export const createReplicaStore = (storage: Storage, cache: RealmReplicaCache): 
       { durable: false },
     ),
   cursors$: readPagesUnder(storage, cursorPrefix).pipe(
-    map((page) => page.map(([key, bytes]) => [key.slice(cursorPrefix.length), decodeReplicaCursor(bytes)] as const)),
+    map((page) =>
+      page.map(([key, bytes]) => [key.slice(cursorPrefix.length), decodeReplicaCursor(key, bytes)] as const),
+    ),
   ),
 });

@@ -1,8 +1,8 @@
 import { concat, defer, ignoreElements, map, of, reduce, switchMap, type Observable } from 'rxjs';
 import { runAction } from '../../model/operators.js';
 import { bytesOf, type ObjectName, type StoredObject } from '../../model/changeset.js';
-import { StorageError } from '../../model/errors.js';
 import { limits } from '../../model/limits.js';
+import { createDamageError } from '../../model/stored-data.js';
 import type { Version } from '../../model/version.js';
 import { SessionFailure } from '../server-errors.js';
 import type { History } from './history.js';
@@ -49,7 +49,7 @@ const readBytesUpTo = ({ log, bytes }: SnapshotsPorts['history'], version: Versi
   if (version >= log.head) return of(bytes);
   return log.page(version).pipe(
     map(({ entries: [next] }) => {
-      if (next === undefined) throw new StorageError(`Entry ${version + 1} of a history is missing.`);
+      if (next === undefined) throw createDamageError('changeset', version + 1, 'it is missing');
       return next.total - bytesOf(next);
     }),
   );
@@ -58,11 +58,7 @@ const readBytesUpTo = ({ log, bytes }: SnapshotsPorts['history'], version: Versi
 const createSnapshotGoneError = (version: Version): SessionFailure =>
   new SessionFailure('snapshot-gone', `The objects of version ${version} are no longer available.`, { after: 0 });
 
-const storedObjectOf = ([text, state]: Row): StoredObject => {
-  const target = parseObjectText(text);
-  if (target === null) throw new StorageError(`An object has an invalid key: ${text.slice(0, 80)}.`);
-  return { ...target, state };
-};
+const storedObjectOf = ([text, state]: Row): StoredObject => ({ ...parseObjectText(text), state });
 
 /** The progress of one session. */
 interface SnapshotPosition {

@@ -4,10 +4,10 @@ import { runAction } from '../../model/operators.js';
 import { createRandomId, type Clock } from '../../clock.js';
 import type { Log } from '../../log/log.js';
 import { openLog } from '../../log/open-log.js';
-import { decodeValue, encodeValue } from '../../model/msgpack.js';
+import { encodeValue } from '../../model/msgpack.js';
 import { bytesOf } from '../../model/changeset.js';
 import { StorageError } from '../../model/errors.js';
-import { isLeft } from '../../model/result.js';
+import { createDamageError, decodeStoredFields } from '../../model/stored-data.js';
 import { isCount } from '../../model/version.js';
 import { createPrefixedStorage } from '../../storage/prefixed-storage.js';
 import type { Storage } from '../../storage/storage.js';
@@ -17,7 +17,7 @@ import { createLatestStamp, type LatestStamp, readLatestStamp } from './latest-s
 import { openProjection, type Projection } from './projection.js';
 import { createReplicaStore, putReplica, rejectedKey, runChangesOf, type RealmReplicaCache } from './replica-store.js';
 import { createReplicaCache, type ReplicaCache } from '../realms/replica-cache.js';
-import { readValue, encodeRejection } from './record-codec.js';
+import { checkStoredTime, readValue, encodeRejection } from './record-codec.js';
 
 const idKey = 'id';
 const logPrefix = 'log/';
@@ -25,20 +25,12 @@ const retentionCutoffKey = 'horizon';
 const encode = ({ version, origin, time, count, body, total }: HistoryRecord): Uint8Array =>
   encodeValue([version, origin, time, count, body, total]);
 
-const decode = (bytes: Uint8Array): HistoryRecord => {
-  const fields = decodeValue(bytes);
-  if (isLeft(fields)) throw new TypeError(fields.left);
-  const [version, origin, time, count, body, total] = fields.right as [
-    number,
-    string,
-    number,
-    number,
-    Uint8Array,
-    number,
-  ];
-  if (!isCount(version) || typeof origin !== 'string' || !isBytes(body) || !isCount(total))
-    throw new TypeError('The entry is not a changeset.');
-  return { version, origin, time, count, body, total };
+const decode = (key: string, bytes: Uint8Array): HistoryRecord => {
+  const [version, origin, time, count, body, total] = decodeStoredFields(key, bytes);
+  const isStamped = typeof time === 'number' && Number.isFinite(time) && isCount(count);
+  if (isCount(version) && typeof origin === 'string' && isStamped && isBytes(body) && isCount(total))
+    return { version, origin, time, count, body, total };
+  throw createDamageError('record', key);
 };
 
 const appendTo =
@@ -132,11 +124,7 @@ const totalOf = (log: Log<HistoryRecord>, { cursor }: Projection): Observable<nu
 
 const readRetentionCutoff = (storage: Storage): Observable<number> =>
   readValue(storage, retentionCutoffKey).pipe(
-    map((value) => {
-      if (value === undefined) return 0;
-      if (typeof value === 'number') return value;
-      throw new StorageError('The retention cutoff of a history is corrupt.');
-    }),
+    map((value) => (value === undefined ? 0 : checkStoredTime(retentionCutoffKey, value))),
   );
 
 /**
@@ -149,7 +137,7 @@ const readHistoryId = (storage: Storage): Observable<string | null> =>
     map((id) => {
       if (id === undefined) return null;
       if (typeof id === 'string') return id;
-      throw new StorageError('The id of a history is corrupt.');
+      throw createDamageError('record', idKey);
     }),
   );
 

@@ -16,10 +16,9 @@ import {
 import { runAction } from '../../model/operators.js';
 import type { ObjectState } from '../../merge/object-state.js';
 import { decodeState } from '../../merge/state-codec.js';
-import { StorageError } from '../../model/errors.js';
 import { limits } from '../../model/limits.js';
 import { serverLimits } from '../server-limits.js';
-import { isLeft } from '../../model/result.js';
+import { requireStored } from '../../model/stored-data.js';
 import { keyRangeOf, type Storage, type StorageChange } from '../../storage/storage.js';
 import { slicesOf } from './object-slices.js';
 import { encodeCursor, type ProjectionCursor } from './record-codec.js';
@@ -34,11 +33,8 @@ const readsAtOnce = 32;
 /** Returns the bytes that a stored object counts. */
 export const rowBytesOf = (state: Uint8Array): number => state.byteLength + serverLimits.objectBytesMore;
 
-const decodeObjectState = (text: string, bytes: Uint8Array): ObjectState => {
-  const state = decodeState(bytes);
-  if (isLeft(state)) throw new StorageError(`The state of ${text} is corrupt: ${state.left}.`);
-  return state.right;
-};
+const decodeObjectState = (text: string, bytes: Uint8Array): ObjectState =>
+  requireStored(decodeState(bytes), 'object', text);
 
 /** States of objects by their texts, each with the bytes that it counts. */
 export type KnownStates = ReadonlyMap<string, { readonly state: ObjectState; readonly bytes: number }>;

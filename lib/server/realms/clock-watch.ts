@@ -44,7 +44,7 @@ export const createClockWatch = ({ clock, stampAheadMsMax, log }: ClockWatchPort
   const withLatest = (changes: readonly StorageChange[]): readonly StorageChange[] => {
     const last = changes.at(-1);
     if (last?.type !== 'put' || !/^realm\/[^/]+\/latest$/.test(last.key)) return changes;
-    return decodeLatest(last.value) > latest
+    return decodeLatest(last.key, last.value) > latest
       ? [...changes, { type: 'put', key: latestStampKey, value: last.value }]
       : changes;
   };
@@ -53,7 +53,8 @@ export const createClockWatch = ({ clock, stampAheadMsMax, log }: ClockWatchPort
     isBehind: () => behindMs() > 0,
     watchStorage: (storage) =>
       readValue(storage, latestStampKey).pipe(
-        // Other parts report a storage that does not answer.
+        // Other parts report a storage that does not answer. A damaged record is ignored, because it only warns before a
+        // realm is opened: each realm has a latest stamp of its own.
         timeout({ first: serverLimits.readyMsMax, scheduler: clock.scheduler }),
         catchError(() => of(0)),
         map((value) => {

@@ -114,7 +114,9 @@ export const checkNotWriting = ({ isWriting }: CommitContext['optimistic'], acti
 /** The changesets that a commit appends to the outbox. */
 const changesetsOf = (changes: readonly StorageChange[]): readonly Changeset[] =>
   changes.flatMap((change) =>
-    change.type === 'put' && change.key.startsWith(outboxEntryPrefix) ? [decodeChangeset(change.value)] : [],
+    change.type === 'put' && change.key.startsWith(outboxEntryPrefix)
+      ? [decodeChangeset(change.key, change.value)]
+      : [],
   );
 
 const optimisticStateOf = ({ metadata, outbox }: StoreParts): CommitContext['optimistic'] => ({

@@ -2,14 +2,13 @@ import { isBytes } from '../../model/built-ins.js';
 import type { Observable } from 'rxjs';
 import type { Log } from '../../log/log.js';
 import { openLog } from '../../log/open-log.js';
-import { decodeStoredOperations, encodeOperations } from '../../merge/operation-codec.js';
+import { decodeOperationsLeniently, encodeOperations } from '../../merge/operation-codec.js';
 import type { Operation } from '../../merge/operation.js';
 import { type Rebase, rebaseOperation } from '../../merge/rebase.js';
-import { decodeValue, encodeValue } from '../../model/msgpack.js';
+import { encodeValue } from '../../model/msgpack.js';
 import { bytesOf, type Changeset, nameTextOf, type ObjectName } from '../../model/changeset.js';
-import { StorageError } from '../../model/errors.js';
 import { limits } from '../../model/limits.js';
-import { isLeft } from '../../model/result.js';
+import { createDamageError, decodeStoredFields, requireStored } from '../../model/stored-data.js';
 import { isCount } from '../../model/version.js';
 import type { Storage } from '../../storage/storage.js';
 import { outboxPrefix } from '../storage-keys.js';
@@ -17,22 +16,20 @@ import { outboxPrefix } from '../storage-keys.js';
 /** Prefix of the storage keys of outbox entries. */
 export const outboxEntryPrefix = `${outboxPrefix}e`;
 
-export const createCorruptStorageError = (what: string, text: string): StorageError =>
-  new StorageError(`The storage of this realm is damaged: ${what} cannot be read (${text}). It was left as it is.`);
-
-/** Decodes the operations of a changeset. Throws a `StorageError` for unreadable bytes. */
-export const readOperations = ({ body }: Pick<Changeset, 'body'>, what = 'an unsent change'): readonly Operation[] => {
-  const operations = decodeStoredOperations(body);
-  if (isLeft(operations)) throw createCorruptStorageError(what, operations.left);
-  return operations.right;
-};
+/** Decodes the operations of a stored changeset. Throws a `StorageError` for unreadable bytes. */
+export const decodeStoredOperations = (
+  { version, body }: Pick<Changeset, 'version' | 'body'>,
+  kind = 'unsent change',
+): readonly Operation[] => requireStored(decodeOperationsLeniently(body), kind, version);
 
 /**
  * The objects that a changeset touches, at most as many as fit one message. Throws a `StorageError` for unreadable
  * bytes.
  */
 export const objectNamesOf = (changeset: Changeset): readonly ObjectName[] => {
-  const all = new Map(readOperations(changeset).map(({ type, key }) => [nameTextOf({ type, key }), { type, key }]));
+  const all = new Map(
+    decodeStoredOperations(changeset).map(({ type, key }) => [nameTextOf({ type, key }), { type, key }]),
+  );
   return [...all.values()].slice(0, limits.rejectedWritesMax);
 };
 
@@ -58,13 +55,14 @@ export const openOutbox = (storage: Storage): Observable<Log<Changeset>> =>
 export const encodeChangeset = ({ version, time, count, body }: Changeset): Uint8Array =>
   encodeValue([version, time, count, body]);
 
-/** Throws a `StorageError` for invalid bytes. */
-export const decodeChangeset = (bytes: Uint8Array): Changeset => {
-  const read = decodeValue(bytes);
-  const fields: readonly unknown[] = isLeft(read) || !Array.isArray(read.right) ? [] : (read.right as unknown[]);
-  const [version, time, count, body] = fields;
+/** Returns the changeset in the first fields of a record. Throws a `StorageError` for other fields. */
+export const storedChangesetOf = (key: string, [version, time, count, body]: readonly unknown[]): Changeset => {
   if (isCount(version) && isCount(time) && isCount(count) && isBytes(body)) {
     return { version, time, count, body };
   }
-  throw createCorruptStorageError('an unsent change', `${bytes.byteLength} bytes of unknown layout`);
+  throw createDamageError('record', key);
 };
+
+/** Decodes the outbox entry under a storage key. Throws a `StorageError` for invalid bytes. */
+export const decodeChangeset = (key: string, bytes: Uint8Array): Changeset =>
+  storedChangesetOf(key, decodeStoredFields(key, bytes));

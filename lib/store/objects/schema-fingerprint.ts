@@ -1,8 +1,9 @@
-import { map, type Observable } from 'rxjs';
+import type { Observable } from 'rxjs';
 import { decodeValue, encodeValue } from '../../model/msgpack.js';
-import { isLeft } from '../../model/result.js';
+import { isRight } from '../../model/result.js';
 import { fingerprintOf, type Shapes } from '../../model/schema.js';
-import { keyRangeOf, type Storage, type StorageChange } from '../../storage/storage.js';
+import type { Storage, StorageChange } from '../../storage/storage.js';
+import { readRecord } from '../metadata.js';
 import { schemaKey } from '../storage-keys.js';
 import type { Objects } from './objects.js';
 
@@ -11,14 +12,17 @@ import type { Objects } from './objects.js';
  * realm with the same schema then need not check the objects.
  */
 
-/** Reads the stored fingerprint; `null` without one. Emits once and completes. */
+const decodeFingerprint = (bytes: Uint8Array): string | null => {
+  const read = decodeValue(bytes);
+  return isRight(read) && typeof read.right === 'string' ? read.right : null;
+};
+
+/**
+ * Reads the stored fingerprint; `null` without one. Emits once and completes. A damaged fingerprint counts as a missing
+ * one: it only saves the check of the objects, which then takes place and replaces it.
+ */
 export const readFingerprint = (storage: Storage): Observable<string | null> =>
-  storage.range(keyRangeOf(schemaKey)).pipe(
-    map(([found]) => {
-      const read = found && decodeValue(found[1]);
-      return read === undefined || isLeft(read) || typeof read.right !== 'string' ? null : read.right;
-    }),
-  );
+  readRecord(storage, schemaKey, decodeFingerprint, null);
 
 /** Stores the fingerprint of a schema that all objects fit. */
 export const toFingerprintPut = (shapes: Shapes): StorageChange => ({

@@ -1,5 +1,5 @@
-import { decodeValue, encodeValue } from '../../model/msgpack.js';
-import { isLeft } from '../../model/result.js';
+import { encodeValue } from '../../model/msgpack.js';
+import { createDamageError, decodeStoredFields } from '../../model/stored-data.js';
 import type { StorageChange } from '../../storage/storage.js';
 import { hashText } from './text-hash.js';
 import { ownerKey } from '../storage-keys.js';
@@ -22,11 +22,11 @@ export const toOwnerPut = ({ realm, user }: Owner): StorageChange => ({
 
 const isTextOrNull = (value: unknown): value is string | null => value === null || typeof value === 'string';
 
-/** Returns `null` for bytes that are not an owner record. */
-export const decodeOwner = (bytes: Uint8Array): Owner | null => {
-  const read = decodeValue(bytes);
-  const [realm, user] = isLeft(read) || !Array.isArray(read.right) ? [] : (read.right as unknown[]);
-  return isTextOrNull(realm) && isTextOrNull(user) ? { realm, user } : null;
+/** Decodes the owner record. Throws a `StorageError` for other bytes. */
+export const decodeOwner = (bytes: Uint8Array): Owner => {
+  const [realm, user] = decodeStoredFields(ownerKey, bytes);
+  if (isTextOrNull(realm) && isTextOrNull(user)) return { realm, user };
+  throw createDamageError('record', ownerKey);
 };
 
 /**

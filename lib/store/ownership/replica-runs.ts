@@ -1,7 +1,7 @@
-import { decodeValue, encodeValue } from '../../model/msgpack.js';
+import { encodeValue } from '../../model/msgpack.js';
 import type { Run } from '../../model/changeset.js';
 import { limits } from '../../model/limits.js';
-import { isLeft } from '../../model/result.js';
+import { createDamageError, decodeStoredFields, storedFieldsOf } from '../../model/stored-data.js';
 import { isCount, type Version } from '../../model/version.js';
 import type { StorageChange } from '../../storage/storage.js';
 import { hashText } from './text-hash.js';
@@ -24,14 +24,13 @@ export const toRunsPut = (runs: readonly StoredRun[]): StorageChange => ({
   value: encodeValue(runs.map(({ id, from }) => [id, from])),
 });
 
-/** Decodes the stored runs; `null` for invalid bytes. */
-export const decodeRuns = (bytes: Uint8Array): readonly StoredRun[] | null => {
-  const read = decodeValue(bytes);
-  if (isLeft(read) || !Array.isArray(read.right)) return null;
+/** Decodes the stored runs. Throws a `StorageError` for other bytes. */
+export const decodeRuns = (bytes: Uint8Array): readonly StoredRun[] => {
   const runs: StoredRun[] = [];
-  for (const row of read.right as unknown[]) {
-    const [id, from] = Array.isArray(row) ? (row as unknown[]) : [];
-    if (typeof id !== 'string' || !isCount(from) || from <= (runs.at(-1)?.from ?? 0)) return null;
+  for (const row of decodeStoredFields(runsKey, bytes)) {
+    const [id, from] = storedFieldsOf(runsKey, row);
+    if (typeof id !== 'string' || !isCount(from) || from <= (runs.at(-1)?.from ?? 0))
+      throw createDamageError('record', runsKey);
     runs.push({ id, from });
   }
   return runs;

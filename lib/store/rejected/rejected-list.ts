@@ -1,15 +1,14 @@
-import { isBytes } from '../../model/built-ins.js';
 import { BehaviorSubject, type Observable, reduce } from 'rxjs';
 import type { Operation } from '../../merge/operation.js';
-import { decodeValue, encodeValue } from '../../model/msgpack.js';
+import { encodeValue } from '../../model/msgpack.js';
 import type { Changeset, RejectedWrite } from '../../model/changeset.js';
 import { InvalidArgumentError } from '../../model/errors.js';
 import { limits } from '../../model/limits.js';
-import { isLeft } from '../../model/result.js';
-import { sortableTextOf } from '../../model/sortable-number.js';
-import { isCount, type Version } from '../../model/version.js';
+import { parseSortableText, sortableTextOf } from '../../model/sortable-number.js';
+import { createDamageError, decodeStoredFields, storedWritesOf } from '../../model/stored-data.js';
+import type { Version } from '../../model/version.js';
 import { readStoragePages, type Storage, type StorageChange, type StorageEntry } from '../../storage/storage.js';
-import { createCorruptStorageError, readOperations } from '../commit/outbox.js';
+import { decodeStoredOperations, storedChangesetOf } from '../commit/outbox.js';
 
 /** A rejected changeset, kept until the app retries or discards it. */
 export interface KeptRejection {
@@ -37,25 +36,17 @@ const encodeRejection = ({ changeset, replica, writes, code }: KeptRejection): U
 };
 
 const decodeRejection = ([storageKey, bytes]: StorageEntry): KeptRejection => {
-  const read = decodeValue(bytes);
-  const fields: readonly unknown[] = isLeft(read) || !Array.isArray(read.right) ? [] : (read.right as unknown[]);
-  const [version, time, count, body, writes, replica, code = 'not-permitted'] = fields;
-  const id = parseInt(storageKey.slice(rejectedPrefix.length), 36);
-  const isWhole = isCount(version) && isCount(time) && isCount(count) && isCount(id);
-  if (!isWhole || !isBytes(body) || !Array.isArray(writes) || typeof replica !== 'string') {
-    throw createCorruptStorageError('a rejected write', `${bytes.byteLength} bytes of unknown layout`);
-  }
+  const fields = decodeStoredFields(storageKey, bytes);
+  const [, , , , writes, replica, code = 'not-permitted'] = fields;
+  const changeset = storedChangesetOf(storageKey, fields);
+  if (typeof replica !== 'string' || typeof code !== 'string') throw createDamageError('record', storageKey);
   return {
-    id,
+    id: parseSortableText(storageKey.slice(rejectedPrefix.length), storageKey),
     replica,
-    code: String(code),
-    changeset: { version, time, count, body },
-    writes: (writes as readonly (readonly [string, string | number, string])[]).map(([type, key, reason]) => ({
-      type,
-      key,
-      reason,
-    })),
-    operations: readOperations({ body }, 'a rejected write'),
+    code,
+    changeset,
+    writes: storedWritesOf(storageKey, writes),
+    operations: decodeStoredOperations(changeset, 'rejected write'),
   };
 };
 

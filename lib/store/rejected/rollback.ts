@@ -9,14 +9,15 @@ import {
   type RejectedChangeset,
   type ServerObjectState,
 } from '../../model/changeset.js';
-import { StorageError, UnreadableChangeError } from '../../model/errors.js';
+import { UnreadableChangeError } from '../../model/errors.js';
 import type { SetAsideReport } from '../../model/set-aside-report.js';
 import { isLeft } from '../../model/result.js';
+import { createDamageError } from '../../model/stored-data.js';
 import type { Key } from '../../model/value.js';
 import type { Version } from '../../model/version.js';
 import { checkNotWriting, type CommitContext, type CommitRequest } from '../commit/commit-context.js';
 import type { ObjectChange } from '../objects/objects.js';
-import { readOperations } from '../commit/outbox.js';
+import { decodeStoredOperations } from '../commit/outbox.js';
 import { isResetting } from '../sync/reset-store.js';
 import type { KeptRejection } from './rejected-list.js';
 import { reportOf } from '../objects/set-aside.js';
@@ -71,9 +72,16 @@ const takeRejected = (
 ): readonly KeptRejection[] =>
   rejections.map(({ version, writes, code }, at) => {
     const changeset = byVersion.get(version);
-    if (!changeset) throw new StorageError(`Entry ${version} of the outbox is missing.`);
+    if (!changeset) throw createDamageError('unsent change', version, 'it is missing');
     byVersion.delete(version);
-    return { id: rejectedCount + at + 1, changeset, replica, writes, code, operations: readOperations(changeset) };
+    return {
+      id: rejectedCount + at + 1,
+      changeset,
+      replica,
+      writes,
+      code,
+      operations: decodeStoredOperations(changeset),
+    };
   });
 
 /** Builds on the state in this event-loop turn, synchronously, so that later writes build on the result. */

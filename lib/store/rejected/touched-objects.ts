@@ -4,7 +4,7 @@ import type { Log } from '../../log/log.js';
 import { type Changeset, nameTextOf, type ObjectName } from '../../model/changeset.js';
 import { limits } from '../../model/limits.js';
 import type { Version } from '../../model/version.js';
-import { readOperations } from '../commit/outbox.js';
+import { decodeStoredOperations } from '../commit/outbox.js';
 
 /** Finds the stored changesets of the outbox that touch given objects. */
 export interface TouchedObjects {
@@ -32,7 +32,7 @@ const createIndex = () => {
     noted: () => noted,
     note: (changeset: Changeset): void => {
       upTo = changeset.version;
-      for (const text of new Set(readOperations(changeset).map(nameTextOf))) {
+      for (const text of new Set(decodeStoredOperations(changeset).map(nameTextOf))) {
         const found = byObject.get(text);
         if (found) found.push(upTo);
         else byObject.set(text, [upTo]);

@@ -9,7 +9,7 @@ import type { Key } from '../../model/value.js';
 import type { ServerClockReading } from '../../model/sync-port.js';
 import { checkNotWriting, type CommitContext, type CommitRequest } from '../commit/commit-context.js';
 import type { ObjectWithState } from '../objects/objects.js';
-import { readOperations, rebaseBody } from '../commit/outbox.js';
+import { decodeStoredOperations, rebaseBody } from '../commit/outbox.js';
 import { isResetting } from './reset-store.js';
 import { readUnsent } from './rebase-pending.js';
 import { toObjectPut } from '../transaction/write.js';
@@ -29,7 +29,10 @@ interface DecodedChangeset {
   readonly operations: readonly Operation[];
 }
 
-const decodeBody = (changeset: Changeset): DecodedChangeset => ({ changeset, operations: readOperations(changeset) });
+const decodeBody = (changeset: Changeset): DecodedChangeset => ({
+  changeset,
+  operations: decodeStoredOperations(changeset),
+});
 
 interface RestampPlan {
   readonly shifts: readonly StampShift[];

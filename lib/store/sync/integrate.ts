@@ -1,5 +1,5 @@
 import { applyOperation, type ObjectState } from '../../merge/object-state.js';
-import { decodeStoredOperations } from '../../merge/operation-codec.js';
+import { decodeOperationsLeniently } from '../../merge/operation-codec.js';
 import type { Operation } from '../../merge/operation.js';
 import { createBatchOwnership } from '../../merge/batch-ownership.js';
 import { isStampable, laterInstantOf, lastInstantOf, operationStampOf } from '../../merge/timestamp.js';
@@ -22,7 +22,7 @@ const throwUnreadable = (version: number, text: string): never => {
 };
 
 const decodeDownloaded = ({ version, body }: ServerChangeset): readonly Operation[] => {
-  const operations = decodeStoredOperations(body);
+  const operations = decodeOperationsLeniently(body);
   return isLeft(operations) ? throwUnreadable(version, operations.left) : operations.right;
 };
 

@@ -7,7 +7,7 @@ import type { Key } from '../../model/value.js';
 import type { Version } from '../../model/version.js';
 import type { CommitContext } from '../commit/commit-context.js';
 import type { ObjectChange } from '../objects/objects.js';
-import { readOperations } from '../commit/outbox.js';
+import { decodeStoredOperations } from '../commit/outbox.js';
 import { readLogPages } from '../../log/read-log-pages.js';
 
 /**
@@ -65,7 +65,7 @@ export const replay = (
 ): void => {
   const work = createBatchOwnership();
   for (const changeset of changesets) {
-    readOperations(changeset).forEach((operation, index) => {
+    decodeStoredOperations(changeset).forEach((operation, index) => {
       const { type, key } = operation;
       if (!wanted(type, key, changeset.version)) return;
       const before = states.get(type)?.get(key) ?? undefined;

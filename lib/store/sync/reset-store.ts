@@ -9,7 +9,7 @@ import type { Metadata } from '../metadata.js';
 import type { StorageChange } from '../../storage/storage.js';
 import type { ObjectChange } from '../objects/objects.js';
 import { toOwnerPut } from '../ownership/owner.js';
-import { readOperations, rebaseBody } from '../commit/outbox.js';
+import { decodeStoredOperations, rebaseBody } from '../commit/outbox.js';
 import { branchOf, toRunsPut, type StoredRun } from '../ownership/replica-runs.js';
 import { objectChangesOf, setState, replay, type ObjectStates, readUnsent } from './rebase-pending.js';
 import { toObjectChange } from '../transaction/write.js';
@@ -37,7 +37,7 @@ const rewriteChangesets = (
   stamps: StampMode,
 ): { readonly changesets: readonly Changeset[]; readonly lastInstant: Instant } => {
   const now = clock.now() + optimistic.clockOffset;
-  const decoded = changesets.map((changeset) => ({ changeset, operations: readOperations(changeset) }));
+  const decoded = changesets.map((changeset) => ({ changeset, operations: decodeStoredOperations(changeset) }));
   let last: Instant = { time: 0, count: 0 };
   const shifts = decoded.map(({ changeset: { time, count }, operations }): StampShift => {
     const isJoined = writerIdOf(optimistic.replica, time) !== optimistic.replica;

@@ -1,20 +1,20 @@
 import { countLiveEntries } from '../../merge/lww-map.js';
-import { EMPTY, map, type Observable } from 'rxjs';
+import { EMPTY, type Observable } from 'rxjs';
 import { encodeOperations } from '../../merge/operation-codec.js';
 import type { ObjectState } from '../../merge/object-state.js';
 import type { Operation } from '../../merge/operation.js';
 import { collectionStateOf, type CollectionState } from '../../merge/collection-state.js';
 import { encodeState } from '../../merge/state-codec.js';
-import { decodeValue, encodeValue, countEncodedValues } from '../../model/msgpack.js';
+import { encodeValue, countEncodedValues } from '../../model/msgpack.js';
 import type { WriteLimits } from '../../model/changeset.js';
-import { StorageError } from '../../model/errors.js';
 import { limits as ownLimits } from '../../model/limits.js';
-import { isLeft } from '../../model/result.js';
+import { createDamageError, decodeStoredFields } from '../../model/stored-data.js';
 import type { Key } from '../../model/value.js';
 import { isCount } from '../../model/version.js';
 import { WriteLimitError } from '../../model/write-limit-error.js';
-import { keyRangeOf, type Storage, type StorageChange } from '../../storage/storage.js';
+import type { Storage, StorageChange } from '../../storage/storage.js';
 import type { CommitContext } from '../commit/commit-context.js';
+import { readRecord } from '../metadata.js';
 import { limitsKey } from '../storage-keys.js';
 import type { ObjectWithState } from '../objects/objects.js';
 
@@ -37,17 +37,16 @@ export const toLimitsPut = (limits: WriteLimits): StorageChange => ({
   value: encodeValue(limitNames.map((name) => limits[name])),
 });
 
+/** Decodes stored limits. Throws a `StorageError` for other bytes. An older version may have stored fewer limits. */
+const decodeLimits = (bytes: Uint8Array): WriteLimits => {
+  const fields = decodeStoredFields(limitsKey, bytes);
+  if (fields.every(isCount)) return toWriteLimits(fields);
+  throw createDamageError('record', limitsKey);
+};
+
 /** Reads the limits that the server of this realm last reported. Emits once and completes. */
 export const readWriteLimits = (storage: Storage): Observable<WriteLimits> =>
-  storage.range(keyRangeOf(limitsKey)).pipe(
-    map(([found]) => {
-      if (!found) return defaultLimits;
-      const read = decodeValue(found[1]);
-      if (isLeft(read) || !Array.isArray(read.right))
-        throw new StorageError('The limits of this realm cannot be read.');
-      return toWriteLimits(read.right as readonly unknown[]);
-    }),
-  );
+  readRecord(storage, limitsKey, decodeLimits, defaultLimits);
 
 interface LimitTarget {
   readonly type: string;

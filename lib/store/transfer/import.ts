@@ -5,10 +5,11 @@ import { checkKey } from '../../model/value-types.js';
 import { checkOptions } from '../../model/limits.js';
 import { checkSchema, type Property, type Shapes } from '../../model/schema.js';
 import { isRecord, type Key } from '../../model/value.js';
+import { isRight } from '../../model/result.js';
 import { isCount } from '../../model/version.js';
 import type { CommitContext } from '../commit/commit-context.js';
 import { exportFormat } from './export.js';
-import { fromJson, expectedJsonOf } from './json-values.js';
+import { fromJson } from './json-values.js';
 import type { TransactionDraft } from '../transaction/transaction.js';
 import { requireShape } from '../transaction/transaction-context.js';
 import { checkValue, ownValueOf, createUnknownPropertyError } from '../objects/check-input.js';
@@ -145,8 +146,8 @@ const createCountError = (objects: number, received: number): InvalidArgumentErr
 const parseValue = (type: string, key: Key, { name, container, kind }: Property, json: unknown): unknown => {
   const each = (one: unknown): unknown => {
     const value = fromJson(kind, one);
-    if (value !== undefined) return value;
-    throw new SchemaError({ type, key, property: name, expected: expectedJsonOf(kind), received: one });
+    if (isRight(value)) return value.right;
+    throw new SchemaError({ type, key, property: name, expected: value.left, received: one });
   };
   if ((container === 'list' || container === 'set') && Array.isArray(json)) return json.map(each);
   if (container === 'dictionary' && isRecord(json)) {

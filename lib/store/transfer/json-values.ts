@@ -1,5 +1,6 @@
 import { isBytes, isDate } from '../../model/built-ins.js';
 import type { ValueType } from '../../model/value-types.js';
+import { left, right, type Either } from '../../model/result.js';
 import { isRecord, valueDepthMax } from '../../model/value.js';
 
 /*
@@ -73,21 +74,18 @@ export const toJson = (kind: ValueType, value: unknown): unknown => {
   return kind === 'mixed' ? toTaggedJson(value) : value;
 };
 
-/**
- * Converts JSON to a value that apps pass; `undefined` if that is not possible. The value is not checked against the
- * schema.
- */
-export const fromJson = (kind: ValueType, json: unknown): unknown => {
-  if (json === null) return null;
-  if (kind === 'date') return parseDate(json);
-  if (kind === 'data') return decodeBase64(json);
-  return kind === 'mixed' ? fromTaggedJson(json) : json;
-};
+const toResult = (value: unknown, expected: string): Either<string, unknown> =>
+  value === undefined ? left(expected) : right(value);
 
-/** Describes the JSON that `fromJson` accepts for a type. */
-export const expectedJsonOf = (kind: ValueType): string =>
-  kind === 'date'
-    ? 'a date as text, like 2024-05-01T08:00:00.000Z'
-    : kind === 'data'
-      ? 'bytes as base64'
-      : 'a mixed value, in it {"$bytes": base64} and {"$record": a record}';
+/**
+ * Converts JSON to a value that apps pass, or returns the JSON that is expected instead. The value is not checked
+ * against the schema.
+ */
+export const fromJson = (kind: ValueType, json: unknown): Either<string, unknown> => {
+  if (json === null) return right(null);
+  if (kind === 'date') return toResult(parseDate(json), 'a date as text, like 2024-05-01T08:00:00.000Z');
+  if (kind === 'data') return toResult(decodeBase64(json), 'bytes as base64');
+  return kind === 'mixed'
+    ? toResult(fromTaggedJson(json), 'a mixed value, in it {"$bytes": base64} and {"$record": a record}')
+    : right(json);
+};

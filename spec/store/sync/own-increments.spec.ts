@@ -8,7 +8,7 @@ import { operationStampOf } from '../../../lib/merge/timestamp.js';
 import type { Changeset } from '../../../lib/model/changeset.js';
 import type { Schema } from '../../../lib/model/schema.js';
 import { memoryStorage } from '../../../lib/storage/memory.js';
-import { readOperations } from '../../../lib/store/commit/outbox.js';
+import { decodeStoredOperations } from '../../../lib/store/commit/outbox.js';
 import type { Store } from '../../../lib/store/store.js';
 import { openStoreWith, waitUntilDone } from '../test-kit.js';
 
@@ -22,7 +22,7 @@ const increment = (store: Store) => firstValueFrom(store.write((tx) => tx.increm
 const stateAfter = (replica: string, changesets: readonly Changeset[]): ObjectState =>
   changesets.reduce<ObjectState | undefined>(
     (before, changeset) =>
-      readOperations(changeset).reduce(
+      decodeStoredOperations(changeset).reduce(
         (state: ObjectState | undefined, operation, index) =>
           applyOperation(state, operation, operationStampOf(changeset, replica, index)),
         before,

@@ -34,7 +34,7 @@ const timed = (store: Store, change: (tx: Tx) => void): Promise<number> =>
 /** The changesets of a store as another device receives them. */
 const pageOf = (store: Store) => {
   const changesets = (store.dump() ?? []).flatMap((change) =>
-    change.type === 'put' && change.key.startsWith('u/e') ? [decodeChangeset(change.value)] : [],
+    change.type === 'put' && change.key.startsWith('u/e') ? [decodeChangeset(change.key, change.value)] : [],
   );
   let origin = '';
   store.greeting$.subscribe(({ replica }) => (origin = replica));
