@@ -2,7 +2,7 @@ import { defer, map, of, switchMap, throwError, type Observable } from 'rxjs';
 import { StorageError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
-import { keyRangeOf, type Storage, type StorageChange } from '../storage/storage.js';
+import { readRecord, type Storage, type StorageChange } from '../storage/storage.js';
 import { createLogHead, type LogHead } from './log-head.js';
 import { createLogKeys, encodeVersion, decodeVersion, type LogKeys } from './log-keys.js';
 import type { Log, LogPage } from './log.js';
@@ -31,9 +31,6 @@ interface Ends {
   readonly floor: Version;
   readonly head: Version;
 }
-
-const readFloor = ({ range }: Storage, { floor }: LogKeys): Observable<Version> =>
-  range(keyRangeOf(floor)).pipe(map(([found]) => (found === undefined ? 0 : decodeVersion(...found))));
 
 /** Reads the head: the version of the last entry, or the floor when all entries have been trimmed. */
 const readHead = <Entry extends Versioned>(stored: StoredLog<Entry>, floor: Version): Observable<Version> =>
@@ -135,7 +132,7 @@ export const openLog = <Entry extends Versioned>(options: LogOptions<Entry>): Ob
     const { storage, prefix, decode, sizeOf, tailBytesMax = limits.logTailBytesMax } = options;
     const keys = createLogKeys(prefix);
     const stored: StoredLog<Entry> = { storage, keys, decode, sizeOf };
-    return readFloor(storage, keys).pipe(
+    return readRecord(storage, keys.floor, decodeVersion, 0).pipe(
       switchMap((floor) => readHead(stored, floor).pipe(map((head): Ends => ({ floor, head })))),
       map((found): Log<Entry> => {
         const ends = { floor: found.floor };

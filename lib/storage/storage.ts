@@ -1,4 +1,4 @@
-import { EMPTY, expand, type Observable } from 'rxjs';
+import { EMPTY, expand, map, type Observable } from 'rxjs';
 import type { StorageError } from '../model/errors.js';
 
 /** One stored key and its value. */
@@ -40,6 +40,17 @@ export const keyRangeOf = (key: string): StorageRange => ({ from: key, to: `${ke
 
 /** Whether a range contains only its first key: engines read one value faster than a range. */
 export const isOneKey = ({ from, to }: StorageRange): boolean => to.length === from.length + 1 && to === `${from} `;
+
+/**
+ * Reads the value of one key, or emits `missing` without one. Cold; emits once and completes; errors with a
+ * `StorageError`, also when `decode` throws one.
+ */
+export const readRecord = <A, M>(
+  { range }: Pick<Storage, 'range'>,
+  key: string,
+  decode: (key: string, value: Uint8Array) => A,
+  missing: M,
+): Observable<A | M> => range(keyRangeOf(key)).pipe(map(([found]) => (found ? decode(...found) : missing)));
 
 /**
  * Reads a range of a storage page by page. Requests the next page after the subscriber has processed the current one;

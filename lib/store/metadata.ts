@@ -6,7 +6,7 @@ import { StorageError } from '../model/errors.js';
 import { isLeft } from '../model/result.js';
 import { createDamageError } from '../model/stored-data.js';
 import { isCount, type Version } from '../model/version.js';
-import { keyRangeOf, type Storage, type StorageChange } from '../storage/storage.js';
+import { keyRangeOf, readRecord, type Storage, type StorageChange } from '../storage/storage.js';
 import { metadataKey, ownerKey, runsKey } from './storage-keys.js';
 import { noOwner, type Owner, decodeOwner } from './ownership/owner.js';
 import { decodeRuns, type StoredRun } from './ownership/replica-runs.js';
@@ -148,14 +148,6 @@ const decodeMetadata = (bytes: Uint8Array): MetadataRecord => {
     },
   };
 };
-
-/** Reads the record under a key, or emits `missing` without one. Emits once and completes. */
-export const readRecord = <T>(
-  storage: Storage,
-  key: string,
-  decode: (bytes: Uint8Array) => T,
-  missing: T,
-): Observable<T> => storage.range(keyRangeOf(key)).pipe(map(([found]) => (found ? decode(found[1]) : missing)));
 
 /**
  * Reads the metadata of the realm in this storage. Creates a new realm, with `more` in the same batch, if the storage

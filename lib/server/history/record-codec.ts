@@ -1,4 +1,4 @@
-import { map, mergeMap, type Observable, takeWhile } from 'rxjs';
+import { mergeMap, type Observable, takeWhile } from 'rxjs';
 import { encodeValue } from '../../model/msgpack.js';
 import { limits } from '../../model/limits.js';
 import {
@@ -10,7 +10,7 @@ import {
 } from '../../model/stored-data.js';
 import { isCount, type Version } from '../../model/version.js';
 import {
-  keyRangeOf,
+  readRecord,
   readStoragePages,
   type Storage,
   type StorageChange,
@@ -45,9 +45,7 @@ export interface ReplicaCursor {
 
 /** Emits the value of a key, or `undefined`, once and completes. */
 export const readValue = (storage: Storage, key: string): Observable<unknown> =>
-  storage
-    .range(keyRangeOf(key))
-    .pipe(map(([entry]) => (entry === undefined ? undefined : decodeStoredValue(...entry))));
+  readRecord(storage, key, decodeStoredValue, undefined);
 
 /** Returns the first key after all keys with a prefix. The prefix must end with a slash. */
 export const endOf = (prefix: string): string => `${prefix.slice(0, -1)}0`;

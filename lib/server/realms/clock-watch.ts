@@ -53,8 +53,8 @@ export const createClockWatch = ({ clock, stampAheadMsMax, log }: ClockWatchPort
     isBehind: () => behindMs() > 0,
     watchStorage: (storage) =>
       readValue(storage, latestStampKey).pipe(
-        // Other parts report a storage that does not answer. A damaged record is ignored, because it only warns before a
-        // realm is opened: each realm has a latest stamp of its own.
+        // Other parts report a storage that does not answer. A damaged record is ignored, because it only warns before
+        // a realm is opened: each realm has a latest stamp of its own.
         timeout({ first: serverLimits.readyMsMax, scheduler: clock.scheduler }),
         catchError(() => of(0)),
         map((value) => {

@@ -38,7 +38,7 @@ export const isVisible = ({ view }: LazyObject): boolean => view !== null;
 export const stateOf = ({ stateOrBytes, from, to }: LazyObject): ObjectState => {
   if (!isBytes(stateOrBytes)) return stateOrBytes;
   const read = decodeState(stateOrBytes.subarray(from, to));
-  if (isLeft(read)) throw new Error(`Defect: bytes that were decoded before are invalid: ${read.left}`);
+  if (isLeft(read)) throw new Error(`Defect: stored bytes became invalid: ${read.left}`);
   return read.right;
 };
 

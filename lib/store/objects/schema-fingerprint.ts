@@ -2,8 +2,7 @@ import type { Observable } from 'rxjs';
 import { decodeValue, encodeValue } from '../../model/msgpack.js';
 import { isRight } from '../../model/result.js';
 import { fingerprintOf, type Shapes } from '../../model/schema.js';
-import type { Storage, StorageChange } from '../../storage/storage.js';
-import { readRecord } from '../metadata.js';
+import { readRecord, type Storage, type StorageChange } from '../../storage/storage.js';
 import { schemaKey } from '../storage-keys.js';
 import type { Objects } from './objects.js';
 
@@ -12,7 +11,7 @@ import type { Objects } from './objects.js';
  * realm with the same schema then need not check the objects.
  */
 
-const decodeFingerprint = (bytes: Uint8Array): string | null => {
+const decodeFingerprint = (_: string, bytes: Uint8Array): string | null => {
   const read = decodeValue(bytes);
   return isRight(read) && typeof read.right === 'string' ? read.right : null;
 };

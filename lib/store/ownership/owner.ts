@@ -23,10 +23,10 @@ export const toOwnerPut = ({ realm, user }: Owner): StorageChange => ({
 const isTextOrNull = (value: unknown): value is string | null => value === null || typeof value === 'string';
 
 /** Decodes the owner record. Throws a `StorageError` for other bytes. */
-export const decodeOwner = (bytes: Uint8Array): Owner => {
-  const [realm, user] = decodeStoredFields(ownerKey, bytes);
+export const decodeOwner = (key: string, bytes: Uint8Array): Owner => {
+  const [realm, user] = decodeStoredFields(key, bytes);
   if (isTextOrNull(realm) && isTextOrNull(user)) return { realm, user };
-  throw createDamageError('record', ownerKey);
+  throw createDamageError('record', key);
 };
 
 /**

@@ -25,12 +25,12 @@ export const toRunsPut = (runs: readonly StoredRun[]): StorageChange => ({
 });
 
 /** Decodes the stored runs. Throws a `StorageError` for other bytes. */
-export const decodeRuns = (bytes: Uint8Array): readonly StoredRun[] => {
+export const decodeRuns = (key: string, bytes: Uint8Array): readonly StoredRun[] => {
   const runs: StoredRun[] = [];
-  for (const row of decodeStoredFields(runsKey, bytes)) {
-    const [id, from] = storedFieldsOf(runsKey, row);
+  for (const row of decodeStoredFields(key, bytes)) {
+    const [id, from] = storedFieldsOf(key, row);
     if (typeof id !== 'string' || !isCount(from) || from <= (runs.at(-1)?.from ?? 0))
-      throw createDamageError('record', runsKey);
+      throw createDamageError('record', key);
     runs.push({ id, from });
   }
   return runs;

@@ -12,9 +12,8 @@ import { createDamageError, decodeStoredFields } from '../../model/stored-data.j
 import type { Key } from '../../model/value.js';
 import { isCount } from '../../model/version.js';
 import { WriteLimitError } from '../../model/write-limit-error.js';
-import type { Storage, StorageChange } from '../../storage/storage.js';
+import { readRecord, type Storage, type StorageChange } from '../../storage/storage.js';
 import type { CommitContext } from '../commit/commit-context.js';
-import { readRecord } from '../metadata.js';
 import { limitsKey } from '../storage-keys.js';
 import type { ObjectWithState } from '../objects/objects.js';
 
@@ -38,10 +37,10 @@ export const toLimitsPut = (limits: WriteLimits): StorageChange => ({
 });
 
 /** Decodes stored limits. Throws a `StorageError` for other bytes. An older version may have stored fewer limits. */
-const decodeLimits = (bytes: Uint8Array): WriteLimits => {
-  const fields = decodeStoredFields(limitsKey, bytes);
+const decodeLimits = (key: string, bytes: Uint8Array): WriteLimits => {
+  const fields = decodeStoredFields(key, bytes);
   if (fields.every(isCount)) return toWriteLimits(fields);
-  throw createDamageError('record', limitsKey);
+  throw createDamageError('record', key);
 };
 
 /** Reads the limits that the server of this realm last reported. Emits once and completes. */
