@@ -7,7 +7,7 @@ import { ClassicLevel } from 'classic-level';
 import { WebSocket, WebSocketServer } from 'ws';
 import { runInFlight, note, runAtPace } from './tidemark-side.js';
 import { now, type Roles, type Settings } from './processes.js';
-import { createTally, type Tally } from './read-ages.js';
+import { createReadAges, type ReadAges } from './read-ages.js';
 
 /** Pages that are sent before the first one is answered. */
 const pagesAhead = 8;
@@ -167,7 +167,7 @@ const createWriter = async ({ location, port, bytes, perPage }: Settings) => {
 };
 
 /** Stores all received entries and counts them. */
-const createReader = async ({ location, port, bytes }: Settings, tally: Tally) => {
+const createReader = async ({ location, port, bytes }: Settings, readAges: ReadAges) => {
   const level = await openLevel(location);
   const enqueue = createQueue();
   let stored = 0;
@@ -179,7 +179,7 @@ const createReader = async ({ location, port, bytes }: Settings, tally: Tally) =
           const entries = entriesOf(frame, bytes);
           await level.batch(putsOf(stored, entries));
           stored += entries.length;
-          tally.record(entries.map((each) => each.readDoubleBE()));
+          readAges.record(entries.map((each) => each.readDoubleBE()));
           socket?.send('done');
         }),
       );
@@ -240,30 +240,30 @@ export const raw: Roles = {
     };
   },
   reader: (settings) => {
-    const tally = createTally();
+    const readAges = createReadAges();
     let live: Awaited<ReturnType<typeof createReader>> | null = null;
     let devices = 0;
     return Promise.resolve({
       download: async (total = 0) => {
-        const device = await createReader({ ...settings, location: `${settings.location}-${++devices}` }, tally);
-        tally.expect(total);
+        const device = await createReader({ ...settings, location: `${settings.location}-${++devices}` }, readAges);
+        readAges.expect(total);
         const began = now();
         await device.connect();
-        const elapsedMs = (await tally.waitForAll()) - began;
+        const elapsedMs = (await readAges.waitForAll()) - began;
         await device.close();
-        return [elapsedMs, tally.ages().length];
+        return [elapsedMs, readAges.ages().length];
       },
       connect: async () => {
-        live = await createReader(settings, tally);
+        live = await createReader(settings, readAges);
         await live.connect();
         return 0;
       },
       expect: (total = 0) => {
-        tally.expect(total);
+        readAges.expect(total);
         return Promise.resolve(0);
       },
-      reached: tally.waitForAll,
-      ages: () => Promise.resolve(tally.ages()),
+      reached: readAges.waitForAll,
+      ages: () => Promise.resolve(readAges.ages()),
       end: async () => {
         await live?.close();
         return 0;

@@ -1,7 +1,7 @@
 import { now } from './processes.js';
 
 /** The items that a reader has received of those that it expects. */
-export interface Tally {
+export interface ReadAges {
   /** Starts again with this number of expected items. */
   readonly expect: (count: number) => void;
   /** Adds received items, with the time at which each was written. */
@@ -12,7 +12,7 @@ export interface Tally {
   readonly ages: () => number[];
 }
 
-export const createTally = (): Tally => {
+export const createReadAges = (): ReadAges => {
   let expected = Infinity;
   let ages: number[] = [];
   let reachedAt: number | null = null;

@@ -3,7 +3,7 @@ import { filter, firstValueFrom, map } from 'rxjs';
 import { createSyncClient, isSome, openRealm, type Realm, type SyncSession } from 'tidemark';
 import { allowAnyone, createSyncServer } from 'tidemark/server';
 import { now, type Roles, type Settings } from './processes.js';
-import { createTally } from './read-ages.js';
+import { createReadAges } from './read-ages.js';
 
 export const schema = {
   Item: { primaryKey: 'id', properties: { id: 'string', title: 'string', note: 'string', at: 'double', done: 'bool' } },
@@ -96,7 +96,7 @@ export const ours: Roles = {
   },
   reader: (settings) => {
     let live: Awaited<ReturnType<typeof openDevice>> | null = null;
-    const tally = createTally();
+    const readAges = createReadAges();
     let devices = 0;
     return Promise.resolve({
       download: async () => {
@@ -116,18 +116,18 @@ export const ours: Roles = {
         live = await openDevice(settings);
         const { realm, session } = live;
         realm.changes$('Item').subscribe(({ inserted }) => {
-          tally.record([...inserted].map((key) => realm.get('Item', key as string)?.at ?? NaN));
+          readAges.record([...inserted].map((key) => realm.get('Item', key as string)?.at ?? NaN));
         });
         session.resume();
         await waitForConnection(session);
         return 0;
       },
       expect: (total = 0) => {
-        tally.expect(total);
+        readAges.expect(total);
         return Promise.resolve(0);
       },
-      reached: tally.waitForAll,
-      ages: () => Promise.resolve(tally.ages()),
+      reached: readAges.waitForAll,
+      ages: () => Promise.resolve(readAges.ages()),
       end: async () => {
         await live?.client.close();
         return 0;

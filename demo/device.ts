@@ -89,7 +89,7 @@ const editFilms = async (realm: Films, round: number, pace: number): Promise<voi
       }
       if (!tx.get('Film', id)) return;
       tx.update('Film', id, {
-        seen: edit % 2 === 0,
+        watched: edit % 2 === 0,
         note: `${name} in round ${round}`,
         imdbVotes: round * 1_000 + edit,
       });

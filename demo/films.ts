@@ -18,7 +18,7 @@ export const schema = {
       worldwideGross: 'double?',
       imdbRating: 'double?',
       imdbVotes: 'int?',
-      seen: 'bool',
+      watched: 'bool',
       note: 'string?',
     },
   },
@@ -35,7 +35,7 @@ export interface Film {
   readonly worldwideGross: number | null;
   readonly imdbRating: number | null;
   readonly imdbVotes: number | null;
-  readonly seen: boolean;
+  readonly watched: boolean;
   readonly note: string | null;
 }
 
@@ -62,7 +62,7 @@ const filmOf = (raw: Raw, index: number): Film => ({
   worldwideGross: numberOf(raw['Worldwide Gross']),
   imdbRating: numberOf(raw['IMDB Rating']),
   imdbVotes: integerOf(raw['IMDB Votes']),
-  seen: false,
+  watched: false,
   note: null,
 });
 

@@ -120,7 +120,7 @@ export const clientBugs: readonly Bug[] = [
   createBug(
     'a client does not reconnect after a disconnect',
     'session/connection/reconnect.js',
-    'drop.fatal ? throwError(() => drop) : wait(drop)',
-    'throwError(() => drop)',
+    'disconnect.fatal ? throwError(() => disconnect) : wait(disconnect)',
+    'throwError(() => disconnect)',
   ),
 ];

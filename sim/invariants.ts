@@ -56,12 +56,12 @@ export interface Ledger {
   readonly wasDurable: (id: string) => boolean;
   readonly restoreCount: () => number;
   /** Records that the server has the `Tally` object. */
-  readonly recordTallyLoss: () => void;
+  readonly recordCounterStored: () => void;
   /**
    * Whether a restored server may never have had the `Tally` object. A device that has not learned of that loss
    * increments an object that does not exist, and such an increment has no effect.
    */
-  readonly isTallyLost: () => boolean;
+  readonly isCounterLost: () => boolean;
   /** Throws when the entries at the end are not the expected ones. */
   readonly check: (ids: ReadonlySet<string>) => void;
 }
@@ -76,7 +76,7 @@ export const createLedger = (): Ledger => {
   const lost = new Set<string>();
   const excused = new Set<string>();
   let restores = 0;
-  let tally = { isThere: false, isSaved: false, isLost: false };
+  let counter = { isThere: false, isSaved: false, isLost: false };
   return {
     recordAttempt: (id) => void tried.add(id),
     recordEdit: (id, edited) => void notes.set(id, edited),
@@ -91,7 +91,7 @@ export const createLedger = (): Ledger => {
         resolved.delete(id);
       }
       // One of these writes may have created the `Tally` object, and no other replica has it then.
-      tally = { ...tally, isLost: tally.isLost || !tally.isThere };
+      counter = { ...counter, isLost: counter.isLost || !counter.isThere };
     },
     recordRejected: (id) => void rejected.add(id),
     wasRejected: (id) => rejected.has(id),
@@ -101,7 +101,7 @@ export const createLedger = (): Ledger => {
     idsInOrder: (count) => [...durable].slice(0, count),
     recordRestore: () => {
       restores += 1;
-      tally = { ...tally, isThere: tally.isSaved, isLost: tally.isLost || !tally.isSaved };
+      counter = { ...counter, isThere: counter.isSaved, isLost: counter.isLost || !counter.isSaved };
       // A device has to recover the writes that were not acknowledged.
       for (const id of durable) if (!backup.has(id)) lost.add(id);
       resolved = new Set([...resolved].filter((id) => !lost.has(id)));
@@ -109,14 +109,14 @@ export const createLedger = (): Ledger => {
     },
     recordBackup: () => {
       backup = new Set(durable);
-      tally = { ...tally, isSaved: tally.isThere };
+      counter = { ...counter, isSaved: counter.isThere };
     },
     wasDurable: (id) => durable.has(id) || lost.has(id),
     restoreCount: () => restores,
-    recordTallyLoss: () => {
-      tally = { ...tally, isThere: true };
+    recordCounterStored: () => {
+      counter = { ...counter, isThere: true };
     },
-    isTallyLost: () => tally.isLost,
+    isCounterLost: () => counter.isLost,
     check: (ids) => {
       for (const id of resolved) {
         if (!ids.has(id) && !rejected.has(id))

@@ -180,7 +180,7 @@ export const entriesOf = (realm: WorldRealm): ReadonlySet<string> =>
   new Set(objectsOf(realm, 'Entry').map(({ id }) => idOf(id)));
 
 /** Checks that transactions are applied as a whole and once: the tally equals the number of counted entries. */
-export const checkTally = (replicaName: string, realm: WorldRealm): void => {
+export const checkCounter = (replicaName: string, realm: WorldRealm): void => {
   const counted = objectsOf(realm, 'Entry').filter((each) => each.counted).length;
   const count = realm.get('Tally', 'all')?.count ?? 0;
   if (count !== counted)

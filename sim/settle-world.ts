@@ -1,6 +1,6 @@
 import type { World } from './run-event.js';
 import { checkHistory, checkDisk } from './resource-bounds.js';
-import { checkTally, differenceOf, entriesOf, contentsOf } from './random-edits.js';
+import { checkCounter, differenceOf, entriesOf, contentsOf } from './random-edits.js';
 import { InvariantError, type Ledger } from './invariants.js';
 import type { Plan } from './plan.js';
 
@@ -67,7 +67,7 @@ export const checkEnd = ({ devices, server }: World, ledger: Ledger, { settings 
     throw new InvariantError('all are equal', `${name}: device 1: ${ours}; ${deviceName}: ${theirs}`, [name]);
   });
   devices.forEach((device) => device.check());
-  if (!ledger.isTallyLost()) checkTally('each device', first);
+  if (!ledger.isCounterLost()) checkCounter('each device', first);
   devices.forEach((device, index) => checkDisk(`device ${index + 1}`, device.kept(), picture.size));
   ledger.check(entriesOf(first));
   if (settings.retentionMs < settleMs) checkHistory(server.historyLength());

@@ -1,7 +1,7 @@
 import { from, Subscription } from 'rxjs';
 import { isSome, openRealm$, SyncError } from '../lib/index.js';
 import { createSeededRandom } from '../lib/model/seeded-random.js';
-import { checkTally, applyEdit, entriesOf, schema, type WorldRealm } from './random-edits.js';
+import { checkCounter, applyEdit, entriesOf, schema, type WorldRealm } from './random-edits.js';
 import { InvariantError, entryNameOf } from './invariants.js';
 import type { Device } from './device.js';
 import { isOwned, countKeys } from './disk-counts.js';
@@ -252,7 +252,7 @@ export const createDevice = (options: DeviceOptions): Device => {
         () => {
           if (!realm) return;
           const entries = entriesOf(realm);
-          if (!ledger.isTallyLost()) checkTally(`device ${number}`, realm);
+          if (!ledger.isCounterLost()) checkCounter(`device ${number}`, realm);
           const missing = ledger.idsInOrder(count).find((id) => !entries.has(id));
           if (missing === undefined) return;
           const detail = `device ${number} does not have ${missing}`;

@@ -117,7 +117,7 @@ export const createSimulatedServer = ({
           ledger.recordDurable(id);
           stored(id);
         }
-        if (text.includes('Tally')) ledger.recordTallyLoss();
+        if (text.includes('Tally')) ledger.recordCounterStored();
       }
     },
   });

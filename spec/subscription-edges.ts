@@ -4,7 +4,7 @@ import type { Allowed } from './architecture-rules.js';
 export const subscriptionEdges: readonly Allowed[] = [
   {
     where: 'lib/session/connection/mux.ts createMux',
-    why: 'a channel passes the messages of its session to the shared socket until the channel is torn down',
+    why: 'a channel passes the messages of its session to the shared socket until the channel closes',
   },
   {
     where: 'lib/session/state/session-store.ts createSessionStore',

@@ -53,21 +53,21 @@ describe('a realm in a Chromium that is killed', () => {
     const page = await browser.page();
     // The last kill may have damaged a database as well (seen once in some 30 runs). A new database then reports damage
     // until the damaged one is removed.
-    expect(await openedAtLast(page, 'torn')).toBe('done');
+    expect(await openedAtLast(page, 'corrupt')).toBe('done');
     expect(await page.call('write', 'milk')).toBe('done');
     await browser.kill();
     const folder = join(lab.profile, 'Default', 'IndexedDB');
     const [current] = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((one) =>
       one.endsWith('CURRENT'),
     );
-    writeFileSync(join(folder, current!), 'torn');
+    writeFileSync(join(folder, current!), 'corrupt');
     const again = await (await lab.browser()).page();
-    expect(await again.call('open', 'torn')).toEqual({
+    expect(await again.call('open', 'corrupt')).toEqual({
       name: 'StorageError',
       code: 'storage',
-      message: 'The IndexedDB database "torn" was damaged, and the browser has deleted it.',
+      message: 'The IndexedDB database "corrupt" was damaged, and the browser has deleted it.',
     });
-    expect(await openedAtLast(again, 'torn')).toBe('done');
+    expect(await openedAtLast(again, 'corrupt')).toBe('done');
     expect(await again.call('ids')).toEqual([]);
   }, 60_000);
 });

@@ -233,13 +233,13 @@ describe('tidemark inspect', () => {
     expect(out).toContain('Tag 7');
     expect(err).toMatch(/^tidemark inspect: The storage is damaged: Task milk cannot be read/);
     const corrupt = await filled();
-    writeFileSync(join(corrupt.storagePath, 'CURRENT'), 'torn');
+    writeFileSync(join(corrupt.storagePath, 'CURRENT'), 'corrupt');
     expect(await tidemark('inspect', corrupt.storagePath)).toMatchObject({
       code: 1,
       out: '',
       err: expect.stringMatching(/cannot be opened/) as unknown,
     });
-    expect(readFileSync(join(corrupt.storagePath, 'CURRENT'), 'utf8')).toBe('torn');
+    expect(readFileSync(join(corrupt.storagePath, 'CURRENT'), 'utf8')).toBe('corrupt');
   });
 
   it.each([

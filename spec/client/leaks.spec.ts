@@ -105,7 +105,7 @@ describe('after close() nothing is left', () => {
     const client = open.client({
       dial,
       clock: clock('timers'),
-      reconnect$: counted('nudges', reconnect),
+      reconnect$: counted('reconnects', reconnect),
       accessToken: () => counted('tokens', concat(of('t'), NEVER)),
       ...options(count, server),
     });

@@ -82,7 +82,7 @@ const counting = async () => {
   return { storage, ...device };
 };
 
-const tallyIn = async (server: SyncServer) => {
+const readTotal = async (server: SyncServer) => {
   const { realm, session } = await deviceOn(server);
   await waitForValue(session.downloadComplete$, 'downloadComplete$');
   return realm.get('Tally', 'all');
@@ -96,7 +96,7 @@ describe('a server that was restored from a backup', () => {
     await waitUntil(session.written$(version), ({ state }) => state === 'sent');
     await increment(realm, 'three');
     const { at: other } = await deviceOn(at.server);
-    await tallyIn(other.server); // By then both writes are durable on the server, and their acknowledgements are lost.
+    await readTotal(other.server); // By then both writes are durable on the server, and their acknowledgements are lost.
     await paused();
     const restored = serverOn(await backupOf(storage));
     await increment(realm, 'four');
@@ -106,7 +106,7 @@ describe('a server that was restored from a backup', () => {
     await waitForValue(session.downloadComplete$, 'downloadComplete$');
     const expected = { id: 'all', count: 4, notes: ['four', 'three', 'two', 'one'] };
     expect(realm.get('Tally', 'all')).toEqual(expected);
-    expect(await tallyIn(restored)).toEqual(expected);
+    expect(await readTotal(restored)).toEqual(expected);
     expect(session.status.sync).toBe('active');
   });
 
@@ -123,7 +123,7 @@ describe('a server that was restored from a backup', () => {
     await waitForValue(session.downloadComplete$, 'downloadComplete$');
     const expected = { id: 'all', count: 2, notes: ['kept', 'one'] };
     expect(realm.get('Tally', 'all')).toEqual(expected);
-    expect(await tallyIn(at.server)).toEqual(expected);
+    expect(await readTotal(at.server)).toEqual(expected);
   });
 
   describe('loses nothing unsent of a device that ended between two binds', () => {
@@ -149,7 +149,7 @@ describe('a server that was restored from a backup', () => {
       await waitForValue(session.downloadComplete$, 'downloadComplete$');
       const expected = { id: 'all', count: 2, notes: ['two', 'one'] };
       expect(realm.get('Tally', 'all')).toEqual(expected);
-      expect(await tallyIn(server)).toEqual(expected);
+      expect(await readTotal(server)).toEqual(expected);
     });
 
     it('and is opened without a server first, as before', async () => {
@@ -160,7 +160,7 @@ describe('a server that was restored from a backup', () => {
       await local.close();
       const { session } = await deviceOn(server, disk);
       await waitUntil(session.status$, isSynced);
-      expect(await tallyIn(server)).toEqual({ id: 'all', count: 2, notes: ['two', 'one'] });
+      expect(await readTotal(server)).toEqual({ id: 'all', count: 2, notes: ['two', 'one'] });
     });
   });
 });

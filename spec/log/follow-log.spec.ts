@@ -117,7 +117,7 @@ describe('following a log', () => {
   it(
     'errors with the error of a page',
     marbles((m) => {
-      const corrupt = new StorageError('torn');
+      const corrupt = new StorageError('corrupt');
       const { log, head$, done$ } = drawn(m, '---1', '-');
       m.expectObservable(head$, '30ms !').toBe('-');
       m.expectObservable(

@@ -116,7 +116,7 @@ export const createFakeReplica = (name: string) => {
 
   /** Returns the unsent changesets after a version. Their versions have no gap. */
   const after = (version: number): Changeset[] => outbox.slice(Math.max(0, version + 1 - (outbox[0]?.version ?? 0)));
-  const drop = (): void => {
+  const disconnect = (): void => {
     connection?.unsubscribe();
     connection = null;
   };
@@ -242,7 +242,7 @@ export const createFakeReplica = (name: string) => {
     },
     /** Connects, and ends the connection after a number of received messages. */
     connect: (server: SyncServer, messages = Infinity): void => {
-      drop();
+      disconnect();
       left = messages;
       sent = new Subject();
       const before = received.length;
@@ -253,11 +253,11 @@ export const createFakeReplica = (name: string) => {
           counted.bytes += encodeServer(message).byteLength;
           received.push(message);
           onMessage(message);
-          if (left <= 0 || message.type === 'error') drop();
+          if (left <= 0 || message.type === 'error') disconnect();
         },
         error: (thrown: unknown) => {
           received.push({ type: 'error', session: null, code: String(thrown), text: '', retry: 'never' });
-          drop();
+          disconnect();
         },
       });
       if (received.length === before) connection = subscription; // Otherwise the connection has already ended.
@@ -276,7 +276,7 @@ export const createFakeReplica = (name: string) => {
         runs,
       });
     },
-    drop,
+    drop: disconnect,
     say: send,
   };
 };

@@ -3,7 +3,7 @@ import { memoryStorage, openRealm$, type Transaction } from '../../lib/index.js'
 import { createSeededRandom } from '../../lib/model/seeded-random.js';
 import { createWorldTime } from '../../sim/world-time.js';
 import {
-  checkTally,
+  checkCounter,
   differenceOf,
   applyEdit,
   entriesOf,
@@ -99,23 +99,23 @@ describe('the edits of a world', () => {
   it('count the counted entries, and never let a bad write create the tally', () => {
     const { realm } = edited(200, 1);
     expect(realm.get('Tally', 'all')!.count).toBeGreaterThan(5);
-    expect(() => checkTally('device 1', realm)).not.toThrow();
+    expect(() => checkCounter('device 1', realm)).not.toThrow();
     const bad = edited(200, 1, true).realm;
     expect(bad.get('Tally', 'all')).toBeUndefined();
-    expect(() => checkTally('device 1', bad)).not.toThrow();
+    expect(() => checkCounter('device 1', bad)).not.toThrow();
   });
 
   it('fail the check when a transaction is applied in part or twice', () => {
     const broken = 'a transaction is applied as a whole and once: device 1 counts';
     const twice = edited(100, 1).realm;
     written(twice, (tx) => tx.increment('Tally', 'all', 'count'));
-    expect(() => checkTally('device 1', twice)).toThrow(broken);
+    expect(() => checkCounter('device 1', twice)).toThrow(broken);
     const half = edited(100, 1).realm;
     written(half, (tx) => tx.create('Entry', { id: 'half', text: '', bad: false, counted: true }));
-    expect(() => checkTally('device 1', half)).toThrow(broken);
+    expect(() => checkCounter('device 1', half)).toThrow(broken);
     const single = emptied();
     written(single, (tx) => tx.create('Entry', { id: 'alone', text: '', bad: false, counted: true }));
-    expect(() => checkTally('device 1', single)).toThrow(`${broken} 0, and 1 entries are counted`);
+    expect(() => checkCounter('device 1', single)).toThrow(`${broken} 0, and 1 entries are counted`);
   });
 });
 

@@ -95,7 +95,7 @@ describe('LevelDB storage', () => {
     const storage = await firstValueFrom(levelStorage(folder));
     await done(storage, put('a', 1));
     await closed(storage);
-    writeFileSync(join(folder, 'CURRENT'), 'torn');
+    writeFileSync(join(folder, 'CURRENT'), 'corrupt');
     const before = dataIn(folder);
     const failure = await failing(levelStorage(folder));
     expect(failure).toBeInstanceOf(StorageError);

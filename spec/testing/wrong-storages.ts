@@ -15,11 +15,11 @@ export const delayTurn = <A>(stream: () => Observable<A>): Observable<A> =>
 
 export const changeEntries =
   (change: (entries: readonly StorageEntry[]) => readonly StorageEntry[]): StorageDefect =>
-  ({ range }) => ({ range: (asked) => range(asked).pipe(map(change)) });
+  ({ range }) => ({ range: (requested) => range(requested).pipe(map(change)) });
 
 const changeRange =
-  (change: (asked: Parameters<Storage['range']>[0]) => Parameters<Storage['range']>[0]): StorageDefect =>
-  ({ range }) => ({ range: (asked) => range(change(asked)) });
+  (change: (requested: Parameters<Storage['range']>[0]) => Parameters<Storage['range']>[0]): StorageDefect =>
+  ({ range }) => ({ range: (requested) => range(change(requested)) });
 
 /** A copy that is not a snapshot: it reads each page as it is at that time. */
 const copyLivePages = (range: Storage['range'], key: string, sink: Sink): Observable<never> =>
@@ -47,75 +47,77 @@ export const readingDefects: readonly Row[] = [
   ],
   [
     'includes the last key of a range',
-    changeRange((asked) => ({ ...asked, to: `${asked.to} ` })),
+    changeRange((requested) => ({ ...requested, to: `${requested.to} ` })),
     'includes the first key of a range and excludes the last',
   ],
   [
     'excludes the first key of a range',
-    changeRange((asked) => ({ ...asked, from: `${asked.from} ` })),
+    changeRange((requested) => ({ ...requested, from: `${requested.from} ` })),
     'includes the first key of a range and excludes the last',
   ],
   [
     'emits nothing for an empty range',
-    ({ range }) => ({ range: (asked) => range(asked).pipe(filter(({ length }) => length > 0)) }),
+    ({ range }) => ({ range: (requested) => range(requested).pipe(filter(({ length }) => length > 0)) }),
     'emits an empty range',
   ],
   [
     'errors for a range whose start is after its end',
     ({ range }) => ({
-      range: (asked) => (asked.from > asked.to ? throwError(() => new StorageError('upside down')) : range(asked)),
+      range: (requested) =>
+        requested.from > requested.to ? throwError(() => new StorageError('upside down')) : range(requested),
     }),
     'emits an empty range',
   ],
   [
     'reads at least one entry',
-    changeRange((asked) => ({ ...asked, limit: Math.max(1, asked.limit) })),
+    changeRange((requested) => ({ ...requested, limit: Math.max(1, requested.limit) })),
     'emits an empty range',
   ],
-  ['has no limit', changeRange((asked) => ({ ...asked, limit: Infinity })), 'ends a range at its limit'],
+  ['has no limit', changeRange((requested) => ({ ...requested, limit: Infinity })), 'ends a range at its limit'],
   [
     'ignores the limit of bytes',
-    changeRange((asked) => ({ ...asked, bytesMax: Infinity })),
+    changeRange((requested) => ({ ...requested, bytesMax: Infinity })),
     'ends a range after the entry that reaches its bytes, and never before the first',
   ],
   [
     'reads one more entry when the limit of bytes is reached',
-    changeRange((asked) => ({ ...asked, bytesMax: asked.bytesMax + 1 })),
+    changeRange((requested) => ({ ...requested, bytesMax: requested.bytesMax + 1 })),
     'ends a range after the entry that reaches its bytes, and never before the first',
   ],
   [
     'ignores `reverse`',
-    changeRange((asked) => ({ ...asked, reverse: false })),
+    changeRange((requested) => ({ ...requested, reverse: false })),
     'reads backwards, with limit and bytes counted from the end',
   ],
   [
     'applies the limits from the beginning, and reverses the result',
     ({ range }) => ({
-      range: (asked) =>
-        range({ ...asked, reverse: false }).pipe(
-          map((entries) => (asked.reverse === true ? [...entries].reverse() : entries)),
+      range: (requested) =>
+        range({ ...requested, reverse: false }).pipe(
+          map((entries) => (requested.reverse === true ? [...entries].reverse() : entries)),
         ),
     }),
     'reads backwards, with limit and bytes counted from the end',
   ],
   [
     'reads one page of a longer range',
-    changeRange((asked) => ({ ...asked, limit: Math.min(1_000, asked.limit) })),
+    changeRange((requested) => ({ ...requested, limit: Math.min(1_000, requested.limit) })),
     'reads long ranges whole and in order',
   ],
   [
     'emits a range in several parts',
     ({ range }) => ({
-      range: (asked) => range(asked).pipe(concatMap((entries) => of(entries.slice(0, 1_000), entries.slice(1_000)))),
+      range: (requested) =>
+        range(requested).pipe(concatMap((entries) => of(entries.slice(0, 1_000), entries.slice(1_000)))),
     }),
     'reads long ranges whole and in order',
   ],
   [
     'reads once for all subscribers',
     ({ range }) => ({
-      range: (asked) => {
+      range: (requested) => {
         let first: readonly StorageEntry[] | null = null;
-        return defer(() => (first ? of(first) : range(asked).pipe(tap((entries) => (first = entries)))));
+        return defer(() => (first ? of(first) : range(requested).pipe(tap((entries) => (first = entries)))));
       },
     }),
     'runs once for each subscription',
@@ -142,7 +144,7 @@ export const closingDefects: readonly Row[] = [
   [
     'discards running batches when it is closed',
     ({ range, batch }) => ({
-      range: (asked) => delayTurn(() => range(asked)),
+      range: (requested) => delayTurn(() => range(requested)),
       batch: (all, how) => delayTurn(() => batch(all, how)),
     }),
     'finishes running batches before it closes',

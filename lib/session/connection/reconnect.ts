@@ -39,7 +39,7 @@ export const reconnect =
             );
       }),
       retry({
-        delay: (drop: Disconnect) => (drop.fatal ? throwError(() => drop) : wait(drop)),
+        delay: (disconnect: Disconnect) => (disconnect.fatal ? throwError(() => disconnect) : wait(disconnect)),
         resetOnSuccess: false,
       }),
     );

@@ -196,7 +196,7 @@ it('is not held up by a log that throws', async () => {
   const log = (): never => {
     throw new Error('full');
   };
-  const port = await serving({ log, storage: mkdtempSync('/tmp/tidemark-doorman-') });
+  const port = await serving({ log, storage: mkdtempSync('/tmp/tidemark-limiter-') });
   const client = await connectRawClient(port);
   client.sendMessage(createBind());
   await client.until(({ type }) => type === 'bound');

@@ -123,7 +123,7 @@ describe('the same replica on one socket after the other', () => {
     const codes = [...one.received, ...other.received].filter(({ type }) => type === 'error').map(summaryOf);
     expect(codes.length).toBe(399);
     expect(codes.every((text) => text.includes('replaced'))).toBe(true);
-    [one, other].forEach(({ disconnect: drop }) => drop());
+    [one, other].forEach(({ disconnect }) => disconnect());
     expect(await settled('sessions', 0)).toBe(0);
   });
 });

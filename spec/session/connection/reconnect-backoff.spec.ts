@@ -79,8 +79,8 @@ describe('reconnecting', () => {
         unexpectedClose,
         unexpectedClose,
         new Disconnect({ kind: 'closed-by-server', code: 1001, text: '' }),
-      ].map((drop) => {
-        backoff.recordDisconnect(drop, 0);
+      ].map((disconnect) => {
+        backoff.recordDisconnect(disconnect, 0);
         return backoff.attempt;
       });
       expect(attempts).toEqual([1, 2, 1]);
@@ -92,8 +92,8 @@ describe('reconnecting', () => {
       const backoff = createBackoff(defaultTimeouts, clock);
       const expired = new Disconnect({ kind: 'token-expired' });
       const waits = [unreachable, expired, unreachable, expired, unreachable, unexpectedClose, unreachable].map(
-        (drop) => {
-          backoff.recordDisconnect(drop, 0);
+        (disconnect) => {
+          backoff.recordDisconnect(disconnect, 0);
           return backoff.notBefore;
         },
       );

@@ -70,7 +70,7 @@ const world = () => {
     disk.hold();
   };
   start();
-  const drop = (): void => {
+  const disconnect = (): void => {
     connection.unsubscribe();
     session = null;
   };
@@ -81,13 +81,13 @@ const world = () => {
   const uploading = (replica: string, accepted: number): void => {
     const accepted$ = new Subject<number>();
     commands$ = new Subject();
-    commands$.pipe(concatMap((command) => command)).subscribe({ error: drop });
+    commands$.pipe(concatMap((command) => command)).subscribe({ error: disconnect });
     session = { replica, outgoing: [], sent: new Map(), answers: [], accepted$ };
     const { outgoing } = session;
     connection = store.uploads(accepted, accepted$, () => 8).subscribe((page) => void outgoing.push(...page));
   };
   const connect = (): void => {
-    drop();
+    disconnect();
     const greeting = at(store.greeting$);
     if (!greeting) return;
     const { replica, history, acknowledged } = greeting;
@@ -111,7 +111,7 @@ const world = () => {
         complete: () => {
           if (connection === wait) uploading(replica, accepted);
         },
-        error: drop,
+        error: disconnect,
       }),
     );
   };
@@ -144,7 +144,7 @@ const world = () => {
       .subscribe({ next: () => durable.add(name), error: () => failed.add(name) });
   };
   const crash = (): void => {
-    drop();
+    disconnect();
     const next = createHeldStorage();
     const all = at(disk.inner.range({ from: ' ', to: '~~', limit: Infinity, bytesMax: Infinity })) ?? [];
     const changes = all.map(([key, value]) => ({ type: 'put', key, value }) as const);
@@ -153,7 +153,7 @@ const world = () => {
     start();
   };
   const restore = (): void => {
-    drop();
+    disconnect();
     for (const name of server.restore()) if (receivedEvents.has(name)) lost.add(name);
   };
   /** Reads a store that was opened on the stored data. */
@@ -189,7 +189,7 @@ const world = () => {
       connect,
       upload,
       hear: receive,
-      drop,
+      drop: disconnect,
       crash,
       restore,
       check,

@@ -100,7 +100,7 @@ describe('a snapshot', () => {
     const server = createHistory();
     server.add('b', createTaskOperation('tea'));
     const [tea] = server.objects();
-    const wrong = { ...tea!, key: 'torn', state: Uint8Array.of(1) };
+    const wrong = { ...tea!, key: 'corrupt', state: Uint8Array.of(1) };
     const snapshot = { version: 9, objects: [tea!, wrong], bytes: 1, remainingBytes: 0 };
     await expect(waitUntilDone(store.replace(snapshot))).rejects.toThrow(UnreadableChangeError);
     expect(await tasksIn(store)).toMatchObject([{ id: 'milk' }]);
