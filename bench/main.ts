@@ -1,14 +1,20 @@
 /*
  * npm run bench [-- --quick] [upload|download|latency|live|store|server …]: compares tidemark with the same work
- * done raw. Each part has a server, a writer and a reader in their own processes. See
- * docs/BENCHMARKS.md.
+ * done raw. Each part has a server, a writer and a reader in their own processes. `npm run bench -- peers` compares
+ * with other sync systems too, and has options of its own. See docs/BENCHMARKS.md.
  */
 import { parseArgs } from 'node:util';
 import { download, latency, live, type Part, upload } from './measurements.js';
+import { benchPeers } from './peers/peers-benchmark.js';
 import { benchServer } from './server-benchmark.js';
 import { benchStore } from './store-benchmark.js';
 import { createProcessGroup, type Peaks, type Side, type Weight } from './processes.js';
 import { machineText, type Measured, memoryRowsOf, rowsOf, formatTable } from './result-table.js';
+
+for (const [signal, code] of [['SIGINT', 130] as const, ['SIGTERM', 143] as const]) {
+  process.once(signal, () => process.exit(code)); // The exit ends every process and removes every folder.
+}
+if (process.argv[2] === 'peers') process.exit(await benchPeers(process.argv.slice(3)));
 
 const { values: options, positionals: wanted } = parseArgs({
   options: { quick: { type: 'boolean', default: false } },
@@ -39,9 +45,6 @@ if (unknown.length > 0) {
     `expected some of ${Object.keys(parts).join(', ')}, ${Object.keys(otherBenchmarks).join(', ')}, got ${unknown.join(', ')}`,
   );
   process.exit(2);
-}
-for (const [signal, code] of [['SIGINT', 130] as const, ['SIGTERM', 143] as const]) {
-  process.once(signal, () => process.exit(code)); // The exit ends every process and removes every folder.
 }
 
 const sides: readonly Side[] = ['ours', 'raw'];

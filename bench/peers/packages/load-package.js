@@ -1,0 +1,2 @@
+/** Loads a package that is installed in the folder of this file. */
+export const loadPackage = (name) => import(name);
