@@ -19,8 +19,8 @@ const programs = [
 
 const missing = programs.filter(({ paths }) => !paths.some((path) => existsSync(path)));
 for (const { name, paths, debianPackage, use } of missing) {
-  const places = name === 'OpenSSL' ? 'PATH' : paths.join(', ');
-  console.error(`Missing: ${name} (Debian package ${debianPackage}), for ${use}. The specs look in ${places}.`);
+  const searched = name === 'OpenSSL' ? 'PATH' : paths.join(', ');
+  console.error(`Missing: ${name} (Debian package ${debianPackage}), for ${use}. The specs look in ${searched}.`);
 }
 if (missing.length > 0) {
   console.error(

@@ -9,7 +9,7 @@ import { build } from 'esbuild';
 import { chromium } from 'playwright-core';
 
 /** Paths of Chromium, the same as in spec/browser/chromium-lab.ts. */
-const places = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+const executablePaths = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 const flags = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking'];
 /** Milliseconds for the start of a browser, which sometimes never succeeds on a busy machine, and for the tests. */
 const startMs = 15_000;
@@ -18,7 +18,7 @@ const runMs = 60_000;
 
 const executable = () => {
   const configured = process.env.CHROMIUM;
-  const found = (configured ? [configured] : places).find((place) => existsSync(place));
+  const found = (configured ? [configured] : executablePaths).find((path) => existsSync(path));
   if (found) return found;
   throw new Error(
     'consumers: Chromium was not found. Install it with apt-get install chromium, or set CHROMIUM=<path>.',

@@ -108,8 +108,8 @@ if (!existsSync(join(root, 'dist', 'testing', 'index.js')))
   throw new Error('dist/ is missing. Run npm run build first.');
 const folder = mkdtempSync(join(tmpdir(), 'tidemark-consumers-'));
 try {
-  const { place } = packed(root, folder);
-  const all = Object.keys(counts).map((name) => shown(name, tried(name, join(folder, name), place)));
+  const { path } = packed(root, folder);
+  const all = Object.keys(counts).map((name) => shown(name, tried(name, join(folder, name), path)));
   const inBrowser = shown('jasmine-core', await triedInChromium(join(folder, 'jasmine')));
   if (new Set([...all, inBrowser + onNode.tests]).size !== 1)
     throw new Error(

@@ -65,11 +65,11 @@ const tried = async (version, tarball) => {
       if (line.startsWith('node server')) server = await started(folder, line);
       else if (line.startsWith('node device')) {
         for (const time of ['first', 'second']) {
-          const said = run(folder, line);
-          check(said.includes('Buy milk'), `TypeScript ${version}, the ${time} run shows the task, got:\n${said}`);
+          const output = run(folder, line);
+          check(output.includes('Buy milk'), `TypeScript ${version}, the ${time} run shows the task, got:\n${output}`);
           check(
-            said.includes('0 changes are not on the server yet'),
-            `TypeScript ${version}, the ${time} run says that all is on the server, got:\n${said}`,
+            output.includes('0 changes are not on the server yet'),
+            `TypeScript ${version}, the ${time} run says that all is on the server, got:\n${output}`,
           );
         }
       } else run(folder, install(line, tarball, version));
@@ -84,8 +84,8 @@ const tried = async (version, tarball) => {
 
 const folder = mkdtempSync(join(tmpdir(), 'tidemark-first-hour-package-'));
 try {
-  const { place } = packed(root, folder);
-  for (const version of versions) await tried(version, place);
+  const { path } = packed(root, folder);
+  for (const version of versions) await tried(version, path);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -69,7 +69,7 @@ try {
 
   printStep('an empty folder with the tarball, rxjs and ws');
   write('package.json', JSON.stringify({ name: 'app', version: '1.0.0', private: true }));
-  const needs = [tarball.place, ...['rxjs', 'ws', '@types/node', '@types/ws'].map(installed)];
+  const needs = [tarball.path, ...['rxjs', 'ws', '@types/node', '@types/ws'].map(installed)];
   run('npm', [
     'install',
     '--no-audit',

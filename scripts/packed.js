@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 
-/** Packs a folder into another one. Returns npm's description of the tarball, and its path as `place`. */
+/** Packs a folder into another one. Returns npm's description of the tarball, and its path as `path`. */
 export const packed = (root, folder) => {
   const output = execFileSync('npm', ['pack', '--json', '--silent', '--pack-destination', folder], {
     cwd: root,
@@ -10,5 +10,5 @@ export const packed = (root, folder) => {
     encoding: 'utf8',
   });
   const [tarball] = JSON.parse(output);
-  return { ...tarball, place: join(folder, tarball.filename) };
+  return { ...tarball, path: join(folder, tarball.filename) };
 };

@@ -238,7 +238,7 @@ describe('field report B1: versions of an app on one realm, when a newer one', (
     );
   });
 
-  it('makes a counter of an int: it is set aside by the older app once it was incremented', async () => {
+  it('changes an int to a counter: the older app sets the object aside once it was incremented', async () => {
     const { app } = createTeam();
     const [older, newer] = [await app(schemaOf({ p: 'int' })), await app(schemaOf({ p: 'counter' }))];
     await upsertTask(older, { id: 'a', p: 1 });
@@ -250,7 +250,7 @@ describe('field report B1: versions of an app on one realm, when a newer one', (
     expect([await shownValueOf(older, 'p'), await shownValueOf(newer, 'p')]).toEqual([aside, 2]);
   });
 
-  it('adds or removes a type: the objects of it are kept, and not seen by the other', async () => {
+  it('adds or removes a type: its objects are kept, and hidden from the other version', async () => {
     const { app } = createTeam();
     const tasks = await app(schemaOf({}));
     const both = await app({ ...schemaOf({}), Person: { primaryKey: 'id', properties: { id: 'int' } } });
@@ -263,7 +263,7 @@ describe('field report B1: versions of an app on one realm, when a newer one', (
     await works(tasks);
   });
 
-  it('retypes the primary key: each sees the objects that have a key of its kind', async () => {
+  it('changes the type of the primary key: each version shows the objects whose key has its type', async () => {
     const { app } = createTeam();
     const older = await app(schemaOf({ p: 'int' }));
     const newer = await app(schemaOf({ p: 'int' }, 'int'));

@@ -50,7 +50,7 @@ describe('an invalid option is rejected with its name, before any effect', () =>
     expect(await rejectedOptionsOf(odd, (unsynced) => client.logOut({ unsynced }))).toEqual(['logOut.unsynced']);
   });
 
-  it('of its timeouts: those that would call, ping or give up in a circle, too', async () => {
+  it('of its timeouts, including those that would connect, ping or time out without end', async () => {
     for (const name of Object.keys(defaultTimeouts)) {
       const mayBeZero = name === 'linger' || name === 'healthy';
       const work = (ms: number) => createSyncClient({ url, timeouts: { [name]: ms } }).close();
@@ -59,7 +59,7 @@ describe('an invalid option is rejected with its name, before any effect', () =>
     }
   });
 
-  it('but a timeout that is undefined is one that was left out', async () => {
+  it('but an undefined timeout has its default', async () => {
     const timeouts = Object.fromEntries(Object.keys(defaultTimeouts).map((name) => [name, undefined]));
     const client = open.client({ dial: NEVER, timeouts });
     const realm = await open.realm(client);
@@ -78,7 +78,7 @@ describe('an invalid option is rejected with its name, before any effect', () =>
     ]);
   });
 
-  it('of platformNudges', async () => {
+  it('of watchReconnectTriggers', async () => {
     expect(await rejectedOptionsOf(odd, (clock) => watchReconnectTriggers({ clock }))).toEqual(['clock']);
     expect(await rejectedOptionsOf([null, 5, 'x'], (sources) => watchReconnectTriggers({ sources }))).toEqual([
       'sources',

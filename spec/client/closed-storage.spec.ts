@@ -83,9 +83,9 @@ const session = (realm: Awaited<ReturnType<typeof opening.realm>>) => {
   return realm.syncSession.value;
 };
 
-describe('a storage whose connection is closed behind the back of the page', () => {
+describe('a storage whose connection the browser closes', () => {
   it.each(['before', 'after'] as const)(
-    'field report B5: with the data intact it is opened again, and what was under way is written again: closed %s it was stored',
+    'field report B5: is opened again with its data intact, and pending writes are repeated: closed %s they were stored',
     async (when) => {
       const { open, state, drop, inner } = location();
       const server = opening.server();
@@ -107,7 +107,7 @@ describe('a storage whose connection is closed behind the back of the page', () 
     },
   );
 
-  it('field report B5: goes on by itself when it can only be opened later; writes are rejected meanwhile', async () => {
+  it('field report B5: continues by itself when it can only be opened later; writes are rejected until then', async () => {
     const { open, state, lose, inner } = location();
     const { clock, pass } = virtual();
     const server = opening.server();

@@ -62,7 +62,7 @@ const foundOn = async (server: ReturnType<typeof createServer>, disk: Disk = fre
   return all;
 };
 
-describe('a replica that was copied, or put back', () => {
+describe('a replica whose storage was copied, or replaced by a copy', () => {
   it.each([
     ['fewer', ['x']],
     ['as many', ['x', 'y', 'z']],
@@ -79,7 +79,7 @@ describe('a replica that was copied, or put back', () => {
     expect(await foundOn(server, backup)).toEqual(all);
   });
 
-  it('field report A2: is used in turns with the original, and all of both arrives', async () => {
+  it('field report A2: is used alternately with the original, and all writes of both arrive', async () => {
     const server = createServer();
     const one = await used(server, ['a'], ['unsent']);
     const other = { storage: await copyStorage(one.storage) };
@@ -164,7 +164,7 @@ describe('a replica that was copied, or put back', () => {
     expect(await foundOn(server)).toEqual(all);
   });
 
-  it('field report A2: reports that once, and every mode of a client reset keeps unsent changes', async () => {
+  it('field report A2: reports the copy once, and every mode of a client reset keeps unsent changes', async () => {
     for (const clientReset of ['discard', 'manual', 'recover'] as const) {
       const server = createServer();
       const disk = await used(server, ['a']);

@@ -78,7 +78,7 @@ const life = (storagePath: string, goal: number): Promise<Life> => {
 };
 
 describe('a realm whose process is killed', () => {
-  it(`has every write whose promise had resolved, whole, and no other by halves, ${kills} times`, async () => {
+  it(`has every write whose promise had resolved, and no part of another, ${kills} times`, async () => {
     writeFileSync(join(code.folder, 'crashing.js'), writer);
     let lives = 0;
     const killed = async (): Promise<void> => {

@@ -111,7 +111,7 @@ describe('export and import', () => {
     ]);
   });
 
-  it('take a snapshot: what is written while it is read does not tear it', async () => {
+  it('take a snapshot: writes during the export are not in it', async () => {
     const realm = await openTasks(...Array.from({ length: 1_200 }, (_, at) => createTask(`k${at}`)));
     const before = await exportLines(toPlainRealm(realm));
     let isChanged = false;

@@ -99,7 +99,7 @@ const synced = async (...realms: readonly Tasks[]): Promise<void> => {
 };
 
 describe('a device that begins with a realm of many changes', () => {
-  it('gets its objects, and not its past', async () => {
+  it('receives its objects, not its past changes', async () => {
     const { server, writer } = await busy(20, 2_000);
     const { dial, messages, types } = watched(server);
     const realm = await open.realm(open.client({ dial }), memoryStorage());

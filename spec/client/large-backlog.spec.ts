@@ -9,7 +9,7 @@ const schema = { Task: { primaryKey: 'id', properties: { id: 'string', title: 's
 const many = 5_000;
 
 describe('a large backlog', () => {
-  it('W12 goes up in pages, each within its limits, and down in pages on another device; both waits emit', async () => {
+  it('W12 is uploaded in pages within their limits, and downloaded in pages on another device; both waits emit', async () => {
     const server = createSyncServer({ storage: memoryStorage(), authenticate: allowAnyone, authorize: () => 'write' });
     const uploads: Upload[] = [];
     const noted = of(server.wire).pipe(

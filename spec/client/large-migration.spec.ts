@@ -67,7 +67,7 @@ describe('a migration of more than a changeset has room for', () => {
     expect(await versionIn({ schema, schemaVersion: 1, storage })).toBe(1);
   });
 
-  it('field report B7: is whole or has not been when its process is killed', async () => {
+  it('field report B7: is complete, or has no effect, when its process is killed', async () => {
     writeFileSync(
       join(code.folder, 'migrating.js'),
       `
@@ -105,7 +105,7 @@ process.send('open');
     expect([...found].sort()).toEqual(found);
   }, 120_000);
 
-  it('field report B7: goes to the server in pieces where the realm had one before', async () => {
+  it('field report B7: is uploaded in pieces when the realm has met a server before', async () => {
     const server = open.server();
     const storage = memoryStorage();
     const synced = async (on: Storage) => {

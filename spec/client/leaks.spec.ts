@@ -157,7 +157,7 @@ describe('after close() nothing is left', () => {
     expect(left()).toEqual({});
   });
 
-  it('S28 of a client that was closed: its socket does not linger', async () => {
+  it('S28 of a closed client: its socket closes without lingering', async () => {
     const { client, left } = scene(() => ({}));
     await open.realm(client);
     await client.close();

@@ -88,7 +88,7 @@ describe('a list that is assigned as a whole', () => {
     expect([...both].sort()).toEqual(['x', 'x', 'x', 'y']);
   });
 
-  it('is what was assigned, whatever it was before', async () => {
+  it('equals the assigned list, whatever its previous elements', async () => {
     const { realm } = await synced(open.server());
     const values = [
       [],

@@ -67,7 +67,7 @@ describe('a local realm', () => {
     await realm.close();
   });
 
-  it('goes on counting its writes after a restart', async () => {
+  it('continues the numbers of its writes after a restart', async () => {
     const folder = join(createFolder(), 'a');
     const realm = await fill(folder);
     const { version } = await realm.write((tx) => tx.update('Page', 'a', { title: 'last' }));

@@ -33,7 +33,7 @@ const bytesIn = async (storage: Storage): Promise<number> => {
 };
 
 describe('a local realm', () => {
-  it('field report C6: keeps nothing of what was deleted', async () => {
+  it('field report C6: keeps no tombstones of deleted objects', async () => {
     const storage = memoryStorage();
     const realm = await openRealm({ schema, storage: unclosed(storage) });
     for (let n = 0; n < 50; n += 1) await create(`n${n}`)(realm);

@@ -129,7 +129,7 @@ describe('a realm that was local, on the day it syncs', () => {
     expect((await agreed(device, other)).map(({ id, steps }) => [id, steps])).toEqual([['b', ['two']]]);
   });
 
-  it('field report A7: has what a copy of it has once: lists, counters and all', async () => {
+  it('field report A7: has the elements and counts that it shares with a copy once', async () => {
     const server = serverNow();
     const storage = memoryStorage();
     await local(storage, [
@@ -182,7 +182,7 @@ describe('a realm that was local, on the day it syncs', () => {
   it.each([
     ['an hour', day / 24],
     ['a year', 365 * day],
-  ])('field report A7: gives way to what is later, though its clock was ahead by %s', async (_, offsetMs) => {
+  ])('field report A7: loses to later writes, though its clock was ahead by %s', async (_, offsetMs) => {
     const server = serverNow();
     const storage = memoryStorage();
     await local(

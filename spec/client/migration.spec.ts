@@ -46,7 +46,7 @@ const migrate: Migration = (tx, old) => {
 };
 
 describe('a migration', () => {
-  it('makes what an earlier version of the app has written fit, once', async () => {
+  it('makes the objects of an earlier version of the app fit, once', async () => {
     const storage = await filled();
     const calls: number[] = [];
     const open = () =>
@@ -91,7 +91,7 @@ describe('a migration', () => {
     await after.close();
   });
 
-  it('is not asked of a new realm, and a version alone is noted', async () => {
+  it('does not run for a new realm, and a version without a migration is stored', async () => {
     const storage = kept();
     const never = (): never => {
       throw new Error('asked');
@@ -104,7 +104,7 @@ describe('a migration', () => {
     await (await openRealm({ schema: second, schemaVersion: 3, storage })).close();
   });
 
-  it('may change what it reads in place, and write that', async () => {
+  it('may change the values that it reads, and write them', async () => {
     const schema = { Doc: { primaryKey: 'id', properties: { id: 'int', meta: 'mixed' } } } as const;
     const storage = kept();
     const before = await openRealm({ schema, storage });

@@ -31,7 +31,7 @@ describe('the network goes', () => {
   );
 
   it(
-    'field report C5: a line on which something arrives after a trigger is not taken for dead, nor one that is busy uploading',
+    'field report C5: a connection that receives something after a trigger, or is busy uploading, is kept',
     marbles((m) => {
       const busy = createAnsweringServer({
         answers: (message) =>

@@ -39,7 +39,7 @@ describe('the stats of a realm', () => {
     expect(() => realm.stats()).toThrow(RealmClosedError);
   });
 
-  it('are the same after a restart, of types that the schema has no more, too', async () => {
+  it('are the same after a restart, also for types that the schema no longer has', async () => {
     const folder = join(createFolder(), 'a');
     const realm = await local(folder);
     await realm.write((tx) => tx.create('Tag', { id: 1 }));
@@ -63,7 +63,7 @@ describe('the stats of a realm', () => {
     expect([here.history, here.replica]).toEqual([there.history, expect.not.stringMatching(there.replica)]);
   });
 
-  it('ask no storage', async () => {
+  it('do not read the storage', async () => {
     let asked = 0;
     const inner = memoryStorage();
     const storage: Storage = { ...inner, range: (range) => ((asked += 1), inner.range(range)) };

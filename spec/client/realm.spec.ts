@@ -59,7 +59,7 @@ describe('a realm', () => {
     expect(again.syncState).toBe('active');
   });
 
-  it('S6 is not paused because the same realm in another place was left paused', async () => {
+  it('S6 is not paused because the same realm in another storage was left paused', async () => {
     const client = open.client({ dial: of(open.server().wire) });
     const [one, other] = [join(createFolder(), 'a'), join(createFolder(), 'b')];
     const realm = await open.realm(client, one);
@@ -165,7 +165,7 @@ describe('a client', () => {
     [{ url: 'ws://a', timeouts: { read: -1 } }, /timeouts.read must be a number from 1/],
     [{ url: 'ws://a', timeouts: { reed: 1 } }, /timeouts must be a record with only the names connect, read/],
     [{ url: 'ws://a', accessToken: 'secret' }, /accessToken must be a function/],
-  ])('is not made of %j', (options, text) => {
+  ])('is not created with the options %j', (options, text) => {
     expect(() => createSyncClient(options as never)).toThrow(text);
   });
 
@@ -198,7 +198,7 @@ describe('a client', () => {
     expect(codes).toEqual(['token-refused']);
   });
 
-  it('releases everything when it is closed: states complete, and what was not sent is there the next time', async () => {
+  it('releases everything when it is closed: states complete, and unsent changes are there the next time', async () => {
     const client = createSyncClient({ dial: NEVER });
     const folder = join(createFolder(), 'a');
     const realm = await openRealm({ schema, storage: folder, sync: { client, realm: 'tasks' } });

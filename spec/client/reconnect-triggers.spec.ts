@@ -45,7 +45,7 @@ const words: Readonly<Record<string, ReconnectTrigger>> = {
 
 describe('events of the platform', () => {
   it(
-    'R10 emits a reconnect trigger when it is `online` or `offline`, a page that is shown, or one that was kept and comes back; nothing else does',
+    'R10 emit a reconnect trigger for `online`, `offline`, and a page that is shown or restored, and for nothing else',
     marbles((m) => {
       const { window, show, say: dispatch } = createPage();
       //               offline, hidden, loaded, shown, restored, online
@@ -64,7 +64,7 @@ describe('events of the platform', () => {
   );
 
   it(
-    'R10 emits a reconnect trigger when the clock went on and the timers did not: the machine slept',
+    'R10 emit a reconnect trigger when the machine slept: the clock advanced and the timers did not',
     marbles((m) => {
       const { clock, sleep } = sleepy(m);
       runAt(m, '2s s 8s t', { s: () => sleep(3_600_000), t: () => sleep(15_001) });
@@ -77,7 +77,7 @@ describe('events of the platform', () => {
     ['a clock that is set back by little', [-1]],
     ['a timer that is 15 s late', [15_000]],
     ['a clock that is always a little fast', Array.from({ length: 12 }, () => 14_000)],
-  ])('is not that the machine slept for %s', (_, jumps) => {
+  ])('do not take this for sleep of the machine: %s', (_, jumps) => {
     marbles((m) => {
       const { clock, sleep } = sleepy(m);
       jumps.forEach((ms, i) => runAt(m, `${i * 5 + 2}s s`, { s: () => sleep(ms) }));
@@ -85,7 +85,7 @@ describe('events of the platform', () => {
     })();
   });
 
-  it('is not emitted for a hidden page, whose timers are delayed, until it is shown', () => {
+  it('are not emitted for a hidden page, whose timers are delayed, until it is shown', () => {
     const looks: number[] = [];
     marbles((m) => {
       const { window, show } = createPage('hidden');
@@ -105,7 +105,7 @@ describe('events of the platform', () => {
   });
 
   it(
-    'is read while there is a subscriber, and not before or after',
+    'are observed while there is a subscriber, not before or after',
     marbles((m) => {
       const { window, held } = createPage();
       const { clock, timers } = sleepy(m);
@@ -119,7 +119,7 @@ describe('events of the platform', () => {
     }),
   );
 
-  it('is absent where the platform does not have it, not faked: Node can only wake', () => {
+  it('are missing where the platform does not have them: Node can only wake', () => {
     const { addEventListener, document } = globalThis as { addEventListener?: unknown; document?: unknown };
     expect([addEventListener, document]).toEqual([undefined, undefined]);
     marbles((m) => {
@@ -130,7 +130,7 @@ describe('events of the platform', () => {
   });
 
   it(
-    'is less where there is no document, and nothing where listening cannot be stopped',
+    'are fewer without a document, and none if a listener cannot be removed',
     marbles((m) => {
       const { window, say: dispatch } = createPage();
       const { document, addEventListener, removeEventListener } = window;
@@ -217,7 +217,7 @@ describe.each(happenings)('a client with the event `%s`', (name, happening) => {
     });
   });
 
-  it('R10 says nothing when the app has filtered it out, and what is left still does', () => {
+  it('R10 ignores it when the app has filtered it out, and reacts to the others', () => {
     played((m, { clock }) => {
       const other = name === 'online' ? 'woke' : 'online';
       const without = (unwanted: ReconnectTrigger) =>
@@ -230,7 +230,7 @@ describe.each(happenings)('a client with the event `%s`', (name, happening) => {
 
 describe('a reconnect$ of the app', () => {
   it(
-    'R3 takes the place of the platform, or adds to it',
+    'R3 replaces the triggers of the platform, or adds to them',
     marbles((m) => {
       const { window, say: dispatch } = createPage();
       runAt(m, '10s o', { o: () => dispatch('window online') });

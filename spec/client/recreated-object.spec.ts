@@ -17,8 +17,8 @@ const schema = {
   },
 } as const;
 
-describe('an object that is made while others change it, which cannot be seen', () => {
-  it('field report C4: has what they put into its collections, besides what it is made with', async () => {
+describe('an object that is created while others change an earlier one, which is not downloaded yet', () => {
+  it('field report C4: has their additions to its collections, besides its initial elements', async () => {
     const [before, after] = [open.server(), open.server()];
     const storage = { ...memoryStorage(), close: () => EMPTY }; // The content is kept, so that it can be opened again.
     const opened = (wire: SyncServer['wire']) => {

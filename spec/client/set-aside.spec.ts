@@ -30,7 +30,7 @@ const keys = ({ realm }: { realm: Awaited<ReturnType<typeof open>> }) =>
   firstValueFrom(realm.objects$('Task').pipe(map((all) => all.map((each) => (each as { id: unknown }).id))));
 
 describe('field report B1: an object that does not fit this app', () => {
-  it('is not seen and listed, is reported once, and everything else goes on both ways', async () => {
+  it('is hidden and listed, is reported once, and all other changes are synced both ways', async () => {
     const { old, late, events, same } = await misfit();
     expect(await keys(old)).toEqual(['b']);
     expect(old.realm.get('Task', 'a')).toBeUndefined();
@@ -218,7 +218,7 @@ describe('field report C1: a local realm whose schema was changed without a migr
     });
   });
 
-  it('is opened when what is stored fits all the same, or is deleted already', async () => {
+  it('is opened when the stored objects fit anyway, or are deleted', async () => {
     const storage = await written();
     const wider = await open({ schema: schemaOf({ n: 'string?', due: 'date', more: 'int' }), storage });
     expect(wider.get('Task', 'a')).toEqual({ id: 'a', n: 'text', due: new Date(5), more: 0 });

@@ -9,7 +9,7 @@ import { waitForValue } from '../wait-for.js';
 
 const long = (kilobytes: number): string => 'x'.repeat(kilobytes * 1_024);
 const isDone = (realm: Tasks) => waitUntil(sessionOf(realm).status$, ({ pending }) => pending.changesets === 0, 15_000);
-const nobody = throwError(() => new ConnectionError({ kind: 'unreachable', detail: 'nobody there' }));
+const unreachable = throwError(() => new ConnectionError({ kind: 'unreachable', detail: 'no server there' }));
 const rejected = async (realm: Tasks) =>
   (await firstValueFrom(realm.rejectedWrites$)).map(({ version, reasonCode, objects }) => ({
     version,
@@ -91,7 +91,7 @@ describe('a write that is larger than the server takes', () => {
     ).rejects.toMatchObject({ limit: 'operationsMax', most: 5, received: 6 });
     await realm.close();
     await client.close();
-    const offline = await open.realm(open.client({ dial: nobody }), storage);
+    const offline = await open.realm(open.client({ dial: unreachable }), storage);
     await expect(write(offline)).rejects.toMatchObject(expected);
     expect(await readTitles(offline)).toEqual(['small']);
     expect(offline.get('Task', 'large')).toBeUndefined();
@@ -101,7 +101,7 @@ describe('a write that is larger than the server takes', () => {
     const lowStorage = memoryStorage();
     const low = open.server({ storage: lowStorage, limits: { frameBytesMax: 256 * 1_024 } });
     const storage = createFolder();
-    const offline = open.client({ dial: nobody });
+    const offline = open.client({ dial: unreachable });
     const before = await open.realm(offline, storage); // The replica was never bound, so it knows no limit.
     await addTask(before, 'a');
     await addTask(before, 'large', long(300));
@@ -143,7 +143,7 @@ describe('a write that is larger than the server takes', () => {
     ['pages that are too large', Array<number>(20).fill(20), 50],
     ['both', [...Array<number>(10).fill(20), 200, ...Array<number>(10).fill(20)], 50],
   ])(
-    'field report B3: something between that takes less ends no session: %s',
+    'field report B3: a proxy with a lower limit ends no session: %s',
     async (_, sizes, most) => {
       const server = open.server();
       const frame = { most: most * 1_024 };

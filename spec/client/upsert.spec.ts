@@ -53,8 +53,8 @@ describe('tx.put', () => {
   });
 });
 
-describe('the objects of a query, now', () => {
-  it('field report F2: are given at once, sorted and limited', async () => {
+describe('the current objects of a query', () => {
+  it('field report F2: are returned at once, sorted and limited', async () => {
     const realm = await openRealm({ schema, storage: memoryStorage() });
     await realm.write((tx) =>
       ['c', 'a', 'b', 'd'].forEach((id) => tx.create('Task', { ...milk, id, done: id === 'd' })),
@@ -71,7 +71,7 @@ describe('the objects of a query, now', () => {
     expect(() => realm.objects('Task')).toThrow('This handle of the realm was closed.');
   });
 
-  it('field report F2: are in a transaction what it has made of them by then', async () => {
+  it('field report F2: include the changes of the current transaction', async () => {
     const realm = await openRealm({ schema, storage: memoryStorage() });
     await realm.write((tx) => ['a', 'b', 'c'].forEach((id) => tx.create('Task', { ...milk, id })));
     const ids = (tasks: readonly { readonly id: string }[]) => tasks.map(({ id }) => id).join('');

@@ -98,7 +98,7 @@ interface AnyTx {
 }
 
 describe('field report H2: values, names and keys at their limits', () => {
-  it('are what was written: at once, on another device, after a restart, and out of a file', async () => {
+  it('are unchanged: at once, on another device, after a restart, and in an export', async () => {
     await fc.assert(
       fc.asyncProperty(scene, async ({ schema, type, objects }) => {
         const server = createSyncServer({

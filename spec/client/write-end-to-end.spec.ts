@@ -28,7 +28,7 @@ describe('a write', () => {
     await waitUntil(a.object$('Task', 'milk'), (task) => task?.done === true);
   });
 
-  it('made while apart meets what others made meanwhile, and all agree', async () => {
+  it('made offline is merged with the writes of others, and all devices agree', async () => {
     const server = open.server();
     const [a, b] = [await openDevice(server), await openDevice(server)];
     await addTask(a.realm, 'milk', 'milk');

@@ -118,7 +118,7 @@ export const createScriptedDial = (
   m: MarbleHelpers,
   ...attempts: readonly (string | readonly [diagram: string, wire: TestWire])[]
 ) => {
-  const unreachable = new ConnectionError({ kind: 'unreachable', detail: 'nobody there' });
+  const unreachable = new ConnectionError({ kind: 'unreachable', detail: 'no server there' });
   const dials = attempts.map((call) => {
     const [diagram, wire] = typeof call === 'string' ? [call, createAnsweringServer()] : call;
     return m.cold(diagram, { w: wire }, unreachable);

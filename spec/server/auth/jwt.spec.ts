@@ -125,7 +125,7 @@ describe('a token that is signed with a secret', () => {
 });
 
 describe('a token that is signed with a key of a key server', () => {
-  it('is let in by the key that it names, and the keys are asked for once', async () => {
+  it('is accepted with the key that it names, and the keys are fetched once', async () => {
     const server = await keyServer();
     const [a, b] = [await signer('a'), await signer('b')];
     server.keys = [a, b];
@@ -171,7 +171,7 @@ describe('a token that is signed with a key of a key server', () => {
     expect(await codeOf(asked({ jwks: server.jwks, ...names }, token))).toBe('token-refused');
   });
 
-  it('is a failure of the server when the keys cannot be had, and good as soon as they can', async () => {
+  it('is a failure of the server while the keys cannot be fetched, and accepted after that', async () => {
     const server = await keyServer();
     const a = await signer('a');
     Object.assign(server, { keys: [a], status: 503 });
@@ -185,7 +185,7 @@ describe('a token that is signed with a key of a key server', () => {
 });
 
 describe('a token that is signed with a key of a file', () => {
-  it('is let in, and a file that changed is read again', async () => {
+  it('is accepted, and a file that changed is read again', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'tidemark jwt-'));
     const jwks = join(folder, 'keys.json');
     const [a, b] = [await signer('a'), await signer('b')];

@@ -132,7 +132,7 @@ describe('connectionState', () => {
         c: { state: 'connecting', attempt: 1 },
         d: {
           state: 'disconnected',
-          reason: { kind: 'unreachable', detail: 'nobody there' },
+          reason: { kind: 'unreachable', detail: 'no server there' },
           attempt: 1,
           retryAt: 1002,
         },
