@@ -29,6 +29,10 @@ export interface ServerChangeset extends Instant {
  */
 export const bytesOf = (changeset: { readonly body: Uint8Array }): number => changeset.body.byteLength + 32;
 
+/** Returns the size of several changesets, by `bytesOf`. */
+export const totalBytesOf = (changesets: readonly { readonly body: Uint8Array }[]): number =>
+  changesets.reduce((sum, each) => sum + bytesOf(each), 0);
+
 /**
  * The changesets that a replica wrote in one run: from one opening of its storage to the next. A copy of a replica has
  * another run after it was opened. So its changesets differ from those that the original writes under the same

@@ -22,8 +22,18 @@ export const limits = {
   pageBytesMax: 128 * 1024,
   /** Changesets of a page: one storage batch of this size blocks the thread for a few milliseconds only. */
   pageChangesetsMax: 1_000,
-  /** Pages in flight without an answer, each way and session: a megabyte hides 100 ms of round trip at 80 Mbit/s. */
+  /** Uploads in flight without an answer, for each session: a megabyte hides 100 ms of round trip at 80 Mbit/s. */
   pagesInFlightMax: 8,
+  /** Bytes of downloads of one session without a `received`: as many as eight pages. Option of the server. */
+  downloadBytesInFlightMax: 1024 * 1024,
+  /** Bytes that a download counts besides its changesets, so that the window also bounds the number of small ones. */
+  downloadBytesMore: 1_024,
+  /**
+   * Bytes of stored downloads after which a client sends `received`: a quarter of the window, so that it never closes.
+   */
+  receiptBytesMax: 256 * 1024,
+  /** Milliseconds after which a client sends `received` for what it has stored: long beside a burst of live changes. */
+  receiptMsMax: 1_000,
   /** Bytes of the newest log entries kept in memory, so that live followers need not ask the storage. */
   logTailBytesMax: 4 * 1024 * 1024,
   /** Characters of a storage key: every engine takes this many, and a realm's name and a primary key have room. */

@@ -49,6 +49,7 @@ const limitRanges = {
   objectBytesMax: [1_024, defaults.objectBytesMax],
   sessionsPerConnectionMax: [1, 1_000_000],
   pagesInFlightMax: [1, 1_000],
+  downloadBytesInFlightMax: [2 * defaults.receiptBytesMax, 2 ** 30],
   stampAheadMsMax: [0, Number.MAX_SAFE_INTEGER],
   realmsOpenMax: [1, 1_000_000],
   bindMsMax: [1, defaults.timerMsMax],

@@ -32,11 +32,18 @@ export interface ServerLimits extends WriteLimits {
    */
   readonly sessionsPerConnectionMax: number;
   /**
-   * Pages that one session may have in flight without an answer, in each direction.
+   * Uploads that one session may have in flight without an answer.
    *
    * @defaultValue 8
    */
   readonly pagesInFlightMax: number;
+  /**
+   * Bytes of downloads that one session may have in flight until the client confirms them. A client confirms after at
+   * most 256 KiB or one second.
+   *
+   * @defaultValue 1 048 576 (1 MiB)
+   */
+  readonly downloadBytesInFlightMax: number;
   /**
    * Milliseconds that a stamp may be ahead of the server's clock.
    *

@@ -183,7 +183,7 @@ describe('a download', () => {
   const page = { type: 'download', changesets: [], upTo: 4, remaining: 2, bytes: 400, remainingBytes: 200 } as const;
 
   it(
-    'is answered when it is stored, and shown with what is left',
+    'is confirmed a second after it is stored, and shown at once with what is left',
     marbles((m) => {
       const received: ClientMessage[] = [];
       const server = createAnsweringServer({
@@ -192,13 +192,16 @@ describe('a download', () => {
       });
       const realm = createTestRealm({ integrating: m.cold<never>('---|') });
       const scene = createTestSession(m, { dial: createScriptedDial(m, ['--w', server]).dial, realm });
-      m.expectObservable(scene.session.downloadComplete$, '---^--------!').toBe('');
+      m.expectObservable(scene.session.downloadComplete$, '---^ 1100ms !').toBe('');
       m.expectObservable(scene.session.status$.pipe(map(({ downloaded }) => downloaded.version)), '7ms !').toBe(
         '0-0---4',
         { 0: 0, 4: 4 },
       );
       runAt(m, '-----x', { x: () => expect(received.at(-1)?.type).toBe('mark') });
-      runAt(m, '-------x', { x: () => expect(received.at(-1)).toEqual({ type: 'received', session: 1, version: 4 }) });
+      runAt(m, '-- 1000ms ---x-y', {
+        x: () => expect(received.at(-1)?.type).toBe('mark'),
+        y: () => expect(received.at(-1)).toEqual({ type: 'received', session: 1, version: 4 }),
+      });
     }),
   );
 

@@ -1,4 +1,5 @@
 import type { LogPage } from '../../log/log.js';
+import { totalBytesOf } from '../../model/changeset.js';
 import { limits } from '../../model/limits.js';
 import { serverLimits } from '../server-limits.js';
 import type { Version } from '../../model/version.js';
@@ -32,6 +33,8 @@ export interface DownloadCursor {
    * client.
    */
   readonly processedTo: () => Version;
+  /** Bytes of the pages that are not done, with a minimum for each. */
+  readonly unconfirmedBytes: () => number;
 }
 
 export interface DownloadCursorOptions {
@@ -64,6 +67,19 @@ export const createDownloadCursor = ({
   let stored = downloadedTo;
   let caughtUp = downloadedTo >= announcedHead; // The client was sent a message with `remaining` 0.
   const waiting: Marked[] = [];
+  /** The pages that are not done. Their bytes bound their number. */
+  const inFlight: { readonly upTo: Version; readonly bytes: number }[] = [];
+  let inFlightBytes = 0;
+
+  const hold = (upTo: Version, bytes: number): void => {
+    inFlight.push({ upTo, bytes: bytes + limits.downloadBytesMore });
+    inFlightBytes += bytes + limits.downloadBytesMore;
+  };
+  const processedTo = (): Version => (stored >= sent ? covered : stored);
+  const releaseProcessed = (): void => {
+    const end = inFlight.findIndex(({ upTo }) => upTo > processedTo());
+    for (const { bytes } of inFlight.splice(0, end < 0 ? inFlight.length : end)) inFlightBytes -= bytes;
+  };
 
   const takeReached = (): readonly Marked[] => {
     const count = waiting.findIndex(({ version }) => version > covered);
@@ -86,9 +102,13 @@ export const createDownloadCursor = ({
       const remaining = Math.max(0, head.version - upTo);
       if (remaining === 0) withOwn = false;
       const isSent = changesets.length > 0 || upTo - sent > limits.pageChangesetsMax || (remaining === 0 && !caughtUp);
-      if (!isSent) return takeReached();
+      if (!isSent) {
+        if (stored < sent) hold(upTo, 0);
+        return takeReached();
+      }
       sent = upTo;
       caughtUp ||= remaining === 0;
+      hold(upTo, totalBytesOf(changesets));
       const bytes = entries.at(-1)?.total ?? head.bytes;
       const remainingBytes = Math.max(0, head.bytes - bytes);
       return [{ type: 'download', session, changesets, upTo, remaining, bytes, remainingBytes }, ...takeReached()];
@@ -96,6 +116,7 @@ export const createDownloadCursor = ({
     noteReceived: (version) => {
       if (version > sent) return false;
       stored = Math.max(stored, version);
+      releaseProcessed();
       return true;
     },
     wasSent: (version) => version <= sent,
@@ -104,6 +125,7 @@ export const createDownloadCursor = ({
       if (head <= covered) return [mark];
       return waiting.length < serverLimits.marksWaitingMax && waiting.push(mark) > 0 ? [] : null;
     },
-    processedTo: () => (stored >= sent ? covered : stored),
+    processedTo,
+    unconfirmedBytes: () => inFlightBytes,
   };
 };

@@ -38,7 +38,7 @@ export interface DownloadFeed {
 export interface DownloadFeedOptions {
   readonly bind: Bind;
   readonly acceptedBind: AcceptedBind;
-  readonly pagesInFlightMax: number;
+  readonly bytesInFlightMax: number;
   /** Unsubscribed with the session. */
   readonly teardown: Subscription;
   readonly send: (message: ServerMessage) => void;
@@ -46,7 +46,7 @@ export interface DownloadFeedOptions {
   readonly failed: (thrown: unknown) => void;
 }
 
-type SnapshotFetchOptions = Omit<DownloadFeedOptions, 'acceptedBind' | 'pagesInFlightMax'> & {
+type SnapshotFetchOptions = Omit<DownloadFeedOptions, 'acceptedBind' | 'bytesInFlightMax'> & {
   readonly acceptedBind: AcceptedBind & { readonly snapshot: Version };
 };
 
@@ -98,7 +98,7 @@ const checkMarkAnswer = <A>(answer: A | null): A => {
  * sessions.
  */
 export const createDownloadFeed = (options: DownloadFeedOptions): DownloadFeed => {
-  const { bind, acceptedBind, pagesInFlightMax: pagesMax, send, failed } = options;
+  const { bind, acceptedBind, bytesInFlightMax, send, failed } = options;
   const { realm, replica, snapshot } = acceptedBind;
   const { history, replicaCursors } = realm;
   const { log } = history;
@@ -118,6 +118,7 @@ export const createDownloadFeed = (options: DownloadFeedOptions): DownloadFeed =
     // The client does not acknowledge a withheld page. Last, because the next page may come synchronously.
     if (isDone) follower?.acknowledge(page.upTo);
   };
+  const pagesMax = (): number => (downloads.unconfirmedBytes() < bytesInFlightMax ? Infinity : 0);
   const follow = (after: Version): void => {
     if (isStopped) return;
     follower = createFollower(log, { after, pagesMax }, { next: sendPage, error: failed, complete: stop });

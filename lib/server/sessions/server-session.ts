@@ -119,7 +119,7 @@ const createSessionHandlers = (
 ): SessionHandlers => {
   const downloadFeed = createDownloadFeed({
     ...{ bind, acceptedBind, teardown, send, failed },
-    pagesInFlightMax: ports.limits.pagesInFlightMax,
+    bytesInFlightMax: ports.limits.downloadBytesInFlightMax,
   });
   const { session } = bind;
   const { upload, withdraw } = createUploadHandler({

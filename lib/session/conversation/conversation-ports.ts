@@ -7,6 +7,7 @@ import type { SnapshotBuffer } from './snapshot-buffer.js';
 import type { ReplacedLimit } from '../binding/replaced-limit.js';
 import type { SessionEvent } from '../state/session-events.js';
 import type { SyncTimeouts } from '../connection/timeouts.js';
+import { createReceipts, type Receipts } from './receipts.js';
 import { createUploadWindow, type UploadWindow } from './upload-window.js';
 import type { UploadPart } from './upload-parts.js';
 import type { Greeting, SyncedRealm } from '../../model/sync-port.js';
@@ -37,6 +38,7 @@ export interface Conversation extends ConversationPorts {
   /** Messages that answer messages of the server. */
   readonly answers: Subject<ClientMessage>;
   readonly uploadWindow: UploadWindow;
+  readonly receipts: Receipts;
   /** Events about messages that were sent. */
   readonly events: Subject<SessionEvent>;
   /**
@@ -64,25 +66,29 @@ export interface Conversation extends ConversationPorts {
   readonly bindSentAt: number;
 }
 
-export const createConversation = (session: number, greeting: Greeting, ports: ConversationPorts): Conversation => ({
-  ...ports,
-  session,
-  greeting,
-  bound: new Subject(),
-  accepted: new ReplaySubject(1),
-  answers: new Subject(),
-  events: new Subject(),
-  uploadWindow: createUploadWindow(ports.clock),
-  cursors: {
-    isBound: false,
-    sent: greeting.acknowledged,
-    downloadedTo: greeting.downloadedTo,
-    rejected: greeting.acknowledged,
-    withdrawn: null,
-    rest: null,
-    lastMark: 0,
-    head: { head: 0, headBytes: 0 },
-    fetching: null,
-  },
-  bindSentAt: ports.clock.now(),
-});
+export const createConversation = (session: number, greeting: Greeting, ports: ConversationPorts): Conversation => {
+  const answers = new Subject<ClientMessage>();
+  return {
+    ...ports,
+    session,
+    greeting,
+    bound: new Subject(),
+    accepted: new ReplaySubject(1),
+    answers,
+    events: new Subject(),
+    uploadWindow: createUploadWindow(ports.clock),
+    receipts: createReceipts(ports.clock, (version) => answers.next({ type: 'received', session, version })),
+    cursors: {
+      isBound: false,
+      sent: greeting.acknowledged,
+      downloadedTo: greeting.downloadedTo,
+      rejected: greeting.acknowledged,
+      withdrawn: null,
+      rest: null,
+      lastMark: 0,
+      head: { head: 0, headBytes: 0 },
+      fetching: null,
+    },
+    bindSentAt: ports.clock.now(),
+  };
+};

@@ -4,6 +4,7 @@ import {
   defer,
   EMPTY,
   filter,
+  finalize,
   forkJoin,
   from,
   ignoreElements,
@@ -69,7 +70,9 @@ export const runConversation = (channel: Channel, ports: ConversationPorts): Obs
           ),
         ),
       );
-      return merge(conversation.events, forgetTombstones(conversation), received$);
+      return merge(conversation.events, forgetTombstones(conversation), received$).pipe(
+        finalize(conversation.receipts.stop),
+      );
     }),
   );
 

@@ -1,6 +1,6 @@
 import { catchError, concat, concatMap, defer, from, type Observable, of, throwError } from 'rxjs';
 import { runAction } from '../../model/operators.js';
-import type { ObjectName } from '../../model/changeset.js';
+import { totalBytesOf, type ObjectName } from '../../model/changeset.js';
 import { UnreadableChangeError } from '../../model/errors.js';
 import type { SetAsideReport } from '../../model/set-aside-report.js';
 import type { Version } from '../../model/version.js';
@@ -79,7 +79,7 @@ export const handleSnapshot = (conversation: Conversation, page: Snapshot): Obse
 };
 
 export const handleDownload = (conversation: Conversation, page: Download): Observable<SessionEvent> => {
-  const { realm, session, answers, cursors, clock } = conversation;
+  const { realm, receipts, cursors, clock } = conversation;
   if (cursors.fetching !== null) {
     return throwError(() => createProtocolViolation(`a download before the snapshot of ${cursors.fetching}`));
   }
@@ -101,6 +101,6 @@ export const handleDownload = (conversation: Conversation, page: Download): Obse
       const { upTo: version, remaining: behind, bytes, remainingBytes } = page;
       return of<SessionEvent>({ type: 'downloaded', version, behind, bytes, remainingBytes, at: clock.now() });
     }),
-    runAction(() => answers.next({ type: 'received', session, version: page.upTo })),
+    runAction(() => receipts.add(page.upTo, totalBytesOf(page.changesets))),
   );
 };

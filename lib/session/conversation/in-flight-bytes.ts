@@ -1,4 +1,4 @@
-import { bytesOf } from '../../model/changeset.js';
+import { totalBytesOf } from '../../model/changeset.js';
 import type { ClientMessage, ServerMessage } from '../../protocol/messages.js';
 
 /**
@@ -21,7 +21,7 @@ export const createInFlightBytes = (): InFlightBytes => {
       if (message.type === 'unbind') uploads.delete(message.session);
       if (message.type !== 'upload') return;
       const { session, changesets } = message;
-      const bytes = changesets.reduce((sum, each) => sum + bytesOf(each), 0);
+      const bytes = totalBytesOf(changesets);
       uploads.set(session, [...(uploads.get(session) ?? []), { version: changesets.at(-1)?.version ?? 0, bytes }]);
     },
     recordReceived: (message) => {

@@ -4,6 +4,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { WebSocket } from 'ws';
 import { encodeOperations } from '../../../lib/merge/operation-codec.js';
+import { limits as allLimits } from '../../../lib/model/limits.js';
 import { encodeClient } from '../../../lib/protocol/codec.js';
 import type { ClientMessage } from '../../../lib/protocol/messages.js';
 import { createSyncServer, type ServerEvent, type ServerLimits, type SyncServer } from '../../../lib/server/index.js';
@@ -199,7 +200,7 @@ describe('a client that binds and never reads', () => {
     return socket;
   };
 
-  it('is sent a window of pages and not more, however much is written', async () => {
+  it('is sent a window of bytes and not more, however much is written', async () => {
     const { port, gauge } = await serving();
     const socket = await deaf(port);
     socket.send(encodeClient(createBind({ replica: 'deaf' })));
@@ -208,7 +209,7 @@ describe('a client that binds and never reads', () => {
     await writer.until(({ type }) => type === 'mark');
     const sent = await gauge('download_bytes_total');
     expect(sent).toBeGreaterThan(bodyBytes);
-    expect(sent).toBeLessThan(10 * (bodyBytes + 100));
+    expect(sent).toBeLessThan(allLimits.downloadBytesInFlightMax + bodyBytes + 100);
     socket.terminate();
     writer.disconnect();
   });

@@ -10,9 +10,13 @@ const received = (version: number, session = 1): ClientMessage => ({ type: 'rece
 const mark = (request: number, session = 1): ClientMessage => ({ type: 'mark', session, request });
 const unbind: ClientMessage = { type: 'unbind', session: 1 };
 
+/** Number of unconfirmed pages of `withPages` that fit the smallest window. */
+const pagesInFlight = 4;
+const smallestWindow = { downloadBytesInFlightMax: pagesInFlight * limits.pageBytesMax };
+
 /** Creates a server whose realm has a number of pages of one changeset each, all of replica x. */
-const withPages = (count: number, pagesInFlightMax: number = limits.pagesInFlightMax) => {
-  const server = createSyncServer({ storage: memoryStorage(), limits: { pagesInFlightMax } });
+const withPages = (count: number, window: Partial<typeof smallestWindow> = {}) => {
+  const server = createSyncServer({ storage: memoryStorage(), limits: window });
   const writer = connect(server.wire);
   writer.send(createBind({ replica: 'x' }));
   const text = 'x'.repeat(limits.pageBytesMax);
@@ -59,36 +63,53 @@ describe('downloads', () => {
     });
   });
 
-  it('are at most a number of pages ahead of the received ones', () => {
-    const { server } = withPages(6, 2);
+  it('are at most a number of bytes ahead of the received ones', () => {
+    const { server } = withPages(8, smallestWindow);
     const client = connect(server.wire);
     client.send(createBind());
     expect(summariesOf(client)).toEqual([
-      'bound head 6 accepted 0',
-      'download 1x up to 1, 5 left',
-      'download 2x up to 2, 4 left',
+      'bound head 8 accepted 0',
+      'download 1x up to 1, 7 left',
+      'download 2x up to 2, 6 left',
+      'download 3x up to 3, 5 left',
+      'download 4x up to 4, 4 left',
     ]);
     client.send(received(1));
-    expect(summariesOf(client)).toEqual(['download 3x up to 3, 3 left']);
+    expect(summariesOf(client)).toEqual(['download 5x up to 5, 3 left']);
     client.send(received(3));
-    expect(summariesOf(client)).toEqual(['download 4x up to 4, 2 left', 'download 5x up to 5, 1 left']);
+    expect(summariesOf(client)).toEqual(['download 6x up to 6, 2 left', 'download 7x up to 7, 1 left']);
     client.send(received(3), received(2));
     expect(summariesOf(client)).toEqual([]);
   });
 
+  it('count at least a kilobyte each, so that the number of small ones ahead is bounded, too', () => {
+    const server = createSyncServer({ storage: memoryStorage(), limits: smallestWindow });
+    const [writer, client] = [connect(server.wire), connect(server.wire)];
+    writer.send(createBind({ replica: 'x' }));
+    client.send(createBind());
+    client.received();
+    for (let version = 1; version <= 600; version += 1) writer.send(createUpload(version));
+    const ahead = smallestWindow.downloadBytesInFlightMax / limits.downloadBytesMore;
+    const sent = client.received().length;
+    expect(sent).toBeGreaterThan(ahead / 2);
+    expect(sent).toBeLessThanOrEqual(ahead);
+    client.send(received(sent));
+    expect(summariesOf(client)[0]).toMatch(/^download .* up to 600, 0 left$/);
+  });
+
   it('reach the end also when every page is answered synchronously', () => {
-    const { server } = withPages(40, 2);
+    const { server } = withPages(40, smallestWindow);
     const client = connect(server.wire, (message) => (message.type === 'download' ? [received(message.upTo)] : []));
     client.send(createBind());
     expect(summariesOf(client)).toHaveLength(41);
   });
 
   it('were sent before they are received, or the connection ends', () => {
-    const { server } = withPages(3, 2);
+    const { server } = withPages(6, smallestWindow);
     const client = connect(server.wire);
-    client.send(createBind(), received(2));
+    client.send(createBind(), received(1));
     expect(client.end()).toBe('open');
-    client.send(received(4));
+    client.send(received(6));
     expect(client.end()).toBe(4400);
   });
 
@@ -143,18 +164,19 @@ describe('own changesets', () => {
     expect(summariesOf(client)).toEqual([`accepted ${limits.pageChangesetsMax + 2}`]);
   });
 
-  it('do not count as pages that wait for a confirmation', () => {
-    const server = createSyncServer({ storage: memoryStorage(), limits: { pagesInFlightMax: 2 } });
+  it('take a kilobyte of the window each, until everything before them is received', () => {
+    const server = createSyncServer({ storage: memoryStorage(), limits: smallestWindow });
     const [a, b] = [connect(server.wire), connect(server.wire)];
     a.send(createBind({ replica: 'a' }));
     b.send(createBind({ replica: 'b' }));
     for (let version = 1; version <= 5; version += 1) a.send(createUpload(version));
     b.send(createUpload(1));
     expect(summariesOf(a).at(-1)).toBe('download 6b up to 6, 0 left');
-    for (let version = 6; version <= 9; version += 1) a.send(createUpload(version));
-    a.send(received(6));
+    for (let version = 6; version <= 600; version += 1) a.send(createUpload(version));
     b.send(createUpload(2));
-    expect(summariesOf(a).at(-1)).toBe('download 11b up to 11, 0 left');
+    expect(summariesOf(a).at(-1)).toMatch(/^accepted/);
+    a.send(received(6));
+    expect(summariesOf(a)).toEqual(['download 602b up to 602, 0 left']);
   });
 });
 
@@ -166,20 +188,22 @@ describe('a mark', () => {
   });
 
   it('comes after all downloads that the server had when it read it, and does not wait for later ones', () => {
-    const { server, writer } = withPages(4, 2);
+    const { server, writer } = withPages(6, smallestWindow);
     const client = connect(server.wire);
     client.send(createBind(), mark(1));
-    writer.send(createUpload(5));
+    writer.send(createUpload(7));
     client.send(mark(2), received(1), received(2));
     expect(summariesOf(client).slice(1)).toEqual([
-      'download 1x up to 1, 3 left',
-      'download 2x up to 2, 2 left',
-      'download 3x up to 3, 2 left',
-      'download 4x up to 4, 1 left',
-      'mark 1 at 4',
+      'download 1x up to 1, 5 left',
+      'download 2x up to 2, 4 left',
+      'download 3x up to 3, 3 left',
+      'download 4x up to 4, 2 left',
+      'download 5x up to 5, 2 left',
+      'download 6x up to 6, 1 left',
+      'mark 1 at 6',
     ]);
     client.send(received(3));
-    expect(summariesOf(client)).toEqual(['download 5x up to 5, 0 left', 'mark 2 at 5']);
+    expect(summariesOf(client)).toEqual(['download 7x up to 7, 0 left', 'mark 2 at 7']);
   });
 
   it('includes the replica’s own changesets, which are not sent', () => {
@@ -189,7 +213,7 @@ describe('a mark', () => {
   });
 
   it('is limited: a client that sends too many is disconnected', () => {
-    const { server } = withPages(2, 1);
+    const { server } = withPages(pagesInFlight + 1, smallestWindow);
     const client = connect(server.wire);
     client.send(createBind());
     for (let request = 0; request < serverLimits.marksWaitingMax; request += 1) client.send(mark(request));
