@@ -180,7 +180,7 @@ export const checkTitles = (source: Source): Findings =>
   titlesOf(source).flatMap((title) => {
     const text = title.getText(source.tree).slice(1, -1);
     const line = source.tree.getLineAndCharacterOfPosition(title.getStart(source.tree)).line + 1;
-    const withoutIds = text.replace(/^(field report [A-Z]\d+(, [A-Z]\d+)*: |([A-Z]\d+ )+)/, '');
+    const withoutIds = text.replace(/^(field report [A-H]-\d+(, [A-H]-\d+)*: |([A-Z]\d+ )+)/, '');
     return [...bannedIn(text), ...openingOf(withoutIds)].map((fault) => `${source.path}:${line} ${fault}`);
   });
 

@@ -7,7 +7,7 @@ const thrown = (wait: Promise<unknown>): Promise<Error> =>
     (error: unknown) => error as Error,
   );
 
-describe('field report H5: a wait of a spec', () => {
+describe('field report H-5: a wait of a spec', () => {
   it('reports its condition, the last value and the place when the bound passes', async () => {
     const error = await thrown(waitForValue(concat(of({ state: 'idle' }), NEVER), ({ state }) => state === 'done', 5));
     expect(error.message).toMatch(/^waited 5 ms for .*state === 'done': last came { state: 'idle' }$/);

@@ -189,12 +189,12 @@ describe('a path that is not a regular file', () => {
     ['a folder', () => folder, /is a folder\. A backup must be a file/],
     ['a device', () => '/dev/zero', /is a device\. A backup must be a file/],
     ['nothing', () => at('nothing'), /cannot be read/],
-  ])('field report E10: is rejected as a backup at once: %s', async (_, storagePath, why) => {
+  ])('field report E-10: is rejected as a backup at once: %s', async (_, storagePath, why) => {
     await expect(restore(storagePath(), at('restored'), systemClock)).rejects.toThrow(why);
     expect(existsSync(at('restored'))).toBe(false);
   });
 
-  it('field report E10: is not written to by a backup, and stays unchanged', async () => {
+  it('field report E-10: is not written to by a backup, and stays unchanged', async () => {
     const storage = memoryStorage();
     pipe('backup');
     await expect(writeBackup(storage, at('backup'))).rejects.toThrow(/exists already/);

@@ -113,7 +113,7 @@ const add = async (tab: Page, title: string): Promise<void> => {
 describe('the recipe of docs/offline.md', () => {
   let tab: Page;
 
-  it('field report F7: a page that is reloaded without a network has the app and its data, writes, and syncs when it is online again', async () => {
+  it('field report F-7: a page that is reloaded without a network has the app and its data, writes, and syncs when it is online again', async () => {
     tab = await openTab();
     const errors: string[] = [];
     tab.on('pageerror', ({ message }) => errors.push(message));
@@ -143,7 +143,7 @@ describe('the recipe of docs/offline.md', () => {
     expect(errors).toEqual([]);
   }, 120_000);
 
-  it('field report F7: a new version of the app waits until the user asks for it, and takes over all tabs and the data', async () => {
+  it('field report F-7: a new version of the app waits until the user asks for it, and takes over all tabs and the data', async () => {
     const second = await openTab();
     await waitForText(second, /is in use by another tab/);
     files.set('/', files.get('/')!.replace('<title>Tasks', '<title>New tasks'));

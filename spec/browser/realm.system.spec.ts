@@ -49,7 +49,7 @@ describe('a realm in Chromium', () => {
     await again.opened.close();
   });
 
-  it('field report B5: continues with its data intact when the browser closes its connection', async () => {
+  it('field report B-5: continues with its data intact when the browser closes its connection', async () => {
     const own = await browser.page();
     await own.opened.evaluate(`(() => {
       const open = IDBFactory.prototype.open;

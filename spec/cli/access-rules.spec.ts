@@ -60,7 +60,7 @@ describe('the id of a user in a rule', () => {
     ['ann', 'ann.b.notes.x'.replace('ann', 'bob')],
     ['ann', 'ann~2eb.notes'],
     ['a\ud800', 'user-a'],
-  ])('field report A4: is text: %j has no access to %s', (id, realm) => {
+  ])('field report A-4: is text: %j has no access to %s', (id, realm) => {
     expect(right(id, realm)).toBe('none');
   });
 
@@ -76,12 +76,12 @@ describe('the id of a user in a rule', () => {
     '.*',
     '$&',
     '{user}',
-  ])('field report A4: can be any text: %j has a realm of its own', (id) => {
+  ])('field report A-4: can be any text: %j has a realm of its own', (id) => {
     expect([isRealmName(`user-${userPart(id)}`), right(id, `user-${userPart(id)}`)]).toEqual([true, 'write']);
     expect(right(id, `${userPart(id)}.notes`)).toBe('read');
   });
 
-  it('field report A4: is never encoded like another id, and ends where the name of the realm continues', () => {
+  it('field report A-4: is never encoded like another id, and ends where the name of the realm continues', () => {
     const id = fc.string({
       minLength: 1,
       maxLength: 8,
@@ -102,16 +102,19 @@ describe('the id of a user in a rule', () => {
   });
 
   it.each(['{user}*', '*{user}', 'x-{user}s*', '{user}{user}*'])(
-    'field report A4: must be separated from "*" in a name: not %s',
+    'field report A-4: must be separated from "*" in a name: not %s',
     (name) => {
       expect(() => createAuthorize([{ name, read: ['*'] }], true)).toThrow('between {user} and "*"');
       expect(createAuthorize(undefined, true)({ id: 'a', claims: { realms: { [name]: 'write' } } }, 'ab')).toBe('none');
     },
   );
 
-  it.each(['', 'a\ud800', 'a'.repeat(257), 5 as never])('field report A4: is rejected when it is invalid: %j', (id) => {
-    expect(() => userPart(id)).toThrow(InvalidArgumentError);
-  });
+  it.each(['', 'a\ud800', 'a'.repeat(257), 5 as never])(
+    'field report A-4: is rejected when it is invalid: %j',
+    (id) => {
+      expect(() => userPart(id)).toThrow(InvalidArgumentError);
+    },
+  );
 });
 
 describe('access without rules', () => {

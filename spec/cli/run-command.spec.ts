@@ -59,7 +59,7 @@ const outputOf = async (...args: readonly string[]) => {
 };
 
 describe('the command line', () => {
-  it('field report F5: prints a line and an example for each command', async () => {
+  it('field report F-5: prints a line and an example for each command', async () => {
     const { code, printed } = await outputOf('--help');
     expect(code).toBe(0);
     for (const command of ['serve', 'token', 'backup', 'restore', 'inspect']) {
@@ -70,7 +70,7 @@ describe('the command line', () => {
     }
   });
 
-  it('field report F5: prints its version', async () => {
+  it('field report F-5: prints its version', async () => {
     const { version } = JSON.parse(readFileSync('package.json', 'utf8')) as { version: string };
     expect(await outputOf('--version')).toEqual({ code: 0, printed: version, printedErrors: '' });
   });
@@ -82,13 +82,13 @@ describe('the command line', () => {
     [['token', '--usr', 'ann'], "tidemark token: Unknown option '--usr'. Did you mean --user?"],
     [['token', '--user', 'ann'], 'tidemark token: The secret is missing. Use --secret-file <file>.'],
     [['token', '--secret-file', 'nowhere', '--user', 'ann'], 'tidemark token: nowhere cannot be read: ENOENT'],
-  ])('field report F5: explains the mistake in %j', async (args, message) => {
+  ])('field report F-5: explains the mistake in %j', async (args, message) => {
     const { code, printed, printedErrors } = await outputOf(...args);
     expect([code, printed]).toEqual([2, '']);
     expect(printedErrors).toContain(message);
   });
 
-  it('field report F5: names settings, and not options of the library', async () => {
+  it('field report F-5: names settings, and not options of the library', async () => {
     const folder = fresh();
     const { code, printedErrors } = await outputOf('serve', '--data', folder, '--secret', 'short');
     expect([code, printedErrors]).toEqual([
@@ -97,7 +97,7 @@ describe('the command line', () => {
     ]);
   });
 
-  it('field report F5: creates a secret, and tokens that a server with that secret accepts', async () => {
+  it('field report F-5: creates a secret, and tokens that a server with that secret accepts', async () => {
     const file = fresh();
     expect(await outputOf('token', '--new-secret', file)).toMatchObject({ code: 0, printedErrors: '' });
     expect(statSync(file).mode & 0o777).toBe(0o600);
@@ -111,7 +111,7 @@ describe('the command line', () => {
     expect(await authenticate(printed)).toMatchObject({ id: 'auth0|ann' });
   });
 
-  it('field report F5: rejects a secret that is too short to sign with', async () => {
+  it('field report F-5: rejects a secret that is too short to sign with', async () => {
     const file = fresh();
     writeFileSync(file, 'short\n');
     const { code, printedErrors } = await outputOf('token', '--secret-file', file, '--user', 'ann');
@@ -126,7 +126,7 @@ describe('tidemark serve', () => {
   it.each([
     [[], 'every program of this machine'],
     [['--anyone'], 'every client that reaches the port'],
-  ])('field report F5: warns when no token is required: %j', async (flags, users) => {
+  ])('field report F-5: warns when no token is required: %j', async (flags, users) => {
     const server = startServe(lib, ['--port', '0', '--data', fresh(), ...flags]);
     await server.waitForEvent('no-tokens');
     const line = server.lines.find(({ event }) => event === 'no-tokens');
@@ -136,7 +136,7 @@ describe('tidemark serve', () => {
     });
   });
 
-  it('field report F5: ends when npx, which started it, has ended without forwarding the signal', async () => {
+  it('field report F-5: ends when npx, which started it, has ended without forwarding the signal', async () => {
     const args = [join(lib.folder, 'cli', 'main.js'), 'serve', '--port', '0', '--data', fresh()];
     // This parent ends on SIGTERM and does not stop its child, as npx does.
     const parent = `
@@ -157,7 +157,7 @@ describe('tidemark serve', () => {
   });
 
   it(
-    'field report F5: checks twice a second whether its parent has ended',
+    'field report F-5: checks twice a second whether its parent has ended',
     marbles(({ clock, cold, expectObservable }) => {
       let parent = 7;
       cold('600ms x').subscribe(() => (parent = 1));

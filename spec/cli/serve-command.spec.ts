@@ -47,7 +47,7 @@ const asks = (folder: string, port = '0') =>
   });
 
 describe('tidemark serve', () => {
-  it('field report E10: hides its data from other users of the machine, and warns when they can read it', async () => {
+  it('field report E-10: hides its data from other users of the machine, and warns when they can read it', async () => {
     const folder = folderWith({});
     const data = join(folder, 'data');
     const first = asks(folder);

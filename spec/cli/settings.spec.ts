@@ -83,7 +83,7 @@ describe('a setting', () => {
 });
 
 describe('an environment variable that is not a setting', () => {
-  it('field report E10: is rejected with the nearest name, unless it belongs to another program', () => {
+  it('field report E-10: is rejected with the nearest name, unless it belongs to another program', () => {
     expect(() => parseEnvironment({ TIDEMARK_AUDIENCES: 'a' })).toThrow(
       /^TIDEMARK_AUDIENCES is not a setting\. Did you mean TIDEMARK_AUDIENCE\? The settings are TIDEMARK_DATA, .*TIDEMARK_CONFIG\.$/,
     );

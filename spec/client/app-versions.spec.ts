@@ -216,7 +216,7 @@ const works = async ({ realm, session }: App) => {
   await realm.write((tx) => tx.delete('Task', 'a'));
 };
 
-describe('field report B1: versions of an app on one realm, when a newer one', () => {
+describe('field report B-1: versions of an app on one realm, when a newer one', () => {
   describe.each(rows)('%s', (_, { older, newer, up, down }) => {
     const cases = [
       ...up.map(([written, shown]) => ['newer', older, newer, written, shown] as const),

@@ -85,7 +85,7 @@ const session = (realm: Awaited<ReturnType<typeof opening.realm>>) => {
 
 describe('a storage whose connection the browser closes', () => {
   it.each(['before', 'after'] as const)(
-    'field report B5: is opened again with its data intact, and pending writes are repeated: closed %s they were stored',
+    'field report B-5: is opened again with its data intact, and pending writes are repeated: closed %s they were stored',
     async (when) => {
       const { open, state, drop, inner } = location();
       const server = opening.server();
@@ -107,7 +107,7 @@ describe('a storage whose connection the browser closes', () => {
     },
   );
 
-  it('field report B5: continues by itself when it can only be opened later; writes are rejected until then', async () => {
+  it('field report B-5: continues by itself when it can only be opened later; writes are rejected until then', async () => {
     const { open, state, lose, inner } = location();
     const { clock, pass } = virtual();
     const server = opening.server();
@@ -128,7 +128,7 @@ describe('a storage whose connection the browser closes', () => {
     expect(['a', 'b', 'c'].map((key) => again.get('Task', key)?.id)).toEqual(['a', undefined, 'c']);
   });
 
-  it('field report B5: is not changed when another process has written to it meanwhile', async () => {
+  it('field report B-5: is not changed when another process has written to it meanwhile', async () => {
     const { open, state, lose, inner } = location();
     const { clock, pass } = virtual();
     const realm = await openRealm({ schema, storage: open, clock });
@@ -146,7 +146,7 @@ describe('a storage whose connection the browser closes', () => {
     expect(again.get('Task', 'theirs')).toBeDefined();
   });
 
-  it('field report B5: a storage that does not answer is reported after its bound, and when it answers work continues', async () => {
+  it('field report B-5: a storage that does not answer is reported after its bound, and when it answers work continues', async () => {
     const { open, state, answers } = location();
     const { clock, pass } = virtual();
     const server = opening.server();

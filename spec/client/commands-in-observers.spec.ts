@@ -77,7 +77,7 @@ const when = <T>(state$: Observable<T>, wanted: T, then: () => void): void => {
 
 describe('commands from inside observers', () => {
   it.each([0, 1] as const)(
-    'field report G5: a log-out in an observer of session %i that runs inside a log-in leaves no user logged in',
+    'field report G-5: a log-out in an observer of session %i that runs inside a log-in leaves no user logged in',
     async (at) => {
       const { client, sessions, sent, codes } = await scene();
       await client.logOut();
@@ -98,7 +98,7 @@ describe('commands from inside observers', () => {
     },
   );
 
-  it('field report G5: a log-in in an observer that runs inside a log-out wins, with a connection of its own', async () => {
+  it('field report G-5: a log-in in an observer that runs inside a log-out wins, with a connection of its own', async () => {
     const { client, realms, sessions, sent, codes } = await scene();
     for (const { downloadComplete$ } of sessions) await firstValueFrom(downloadComplete$);
     when(sessions[0].syncState$, 'inactive', () => client.logIn(() => of('anna-2')));
@@ -110,7 +110,7 @@ describe('commands from inside observers', () => {
     await client.close();
   });
 
-  it('field report G5: changes that are written between a log-out and a log-in inside an observer are sent for the new user', async () => {
+  it('field report G-5: changes that are written between a log-out and a log-in inside an observer are sent for the new user', async () => {
     const { client, realms, sessions, sent, codes } = await scene();
     for (const { downloadComplete$ } of sessions) await firstValueFrom(downloadComplete$);
     const before = sent.length;
@@ -132,7 +132,7 @@ describe('commands from inside observers', () => {
     await client.close();
   });
 
-  it('field report G5: a log-in inside errors$ is not undone by the error that it answers', async () => {
+  it('field report G-5: a log-in inside errors$ is not undone by the error that it answers', async () => {
     const { client, sessions, codes } = await scene();
     await client.logOut();
     const isIn = new Promise<void>((resolve) => {
@@ -149,7 +149,7 @@ describe('commands from inside observers', () => {
     await client.close();
   });
 
-  it('field report G5: a log-out inside errors$, and one inside accessToken, ends everything', async () => {
+  it('field report G-5: a log-out inside errors$, and one inside accessToken, ends everything', async () => {
     const inside: (() => void)[] = [];
     const { client, sessions, sent } = await scene(() => {
       inside.pop()?.();
@@ -170,7 +170,7 @@ describe('commands from inside observers', () => {
     await client.close();
   });
 
-  it('field report G5: pause and close inside an observer: nothing more is sent, and all is released', async () => {
+  it('field report G-5: pause and close inside an observer: nothing more is sent, and all is released', async () => {
     const { client, realms, sessions, sent } = await scene();
     for (const { downloadComplete$ } of sessions) await firstValueFrom(downloadComplete$);
     const before = sent.length;

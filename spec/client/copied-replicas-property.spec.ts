@@ -131,7 +131,7 @@ const world = () => {
 };
 
 describe('copies of a replica, whatever is done with them', () => {
-  it('field report A2: every write that resolved is on all devices in the end, exactly once', async () => {
+  it('field report A-2: every write that resolved is on all devices in the end, exactly once', async () => {
     const played = fc.asyncProperty(steps, async (plan) => {
       const { act, end } = world();
       for (const step of plan) await act(step);

@@ -68,7 +68,7 @@ describe('a replica whose storage was copied, or replaced by a copy', () => {
     ['as many', ['x', 'y', 'z']],
     ['more', ['v', 'w', 'x', 'y', 'z']],
     ['none', []],
-  ] as const)('field report A2: loses nothing when it has written %s changesets than it lost', async (_, again) => {
+  ] as const)('field report A-2: loses nothing when it has written %s changesets than it lost', async (_, again) => {
     const server = createServer();
     const disk = await used(server, ['a', 'b']);
     const backup = { storage: await copyStorage(disk.storage) };
@@ -79,7 +79,7 @@ describe('a replica whose storage was copied, or replaced by a copy', () => {
     expect(await foundOn(server, backup)).toEqual(all);
   });
 
-  it('field report A2: is used alternately with the original, and all writes of both arrive', async () => {
+  it('field report A-2: is used alternately with the original, and all writes of both arrive', async () => {
     const server = createServer();
     const one = await used(server, ['a'], ['unsent']);
     const other = { storage: await copyStorage(one.storage) };
@@ -92,7 +92,7 @@ describe('a replica whose storage was copied, or replaced by a copy', () => {
     for (const disk of [fresh(), one, other]) expect(await foundOn(server, disk)).toEqual(contentsOf(...names));
   });
 
-  it('field report A2: does not upload twice what was unsent when it was copied', async () => {
+  it('field report A-2: does not upload twice what was unsent when it was copied', async () => {
     const server = createServer();
     const one = await used(server, [], ['u', 'v']);
     const copies = await Promise.all([1, 2, 3].map(async () => ({ storage: await copyStorage(one.storage) })));
@@ -104,7 +104,7 @@ describe('a replica whose storage was copied, or replaced by a copy', () => {
     for (const disk of [fresh(), one, ...copies]) expect(await foundOn(server, disk)).toEqual(all);
   });
 
-  it('field report A2: may be the copy of a copy, in any order', async () => {
+  it('field report A-2: may be the copy of a copy, in any order', async () => {
     const server = createServer();
     const one = await used(server, ['a'], ['b']);
     const copy = { storage: await copyStorage(one.storage) };
@@ -117,7 +117,7 @@ describe('a replica whose storage was copied, or replaced by a copy', () => {
     for (const disk of [fresh(), one, copy, second]) expect(await foundOn(server, disk)).toEqual(all);
   });
 
-  it('field report A2: shares what a copy wrote with the copies of that copy', async () => {
+  it('field report A-2: shares what a copy wrote with the copies of that copy', async () => {
     const server = createServer();
     const one = await used(server, ['a']);
     const copy = { storage: await copyStorage(one.storage) };
@@ -129,7 +129,7 @@ describe('a replica whose storage was copied, or replaced by a copy', () => {
     for (const disk of [fresh(), one, copy, ...others]) expect(await foundOn(server, disk)).toEqual(all);
   });
 
-  it('field report A2: uploads once what copies share, to a server that was restored as well', async () => {
+  it('field report A-2: uploads once what copies share, to a server that was restored as well', async () => {
     const disk = fresh();
     const storage = memoryStorage();
     const before = createServer(storage);
@@ -146,7 +146,7 @@ describe('a replica whose storage was copied, or replaced by a copy', () => {
     for (const each of [fresh(), disk, copy]) expect(await foundOn(server, each)).toEqual(all);
   });
 
-  it('field report A2: may be copied while it is open', async () => {
+  it('field report A-2: may be copied while it is open', async () => {
     const server = createServer();
     const disk = await used(server, ['a']);
     const original = await startDevice(disk, server);
@@ -164,7 +164,7 @@ describe('a replica whose storage was copied, or replaced by a copy', () => {
     expect(await foundOn(server)).toEqual(all);
   });
 
-  it('field report A2: reports the copy once, and every mode of a client reset keeps unsent changes', async () => {
+  it('field report A-2: reports the copy once, and every mode of a client reset keeps unsent changes', async () => {
     for (const clientReset of ['discard', 'manual', 'recover'] as const) {
       const server = createServer();
       const disk = await used(server, ['a']);
@@ -184,7 +184,7 @@ describe('a replica whose storage was copied, or replaced by a copy', () => {
     }
   });
 
-  it('field report A2: keeps the times of its writes: a later write of another device wins', async () => {
+  it('field report A-2: keeps the times of its writes: a later write of another device wins', async () => {
     const server = createServer();
     const disk = await used(server, ['a']);
     const backup = { storage: await copyStorage(disk.storage) };
@@ -201,7 +201,7 @@ describe('a replica whose storage was copied, or replaced by a copy', () => {
     await other.end();
   });
 
-  it('field report A2: receives the rejections of changesets that it shares with the original', async () => {
+  it('field report A-2: receives the rejections of changesets that it shares with the original', async () => {
     const permit = (_user: unknown, _realm: string, { key }: { key: unknown }) => (key === 'forbidden' ? 'no' : true);
     const server = createServer(memoryStorage(), { permit });
     const one = await used(server, ['a'], ['forbidden', 'b']);
@@ -222,7 +222,7 @@ describe('a replica whose storage was copied, or replaced by a copy', () => {
     expect(await foundOn(server)).toMatchObject(all);
   });
 
-  it('field report A2: becomes another replica when both are online, and nothing is uploaded twice', async () => {
+  it('field report A-2: becomes another replica when both are online, and nothing is uploaded twice', async () => {
     const server = createServer();
     const one = await used(server, ['a'], ['shared']);
     const other = { storage: await copyStorage(one.storage) };

@@ -9,7 +9,7 @@ const schema = { Task: { primaryKey: 'id', properties: { id: 'string' } } } as c
 
 describe('a viewer that opens a realm before the first writer', () => {
   it(
-    'field report B10: is suspended, comes back by itself, and has the content at most ten seconds after it is there',
+    'field report B-10: is suspended, comes back by itself, and has the content at most ten seconds after it is there',
     marbles((m) => {
       const { clock, scheduler } = m;
       const server = createSyncServer({

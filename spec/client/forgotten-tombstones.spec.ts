@@ -7,7 +7,7 @@ const schema = { Page: { primaryKey: 'id', properties: { id: 'string', steps: 's
 const day = 24 * 60 * 60 * 1000;
 
 describe('a synced realm', () => {
-  it('field report C6: forgets what its server has forgotten, and agrees with a device that was away meanwhile', async () => {
+  it('field report C-6: forgets what its server has forgotten, and agrees with a device that was away meanwhile', async () => {
     let now = Date.parse('2026-03-01T12:00Z');
     const clock = { ...systemClock, now: () => now };
     const disk = memoryStorage();

@@ -46,7 +46,7 @@ const versionIn = async (options: Options): Promise<number> => {
 const unclosed = (storage: Storage): Storage => ({ ...storage, close: () => EMPTY });
 
 describe('a migration of more than a changeset has room for', () => {
-  it('field report B7: is done in one step, and once', async () => {
+  it('field report B-7: is done in one step, and once', async () => {
     const storage = fresh();
     await filled(storage);
     expect(await versionIn({ schema, schemaVersion: 2, storage, migrate })).toBe(2);
@@ -56,7 +56,7 @@ describe('a migration of more than a changeset has room for', () => {
     expect(await versionIn({ schema, schemaVersion: 2, storage, migrate: again })).toBe(2);
   });
 
-  it('field report B7: leaves everything as it was when it throws at its end', async () => {
+  it('field report B-7: leaves everything as it was when it throws at its end', async () => {
     const storage = fresh();
     await filled(storage);
     const failing: typeof migrate = (tx, old) => {
@@ -67,7 +67,7 @@ describe('a migration of more than a changeset has room for', () => {
     expect(await versionIn({ schema, schemaVersion: 1, storage })).toBe(1);
   });
 
-  it('field report B7: is complete, or has no effect, when its process is killed', async () => {
+  it('field report B-7: is complete, or has no effect, when its process is killed', async () => {
     writeFileSync(
       join(code.folder, 'migrating.js'),
       `
@@ -105,7 +105,7 @@ process.send('open');
     expect([...found].sort()).toEqual(found);
   }, 120_000);
 
-  it('field report B7: is uploaded in pieces when the realm has met a server before', async () => {
+  it('field report B-7: is uploaded in pieces when the realm has met a server before', async () => {
     const server = open.server();
     const storage = memoryStorage();
     const synced = async (on: Storage) => {
@@ -131,7 +131,7 @@ process.send('open');
 });
 
 describe('a write of a local realm', () => {
-  it('field report B7: may be of any size, of which each value could be uploaded', async () => {
+  it('field report B-7: may be of any size, of which each value could be uploaded', async () => {
     const server = open.server();
     const storage = memoryStorage();
     const realm = await openRealm({ schema, storage: unclosed(storage) });
@@ -153,7 +153,7 @@ describe('a write of a local realm', () => {
     await firstValueFrom(synced.syncSession.value.uploadComplete$);
   }, 120_000);
 
-  it('field report B7: imports objects that are larger than a changeset', async () => {
+  it('field report B-7: imports objects that are larger than a changeset', async () => {
     const realm = await openRealm({ schema, storage: memoryStorage() });
     const text = 'x'.repeat(4_000_000);
     const raw = Buffer.alloc(5_000_000, 1).toString('base64');

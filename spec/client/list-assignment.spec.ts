@@ -64,12 +64,12 @@ const assign =
     });
 
 describe('a list that is assigned as a whole', () => {
-  it('field report C4: reordered on two devices it has each element once', async () => {
+  it('field report C-4: reordered on two devices it has each element once', async () => {
     const both = await apart(['a', 'b', 'c', 'd'], assign('d', 'a', 'b', 'c'), assign('b', 'a', 'd', 'c'));
     expect([...both].sort()).toEqual(['a', 'b', 'c', 'd']);
   });
 
-  it('field report C4: reordered here and edited there it has the edit', async () => {
+  it('field report C-4: reordered here and edited there it has the edit', async () => {
     const edited = await apart(['a', 'b', 'c'], assign('c', 'b', 'a'), (realm) =>
       realm.write((tx) => tx.list('Page', 'p', 'steps').set(0, 'A')),
     );
@@ -78,7 +78,7 @@ describe('a list that is assigned as a whole', () => {
     expect([...removed].sort()).toEqual(['b', 'c']);
   });
 
-  it('field report C4: sorted on one device while the other one sorts and adds, nothing doubles', async () => {
+  it('field report C-4: sorted on one device while the other one sorts and adds, nothing doubles', async () => {
     const both = await apart(['c', 'a', 'b'], assign('a', 'b', 'c'), assign('a', 'b', 'c', 'd'));
     expect(both).toEqual(['a', 'b', 'c', 'd']);
   });
@@ -107,7 +107,7 @@ describe('a list that is assigned as a whole', () => {
     }
   });
 
-  it('field report C4: reversed at its full length it is written in about a second', async () => {
+  it('field report C-4: reversed at its full length it is written in about a second', async () => {
     const { realm } = await synced(open.server());
     const steps = Array.from({ length: 20_000 }, (_, at) => `step ${at}`);
     await realm.write((tx) => tx.create('Page', { id: 'p', steps }));
@@ -138,12 +138,12 @@ describe('the initial elements of a new object', () => {
   const create = (tags?: readonly string[]) => (realm: Realm<typeof schema>) =>
     realm.write((tx) => tx.create('Page', { id: 'p', steps: [], ...(tags && { tags: [...tags] }) }));
 
-  it('field report C4: exist once when two devices create the same object', async () => {
+  it('field report C-4: exist once when two devices create the same object', async () => {
     expect(await created(create(), create())).toEqual(['a']);
     expect(await created(create(), create(), create())).toEqual(['a']);
   });
 
-  it('field report C4: are replaced by those of a later create, which keeps elements that were added', async () => {
+  it('field report C-4: are replaced by those of a later create, which keeps elements that were added', async () => {
     expect(await created(create(), create(['b']))).toEqual(['b']);
     const added = async (realm: Realm<typeof schema>) => {
       await create()(realm);

@@ -33,7 +33,7 @@ const bytesIn = async (storage: Storage): Promise<number> => {
 };
 
 describe('a local realm', () => {
-  it('field report C6: keeps no tombstones of deleted objects', async () => {
+  it('field report C-6: keeps no tombstones of deleted objects', async () => {
     const storage = memoryStorage();
     const realm = await openRealm({ schema, storage: unclosed(storage) });
     for (let n = 0; n < 50; n += 1) await create(`n${n}`)(realm);
@@ -51,7 +51,7 @@ describe('a local realm', () => {
     await realm.close();
   });
 
-  it('field report B4: keeps nothing of elements and entries that were removed', async () => {
+  it('field report B-4: keeps nothing of elements and entries that were removed', async () => {
     const storage = memoryStorage();
     const realm = await openRealm({ schema, storage: unclosed(storage) });
     await create('a', { steps: ['stays'] })(realm);

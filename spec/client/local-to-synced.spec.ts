@@ -90,7 +90,7 @@ const update = (id: string, patch: object) => (realm: Notes) => realm.write((tx)
 const serverNow = () => open.server({ clock: createFastClock() });
 
 describe('a realm that was local, on the day it syncs', () => {
-  it('field report A7: loses to what others wrote later, property by property, and wins over what they wrote earlier', async () => {
+  it('field report A-7: loses to what others wrote later, property by property, and wins over what they wrote earlier', async () => {
     const server = serverNow();
     const storage = memoryStorage();
     await local(storage, [
@@ -109,7 +109,7 @@ describe('a realm that was local, on the day it syncs', () => {
     expect(note?.labels).toEqual(['new']);
   });
 
-  it('field report A7: does not bring back what it deleted, nor beat a later delete of others', async () => {
+  it('field report A-7: does not bring back what it deleted, nor beat a later delete of others', async () => {
     const server = serverNow();
     const storage = memoryStorage();
     await local(storage, [
@@ -129,7 +129,7 @@ describe('a realm that was local, on the day it syncs', () => {
     expect((await agreed(device, other)).map(({ id, steps }) => [id, steps])).toEqual([['b', ['two']]]);
   });
 
-  it('field report A7: has the elements and counts that it shares with a copy once', async () => {
+  it('field report A-7: has the elements and counts that it shares with a copy once', async () => {
     const server = serverNow();
     const storage = memoryStorage();
     await local(storage, [
@@ -163,7 +163,7 @@ describe('a realm that was local, on the day it syncs', () => {
     expect(later?.steps).toHaveLength(7);
   });
 
-  it('field report A7: counts what several devices counted each for themselves', async () => {
+  it('field report A-7: counts what several devices counted each for themselves', async () => {
     const server = serverNow();
     const devices: Device[] = [];
     for (const by of [1, 10, 100]) {
@@ -182,7 +182,7 @@ describe('a realm that was local, on the day it syncs', () => {
   it.each([
     ['an hour', day / 24],
     ['a year', 365 * day],
-  ])('field report A7: loses to later writes, though its clock was ahead by %s', async (_, offsetMs) => {
+  ])('field report A-7: loses to later writes, though its clock was ahead by %s', async (_, offsetMs) => {
     const server = serverNow();
     const storage = memoryStorage();
     await local(
@@ -208,7 +208,7 @@ describe('a realm that was local, on the day it syncs', () => {
     expect([...(note?.steps ?? [])].sort()).toEqual(['ONE', 'two']);
   });
 
-  it('field report A7: is taken by a server that has forgotten deletes since, as old as that can be', async () => {
+  it('field report A-7: is taken by a server that has forgotten deletes since, as old as that can be', async () => {
     const storage = memoryStorage();
     await local(storage, [
       [0, create('a')],

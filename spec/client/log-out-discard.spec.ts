@@ -67,7 +67,7 @@ const filled = async (client: SyncClient, storage: DeviceStorage, name = 'team')
 const discard = (client: SyncClient) => client.logOut({ unsynced: 'discard' });
 
 describe('a log-out that discards', () => {
-  it('field report A5: rejected writes go, too, and stay away after a restart', async () => {
+  it('field report A-5: rejected writes go, too, and stay away after a restart', async () => {
     const disk = createDisk();
     const client = clientOf(theServer());
     const realm = await filled(client, disk.open);
@@ -78,7 +78,7 @@ describe('a log-out that discards', () => {
     expect(dataIn(disk)).toEqual([]);
   });
 
-  it('field report A5: a rejected write cannot be retried after the log-out', async () => {
+  it('field report A-5: a rejected write cannot be retried after the log-out', async () => {
     const disk = createDisk();
     const client = clientOf(theServer());
     const realm = await filled(client, disk.open);
@@ -90,7 +90,7 @@ describe('a log-out that discards', () => {
     await client.close();
   });
 
-  it('field report A5: one storage fails, everything else is discarded, and the error names it', async () => {
+  it('field report A-5: one storage fails, everything else is discarded, and the error names it', async () => {
     const disks = [createDisk(), createDisk(), createDisk()] as const;
     const client = clientOf(theServer());
     const realms: Tasks[] = [];
@@ -110,7 +110,7 @@ describe('a log-out that discards', () => {
     await client.close();
   });
 
-  it('field report A5: realms that are closed at the moment are cleared, too, in a folder as elsewhere', async () => {
+  it('field report A-5: realms that are closed at the moment are cleared, too, in a folder as elsewhere', async () => {
     const disk = createFolder();
     const other = createDisk();
     const client = clientOf(theServer());
@@ -125,7 +125,7 @@ describe('a log-out that discards', () => {
     await client.close();
   });
 
-  it('field report A5: a closed realm that cannot be cleared is named, with the name of its storage', async () => {
+  it('field report A-5: a closed realm that cannot be cleared is named, with the name of its storage', async () => {
     const disk = createFolder();
     const client = clientOf(theServer());
     await (await filled(client, disk)).close();
@@ -142,7 +142,7 @@ describe('a log-out that discards', () => {
     await client.close();
   });
 
-  it('field report A5: a realm that is dying, closing or being opened is cleared as others are', async () => {
+  it('field report A-5: a realm that is dying, closing or being opened is cleared as others are', async () => {
     const disks: readonly Disk[] = [createDisk(), createDisk(), createDisk()];
     const client = clientOf(theServer());
     const [dying, closing, opened] = disks;
@@ -160,7 +160,7 @@ describe('a log-out that discards', () => {
     expect(disks.map(dataIn)).toEqual([[], [], []]);
   });
 
-  it('field report A5: a storage that has never been a realm of this client is left as it is', async () => {
+  it('field report A-5: a storage that has never been a realm of this client is left as it is', async () => {
     const disk = createFolder();
     const local = await openRealm({ schema: { Note: schema.Task }, storage: disk });
     await local.write((tx) => tx.create('Note', { id: 'a', title: 'a' }));
@@ -173,7 +173,7 @@ describe('a log-out that discards', () => {
     await client.close();
   });
 
-  it('field report A5: inside a write it is rejected, without a change', async () => {
+  it('field report A-5: inside a write it is rejected, without a change', async () => {
     const client = clientOf(theServer());
     const realm = await filled(client, memoryStorage());
     let asked: Promise<void> | undefined;
@@ -187,7 +187,7 @@ describe('a log-out that discards', () => {
 });
 
 describe('a log-in after a log-out that discards', () => {
-  it('field report G2: writes after the next log-in are kept and uploaded, in every realm', async () => {
+  it('field report G-2: writes after the next log-in are kept and uploaded, in every realm', async () => {
     const disks = [createDisk(), createDisk()] as const;
     const server = theServer();
     const client = clientOf(server);
@@ -207,7 +207,7 @@ describe('a log-in after a log-out that discards', () => {
     await client.close();
   });
 
-  it('field report G2: a second log-out discards what was written since, and no more', async () => {
+  it('field report G-2: a second log-out discards what was written since, and no more', async () => {
     const disk = createDisk();
     const client = clientOf(theServer());
     const realm = await filled(client, disk.open);
@@ -224,7 +224,7 @@ describe('a log-in after a log-out that discards', () => {
     await again.close();
   });
 
-  it('field report G2: opening a closed realm between the two waits until it is clear', async () => {
+  it('field report G-2: opening a closed realm between the two waits until it is clear', async () => {
     const disk = createDisk();
     const client = clientOf(theServer());
     await (await filled(client, disk.open)).close();
@@ -241,7 +241,7 @@ describe('a log-in after a log-out that discards', () => {
     await client.close();
   });
 
-  it('field report G2: closing the client meanwhile waits for what is being discarded', async () => {
+  it('field report G-2: closing the client meanwhile waits for what is being discarded', async () => {
     const disks = [createDisk(), createDisk()] as const;
     const client = clientOf(theServer());
     await filled(client, disks[0].open, 'one');
@@ -253,7 +253,7 @@ describe('a log-in after a log-out that discards', () => {
     await leaving;
   });
 
-  it('field report G2: it ends the waits of those who waited, and starts nothing before the log-in', async () => {
+  it('field report G-2: it ends the waits of those who waited, and starts nothing before the log-in', async () => {
     const client = clientOf(theServer());
     const realm = await filled(client, memoryStorage());
     const session = sessionOf(realm);

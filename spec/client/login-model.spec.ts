@@ -115,7 +115,7 @@ const playing = ({ client, disks, writes, broken }: World) => {
 };
 
 describe('log-ins and log-outs in any order', () => {
-  it('field report G2, G5: nothing discarded is sent, nothing written since is lost, no session binds without a user', async () => {
+  it('field report G-2, G-5: nothing discarded is sent, nothing written since is lost, no session binds without a user', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 4, maxLength: 24 }), async (steps) => {
         const model = world();

@@ -76,7 +76,7 @@ describe('many rejected writes', () => {
     ['many objects', (at: number) => `task ${at}`],
     ['one object', () => 'the same'],
   ])(
-    'field report G8: 2 000 of %s among accepted ones take time in proportion to their number, and block nothing',
+    'field report G-8: 2 000 of %s among accepted ones take time in proportion to their number, and block nothing',
     async (_, idOf) => {
       const client = open.client({ dial: of(rejectHalf) });
       const realm = await open.realm(client);

@@ -34,7 +34,7 @@ const written = (realm: AnyRealm, change: (tx: AnyTransaction) => void) =>
   (realm as unknown as { write: (change: (tx: AnyTransaction) => void) => Promise<unknown> }).write(change);
 
 describe('a migration of a local realm', () => {
-  it.each(pairs)('field report C1: makes of a %s a %s', async (from, to, before, after) => {
+  it.each(pairs)('field report C-1: makes of a %s a %s', async (from, to, before, after) => {
     const folder = createFolder();
     const old = await opening(folder, from, 0);
     await written(old, (tx) => tx.create('Box', { id: 'a', x: before }));
@@ -53,7 +53,7 @@ describe('a migration of a local realm', () => {
   });
 
   it.each(['string', 'mixed', 'string[]', 'int<>', 'string{}', 'int'])(
-    'field report C1: makes of a %s a counter, and of a counter that',
+    'field report C-1: makes of a %s a counter, and of a counter that',
     async (type) => {
       const folder = createFolder();
       const [, value] = held.find(([name]) => name.replace('?', '') === type) ?? [];
@@ -71,7 +71,7 @@ describe('a migration of a local realm', () => {
     },
   );
 
-  it('field report C1: its results are the same on a server that the realm joins and on other devices', async () => {
+  it('field report C-1: its results are the same on a server that the realm joins and on other devices', async () => {
     const folder = createFolder();
     const old = await opening(folder, 'string', 0);
     await written(old, (tx) => tx.create('Box', { id: 'a', x: 'one' }));

@@ -9,7 +9,7 @@ import { expectUnanswered, createPage, expectStates, backoffStates } from './rec
 
 describe('the network goes', () => {
   it(
-    'field report C5: `offline` probes a connection that looks open, which may be silent for 7 s at most, and makes no attempt during a wait',
+    'field report C-5: `offline` probes a connection that looks open, which may be silent for 7 s at most, and makes no attempt during a wait',
     marbles((m) => {
       const { window, say: dispatch } = createPage();
       runAt(m, '4s o', { o: () => dispatch('window offline') });
@@ -31,7 +31,7 @@ describe('the network goes', () => {
   );
 
   it(
-    'field report C5: a connection that receives something after a trigger, or is busy uploading, is kept',
+    'field report C-5: a connection that receives something after a trigger, or is busy uploading, is kept',
     marbles((m) => {
       const busy = createAnsweringServer({
         answers: (message) =>

@@ -6,7 +6,7 @@ import { waitForValue } from '../wait-for.js';
 const schema = { Task: { primaryKey: 'id', properties: { id: 'string' } } } as const;
 
 describe('handles of one realm', () => {
-  it('field report G9: share one session object, whose waits are correct also after its end', async () => {
+  it('field report G-9: share one session object, whose waits are correct also after its end', async () => {
     const server = createSyncServer({ storage: memoryStorage(), authenticate: allowAnyone, authorize: () => 'write' });
     const client = createSyncClient({ dial: of(server.wire) });
     const options = { schema, storage: memoryStorage(), sync: { client, realm: 'team' } };
@@ -24,7 +24,7 @@ describe('handles of one realm', () => {
     await server.close();
   });
 
-  it('field report G10: refresh() resolves at once offline and in a local realm, and rejects for a closed handle', async () => {
+  it('field report G-10: refresh() resolves at once offline and in a local realm, and rejects for a closed handle', async () => {
     const local = await openRealm({ schema, storage: memoryStorage() });
     await expect(local.refresh()).resolves.toBeUndefined();
     await local.close();

@@ -45,7 +45,7 @@ const sessionIn = ({ syncSession }: Tasks) => {
 const write = (realm: Tasks, id: string) => realm.write((tx) => tx.create('Task', { id, title: id, done: false }));
 
 describe('a storage that holds another realm', () => {
-  it('field report A1: is rejected with both names, without a change', async () => {
+  it('field report A-1: is rejected with both names, without a change', async () => {
     const folder = join(createFolder(), 'a');
     const client = open.client({ dial: NEVER });
     const ann = await started(client, folder, 'user-ann');
@@ -61,7 +61,7 @@ describe('a storage that holds another realm', () => {
     expect(again.stats().outbox.changesets).toBe(1);
   });
 
-  it('field report A1: is joined by a local realm the first time, and is that realm from then on', async () => {
+  it('field report A-1: is joined by a local realm the first time, and is that realm from then on', async () => {
     const folder = join(createFolder(), 'a');
     const local = await openRealm({ schema, storage: folder });
     await local.write((tx) => tx.create('Task', { id: 'milk', title: 'milk', done: false }));
@@ -83,7 +83,7 @@ describe('a copy that belongs to another user', () => {
     ['a token that is promised', (user) => ({ accessToken: () => Promise.resolve(encodeToken({ sub: user })) })],
   ];
 
-  it.each(kinds)('field report A1: is rejected, and nothing is sent or lost (%s)', async (_, as) => {
+  it.each(kinds)('field report A-1: is rejected, and nothing is sent or lost (%s)', async (_, as) => {
     const folder = join(createFolder(), 'a');
     const one = server();
     opened.push(one);
@@ -115,7 +115,7 @@ describe('a copy that belongs to another user', () => {
     expect(back.get('Task', 'unsent')).toMatchObject({ title: 'unsent' });
   });
 
-  it('field report A1: is reported by the session when the user is known only later, before anything is sent', async () => {
+  it('field report A-1: is reported by the session when the user is known only later, before anything is sent', async () => {
     const folder = join(createFolder(), 'a');
     const one = server();
     opened.push(one);
@@ -133,7 +133,7 @@ describe('a copy that belongs to another user', () => {
     await waitForValue(sessionIn(realm).uploadComplete$, 'uploadComplete$');
   });
 
-  it('field report A1: is reported by the server when no token names the user', async () => {
+  it('field report A-1: is reported by the server when no token names the user', async () => {
     const folder = join(createFolder(), 'a');
     const one = server();
     opened.push(one);
@@ -152,7 +152,7 @@ describe('a copy that belongs to another user', () => {
     expect(realm.stats().outbox.changesets).toBe(1);
   });
 
-  it('field report A1: is free for the next user after everything was discarded', async () => {
+  it('field report A-1: is free for the next user after everything was discarded', async () => {
     const folder = join(createFolder(), 'a');
     const one = server();
     opened.push(one);
@@ -167,7 +167,7 @@ describe('a copy that belongs to another user', () => {
     expect(sessionIn(await started(client, folder)).syncState).toBe('active');
   });
 
-  it('field report A1: is opened offline by its user, whose tokens cannot be had', async () => {
+  it('field report A-1: is opened offline by its user, whose tokens cannot be had', async () => {
     const folder = join(createFolder(), 'a');
     const online = open.client({ dial: NEVER, accessToken: () => of(encodeToken({ sub: 'ann' })), user: 'ann' });
     await write(await started(online, folder), 'milk');

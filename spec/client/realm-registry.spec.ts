@@ -43,7 +43,7 @@ const local = async (storage: RealmOptions<typeof schema>['storage']): Promise<T
 };
 
 describe('one folder under several names', () => {
-  it('field report A3: is one realm for one client, and nothing that is acknowledged gets lost', async () => {
+  it('field report A-3: is one realm for one client, and nothing that is acknowledged gets lost', async () => {
     const client = open.client({ dial: NEVER });
     const names = spellings();
     const realms: Tasks[] = [];
@@ -54,13 +54,13 @@ describe('one folder under several names', () => {
     expect(await readTitles(again)).toEqual(names.map((_, at) => `task ${at}`));
   });
 
-  it('field report A3: is one local realm', async () => {
+  it('field report A-3: is one local realm', async () => {
     const names = spellings();
     for (const [at, name] of names.entries()) await addTask(await local(name), `task ${at}`);
     expect(await readTitles(await local(names.at(-1) ?? ''))).toHaveLength(names.length);
   });
 
-  it('field report A3: cannot be opened by another client, a local realm or a server', async () => {
+  it('field report A-3: cannot be opened by another client, a local realm or a server', async () => {
     const [folder = '', ...others] = spellings();
     const realm = await open.realm(open.client({ dial: NEVER }), folder);
     const client = open.client({ dial: NEVER });
@@ -75,7 +75,7 @@ describe('one folder under several names', () => {
     expect(await readTitles(realm)).toEqual(['milk']);
   });
 
-  it('field report A3: is rejected for a second storage, and free again when the first is closed', async () => {
+  it('field report A-3: is rejected for a second storage, and free again when the first is closed', async () => {
     for (const other of spellings()) {
       const [folder = ''] = spellings();
       const first = await firstValueFrom(levelStorage(other));
@@ -89,7 +89,7 @@ describe('one folder under several names', () => {
 });
 
 describe('a realm that is opened again', () => {
-  it('field report C7: gives another handle of a local one, and closes with the last', async () => {
+  it('field report C-7: gives another handle of a local one, and closes with the last', async () => {
     for (const storage of [join(createFolder(), 'a'), memoryStorage()]) {
       const [one, other] = [await local(storage), await local(storage)];
       await addTask(one, 'milk');
@@ -100,7 +100,7 @@ describe('a realm that is opened again', () => {
     }
   });
 
-  it('field report C7: opens again after the last handle was closed, also while that is under way', async () => {
+  it('field report C-7: opens again after the last handle was closed, also while that is under way', async () => {
     const folder = join(createFolder(), 'a');
     const one = await local(folder);
     await addTask(one, 'milk');
@@ -131,7 +131,7 @@ describe('a realm that is opened again', () => {
   ] as const;
 
   it.each(differences)(
-    'field report C2: is rejected with %s while a handle is open, and the error names the difference',
+    'field report C-2: is rejected with %s while a handle is open, and the error names the difference',
     async (_, more, argument, expected) => {
       const client = open.client({ dial: NEVER });
       const folder = join(createFolder(), 'a');
@@ -145,7 +145,7 @@ describe('a realm that is opened again', () => {
   );
 
   it.each(differences)(
-    'field report C2: is opened with %s while it only uploads what is left, and loses nothing',
+    'field report C-2: is opened with %s while it only uploads what is left, and loses nothing',
     async (what, more) => {
       const server = open.server();
       let dial = NEVER as typeof online;
@@ -165,7 +165,7 @@ describe('a realm that is opened again', () => {
     },
   );
 
-  it('field report C2: is rejected with another schemaVersion or clock', async () => {
+  it('field report C-2: is rejected with another schemaVersion or clock', async () => {
     const folder = join(createFolder(), 'a');
     await local(folder);
     await expect(openRealm({ schema, storage: folder, schemaVersion: 1 })).rejects.toMatchObject({
@@ -175,7 +175,7 @@ describe('a realm that is opened again', () => {
     await expect(openRealm({ schema, storage: folder, clock })).rejects.toMatchObject({ argument: 'clock' });
   });
 
-  it('field report C2: takes the same schema in another order, and other functions', async () => {
+  it('field report C-2: takes the same schema in another order, and other functions', async () => {
     const folder = join(createFolder(), 'a');
     const withFunction = (order: boolean) => {
       const id = { id: 'string' };
@@ -194,7 +194,7 @@ describe('openRealm$ that is unsubscribed while it opens', () => {
     await expect(free).resolves.toBeDefined();
   };
 
-  it('field report B8: closes as soon as it has opened: lock and session are free', async () => {
+  it('field report B-8: closes as soon as it has opened: lock and session are free', async () => {
     const client = open.client({ dial: NEVER });
     const folder = join(createFolder(), 'a');
     openRealm$({ schema, storage: folder, sync: { client, realm: 'tasks' } })
@@ -208,7 +208,7 @@ describe('openRealm$ that is unsubscribed while it opens', () => {
     await expect(openRealm({ schema, storage: second }).then((realm) => realm.close())).resolves.toBeUndefined();
   });
 
-  it('field report B8: works when React mounts twice, and with switchMap', async () => {
+  it('field report B-8: works when React mounts twice, and with switchMap', async () => {
     const client = open.client({ dial: NEVER });
     for (const sync of [undefined, { client, realm: 'tasks' }]) {
       const folder = join(createFolder(), 'a');
@@ -225,7 +225,7 @@ describe('openRealm$ that is unsubscribed while it opens', () => {
     }
   });
 
-  it('field report B8: stays silent when what it opens fails', async () => {
+  it('field report B-8: stays silent when what it opens fails', async () => {
     const folder = join(createFolder(), 'a');
     const other = await local(folder);
     const client = open.client({ dial: NEVER });

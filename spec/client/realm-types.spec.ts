@@ -62,7 +62,7 @@ const opening = (properties: string, primaryKey = 'id'): string =>
 
 describe('the types of a realm', () => {
   // One program, because the compiler takes seconds for each.
-  it('field report C8: invalid code does not compile, and the error shows what is allowed at its place', () => {
+  it('field report C-8: invalid code does not compile, and the error shows what is allowed at its place', () => {
     const program = [
       opening(`done: 'boolean', room: 'Good?', more: 'int[]'`),
       opening(`kind: { type: 'boolean', default: true }`),
@@ -86,7 +86,7 @@ describe('the types of a realm', () => {
     expect(errors[5]?.[1]).toContain('The function of a write must not be asynchronous.');
   }, 300_000);
 
-  it('field report C8: every realm is any realm, and a helper works with it', async () => {
+  it('field report C-8: every realm is any realm, and a helper works with it', async () => {
     const realm = await openRealm({ schema, storage: memoryStorage() });
     const count = (any: AnyRealm, type: string): number => any.objects(type).length;
     const fill = (any: AnyRealm) => any.write((tx) => tx.put('Task', { id: 'a', title: 'A' }));
@@ -98,7 +98,7 @@ describe('the types of a realm', () => {
     await realm.close();
   });
 
-  it('field report F2: the session of a realm is typed by its options', async () => {
+  it('field report F-2: the session of a realm is typed by its options', async () => {
     const server = createSyncServer({ storage: memoryStorage(), authenticate: allowAnyone, authorize: () => 'write' });
     const client = createSyncClient({ dial: of(server.wire) });
     const synced = await openRealm({ schema, storage: memoryStorage(), sync: { client, realm: 'tasks' } });

@@ -18,7 +18,7 @@ const schema = {
 } as const;
 
 describe('an object that is created while others change an earlier one, which is not downloaded yet', () => {
-  it('field report C4: has their additions to its collections, besides its initial elements', async () => {
+  it('field report C-4: has their additions to its collections, besides its initial elements', async () => {
     const [before, after] = [open.server(), open.server()];
     const storage = { ...memoryStorage(), close: () => EMPTY }; // The content is kept, so that it can be opened again.
     const opened = (wire: SyncServer['wire']) => {

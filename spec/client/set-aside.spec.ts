@@ -29,7 +29,7 @@ const misfit = async () => {
 const keys = ({ realm }: { realm: Awaited<ReturnType<typeof open>> }) =>
   firstValueFrom(realm.objects$('Task').pipe(map((all) => all.map((each) => (each as { id: unknown }).id))));
 
-describe('field report B1: an object that does not fit this app', () => {
+describe('field report B-1: an object that does not fit this app', () => {
   it('is hidden and listed, is reported once, and all other changes are synced both ways', async () => {
     const { old, late, events, same } = await misfit();
     expect(await keys(old)).toEqual(['b']);
@@ -172,7 +172,7 @@ describe('field report B1: an object that does not fit this app', () => {
   });
 });
 
-describe('field report C1: a local realm whose schema was changed without a migration', () => {
+describe('field report C-1: a local realm whose schema was changed without a migration', () => {
   const before: Schema = schemaOf({ n: 'string', due: 'int' });
   const written = async (schema: Schema = before) => {
     const storage = createKeptStorage();

@@ -38,7 +38,7 @@ const logIn = (client: SyncClient, user: string): void => {
 const otherUserError = { code: 'other-user', message: expect.stringContaining('Nothing was written') as unknown };
 
 describe('two users of one device', () => {
-  it('field report A1: a write of one of them into the open realm of the other is rejected, also offline', async () => {
+  it('field report A-1: a write of one of them into the open realm of the other is rejected, also offline', async () => {
     const one = server();
     const client = clientOf('ann', one);
     const realm = await started(client, join(createFolder(), 'a'));
@@ -64,7 +64,7 @@ describe('two users of one device', () => {
     expect(await readTitles(other)).toEqual(['of ann', 'of ann, later']);
   });
 
-  it('field report A1: is rejected when only the server knows the owner, and when it was opened read-only', async () => {
+  it('field report A-1: is rejected when only the server knows the owner, and when it was opened read-only', async () => {
     const one = server();
     const folder = join(createFolder(), 'a');
     const anns = open.client({ dial: of(one.wire), accessToken: () => of('ann') });
@@ -86,7 +86,7 @@ describe('two users of one device', () => {
     expect(reading.stats().outbox.changesets).toBeLessThanOrEqual(1);
   });
 
-  it('field report A1: an empty replica may become another realm, of any user', async () => {
+  it('field report A-1: an empty replica may become another realm, of any user', async () => {
     const folder = join(createFolder(), 'a');
     const one = server();
     for (const [user, name] of [
@@ -107,7 +107,7 @@ describe('two users of one device', () => {
     await expect(started(clientOf('ben', one), folder)).rejects.toMatchObject({ code: 'other-user' });
   });
 
-  it('field report A5: a log-out that discards leaves what another user has kept in a closed realm', async () => {
+  it('field report A-5: a log-out that discards leaves what another user has kept in a closed realm', async () => {
     const one = server();
     const [hers, his] = [join(createFolder(), 'hers'), join(createFolder(), 'his')];
     const client = clientOf('ann', one);
@@ -130,7 +130,7 @@ describe('two users of one device', () => {
     expect(await readTitles(await started(client, his, 'others'))).toEqual([]);
   });
 
-  it('field report A1: a log-in of another user logs the first one out, and nothing is shared', async () => {
+  it('field report A-1: a log-in of another user logs the first one out, and nothing is shared', async () => {
     const one = server();
     const client = clientOf('ann', one);
     const codes: string[] = [];
@@ -153,7 +153,7 @@ describe('two users of one device', () => {
   });
 
   it.each(['keep', 'discard', null] as const)(
-    'field report G5: a log-in inside errors$ counts while a realm is being opened, too (after a log-out: %s)',
+    'field report G-5: a log-in inside errors$ counts while a realm is being opened, too (after a log-out: %s)',
     async (unsynced) => {
       const one = server();
       const rejectToken = () => throwError(() => Object.assign(new Error('who are you?'), { status: 401 }));

@@ -32,7 +32,7 @@ const through = (server: SyncServer, frame: { most: number }, closed: number[] =
   );
 
 describe('a user whose right to write was taken away', () => {
-  it('field report B2: has pending writes rejected with their reason, and downloads go on', async () => {
+  it('field report B-2: has pending writes rejected with their reason, and downloads go on', async () => {
     let right: Access = 'write';
     const server = open.server({
       authenticate: (token) => ({ id: token }),
@@ -73,7 +73,7 @@ describe('a user whose right to write was taken away', () => {
 });
 
 describe('a write that is larger than the server takes', () => {
-  it('field report B3: is rejected at once where the limit is known, also offline and after a restart', async () => {
+  it('field report B-3: is rejected at once where the limit is known, also offline and after a restart', async () => {
     const server = open.server({ limits: { changesetBytesMax: 10 * 1_024, operationsMax: 5, objectBytesMax: 15_000 } });
     const storage = createFolder();
     const client = open.client({ dial: of(server.wire) });
@@ -97,7 +97,7 @@ describe('a write that is larger than the server takes', () => {
     expect(offline.get('Task', 'large')).toBeUndefined();
   });
 
-  it('field report B3: is rejected with both sizes where it was not known, the session goes on, and a higher limit heals it', async () => {
+  it('field report B-3: is rejected with both sizes where it was not known, the session goes on, and a higher limit heals it', async () => {
     const lowStorage = memoryStorage();
     const low = open.server({ storage: lowStorage, limits: { frameBytesMax: 256 * 1_024 } });
     const storage = createFolder();
@@ -143,7 +143,7 @@ describe('a write that is larger than the server takes', () => {
     ['pages that are too large', Array<number>(20).fill(20), 50],
     ['both', [...Array<number>(10).fill(20), 200, ...Array<number>(10).fill(20)], 50],
   ])(
-    'field report B3: a proxy with a lower limit ends no session: %s',
+    'field report B-3: a proxy with a lower limit ends no session: %s',
     async (_, sizes, most) => {
       const server = open.server();
       const frame = { most: most * 1_024 };

@@ -89,7 +89,7 @@ const odd: readonly (readonly [what: string, value: unknown, path: string, what:
   ['a proxy that throws', [broken], '[0]', /cannot be read/],
 ];
 
-describe('field report A6: a value that cannot be stored unchanged', () => {
+describe('field report A-6: a value that cannot be stored unchanged', () => {
   it.each(odd)('%s is rejected by the write, which names its path', async (_, value, path, what) => {
     const realm = await open({ schema, storage: createKeptStorage() });
     await written(realm, (tx) => tx.create('Box', { id: 'a' }));
@@ -168,7 +168,7 @@ const inherited = [
   'then',
 ];
 
-describe('field report C3: names that every object has', () => {
+describe('field report C-3: names that every object has', () => {
   const properties = Object.fromEntries(inherited.map((name) => [name, 'string?']));
   const collections = { length: 'int[]', prototype: 'string<>', apply: 'int{}', call: 'counter' };
 

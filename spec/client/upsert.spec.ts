@@ -19,7 +19,7 @@ const schema = {
 const milk = { id: 'milk', title: 'Buy milk', done: false };
 
 describe('tx.put', () => {
-  it('field report F2: creates an object, or changes the existing one', async () => {
+  it('field report F-2: creates an object, or changes the existing one', async () => {
     const realm = await openRealm({ schema, storage: memoryStorage() });
     await realm.write((tx) => tx.put('Task', { ...milk, tags: ['a', 'b'], votes: 5, due: new Date(7) }));
     await realm.write((tx) => tx.increment('Task', 'milk', 'votes', 2));
@@ -33,14 +33,14 @@ describe('tx.put', () => {
     await realm.close();
   });
 
-  it('field report F2: writes nothing when no value differs', async () => {
+  it('field report F-2: writes nothing when no value differs', async () => {
     const realm = await openRealm({ schema, storage: memoryStorage() });
     const { version } = await realm.write((tx) => tx.put('Task', milk));
     expect((await realm.write((tx) => tx.put('Task', milk))).version).toBe(version);
     await realm.close();
   });
 
-  it('field report F2: rejects the same values as create, without a change', async () => {
+  it('field report F-2: rejects the same values as create, without a change', async () => {
     const realm = await openRealm({ schema, storage: memoryStorage() });
     for (const key of ['new', 'milk']) {
       await realm.write((tx) => tx.put('Task', milk));
@@ -54,7 +54,7 @@ describe('tx.put', () => {
 });
 
 describe('the current objects of a query', () => {
-  it('field report F2: are returned at once, sorted and limited', async () => {
+  it('field report F-2: are returned at once, sorted and limited', async () => {
     const realm = await openRealm({ schema, storage: memoryStorage() });
     await realm.write((tx) =>
       ['c', 'a', 'b', 'd'].forEach((id) => tx.create('Task', { ...milk, id, done: id === 'd' })),
@@ -71,7 +71,7 @@ describe('the current objects of a query', () => {
     expect(() => realm.objects('Task')).toThrow('This handle of the realm was closed.');
   });
 
-  it('field report F2: include the changes of the current transaction', async () => {
+  it('field report F-2: include the changes of the current transaction', async () => {
     const realm = await openRealm({ schema, storage: memoryStorage() });
     await realm.write((tx) => ['a', 'b', 'c'].forEach((id) => tx.create('Task', { ...milk, id })));
     const ids = (tasks: readonly { readonly id: string }[]) => tasks.map(({ id }) => id).join('');
@@ -88,7 +88,7 @@ describe('the current objects of a query', () => {
     await realm.close();
   });
 
-  it('field report F2: are counted by count$, each other number once', async () => {
+  it('field report F-2: are counted by count$, each other number once', async () => {
     const realm = await openRealm({ schema, storage: memoryStorage() });
     const counts = firstValueFrom(realm.count$('Task', { where: { done: false } }).pipe(toArray()));
     await realm.write((tx) => tx.create('Task', milk));
@@ -101,7 +101,7 @@ describe('the current objects of a query', () => {
 });
 
 describe('realm.session', () => {
-  it('field report F2: is a session with the option sync and null without it, for the compiler, too', async () => {
+  it('field report F-2: is a session with the option sync and null without it, for the compiler, too', async () => {
     const server = createSyncServer({ storage: memoryStorage(), authenticate: allowAnyone });
     const client = createSyncClient({ dial: of(server.wire) });
     const local = await openRealm({ schema, storage: memoryStorage() });

@@ -97,7 +97,7 @@ interface AnyTx {
   readonly put: (type: string, values: object) => void;
 }
 
-describe('field report H2: values, names and keys at their limits', () => {
+describe('field report H-2: values, names and keys at their limits', () => {
   it('are unchanged: at once, on another device, after a restart, and in an export', async () => {
     await fc.assert(
       fc.asyncProperty(scene, async ({ schema, type, objects }) => {

@@ -49,7 +49,7 @@ const rebound = async (realm: Awaited<ReturnType<typeof open.realm>>): Promise<v
 };
 
 describe('a server whose clock was wrong for a while', () => {
-  it('field report B6: ahead by a year for one write affects no other write: later writes are accepted, and win', async () => {
+  it('field report B-6: ahead by a year for one write affects no other write: later writes are accepted, and win', async () => {
     const { error, device, log, readiness } = world();
     error.server = 365 * day;
     const a = await device();
@@ -78,7 +78,7 @@ describe('a server whose clock was wrong for a while', () => {
     ['by the true time', false],
     ['by its time', true],
   ])(
-    'field report B6: ahead by years while it forgets what was deleted, stamped %s: later writes are taken',
+    'field report B-6: ahead by years while it forgets what was deleted, stamped %s: later writes are taken',
     async (_, isAhead) => {
       const { error, device, forgets$ } = world();
       const [a, b] = [await device(), await device()];
@@ -113,7 +113,7 @@ describe('a server whose clock was wrong for a while', () => {
     ['the device is behind by days', { server: 0, client: -3 * day }],
     ['the device is ahead by a year', { server: 0, client: 365 * day }],
   ])(
-    'field report B6: %s in the middle of a session: the session continues, and its writes arrive',
+    'field report B-6: %s in the middle of a session: the session continues, and its writes arrive',
     async (_, wrong) => {
       const { error, device } = world();
       const a = await device();

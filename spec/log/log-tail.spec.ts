@@ -12,7 +12,7 @@ interface Entry {
 }
 
 describe('the newest entries of a log', () => {
-  it('field report E2: release the bytes of removed entries, even of a few', async () => {
+  it('field report E-2: release the bytes of removed entries, even of a few', async () => {
     const tail = createLogTail<Entry>({ after: 0, sizeOf: ({ body }) => body.byteLength, bytesMax: 4_096 });
     const bodies: WeakRef<Uint8Array>[] = [];
     for (let version = 1; version <= 20; version += 1) {

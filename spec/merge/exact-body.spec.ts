@@ -17,7 +17,7 @@ const all = (value: Value): readonly Operation[] => [
   { ...target, kind: 'put', property: 'n', entries: [['k', value]] },
 ];
 
-describe('field report E4: a body with values that no schema accepts', () => {
+describe('field report E-4: a body with values that no schema accepts', () => {
   it.each([[NaN], [Infinity], [-Infinity], [[1, NaN]], [{ a: { b: [Infinity] } }]] as const)(
     '%p is rejected',
     (value) => {

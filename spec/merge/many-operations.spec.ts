@@ -35,7 +35,7 @@ describe('many operations of one changeset on one object', () => {
         after: at === 0 ? null : { time: 1_000, count: 2 * at - 2 },
       }),
     ],
-  ])('field report E2: take time in proportion to their number, and reach the same state: %s', (_, operationAt) => {
+  ])('field report E-2: take time in proportion to their number, and reach the same state: %s', (_, operationAt) => {
     const [one, other] = [made(300, operationAt), made(300, operationAt, false)];
     expect(encodeState(one.state)).toEqual(encodeState(other.state));
     // Each took minutes before the fix.

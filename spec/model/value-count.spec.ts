@@ -27,7 +27,7 @@ const kinds = [
 
 describe('the number of values that bytes hold', () => {
   it.each(kinds)(
-    'field report E1: %s are counted while they are read, and no value beyond the limit is created',
+    'field report E-1: %s are counted while they are read, and no value beyond the limit is created',
     (_, byte) => {
       const bytes = many(1_000, byte);
       expect(decodeValueWithin(bytes, 999)).toEqual(left('holds more than 999 values'));
@@ -39,7 +39,7 @@ describe('the number of values that bytes hold', () => {
     },
   );
 
-  it('field report E1: counts names and values of records, and elements at every depth', () => {
+  it('field report E-1: counts names and values of records, and elements at every depth', () => {
     const value = { a: [1, 2, { b: [3] }], c: [[], [4]] };
     // 4 for the record, 3 for the first list, 2 for the record in it, 1 for its list, 2 and 1 for the lists of the
     // second.
@@ -48,7 +48,7 @@ describe('the number of values that bytes hold', () => {
   });
 
   it.each(kinds)(
-    'field report E1: a frame of eight megabytes of %s behind the last field is rejected at once',
+    'field report E-1: a frame of eight megabytes of %s behind the last field is rejected at once',
     (_, byte) => {
       const frame = many(limits.frameBytesMax - 10, byte, 0x93, 8, 1);
       const before = process.memoryUsage().arrayBuffers + process.memoryUsage().heapUsed;
@@ -62,7 +62,7 @@ describe('the number of values that bytes hold', () => {
     },
   );
 
-  it('field report E1: elements after the last field are skipped if they are MessagePack, and rejected otherwise', () => {
+  it('field report E-1: elements after the last field are skipped if they are MessagePack, and rejected otherwise', () => {
     const ping = { type: 'ping', sentAt: 7 } as const;
     fc.assert(
       fc.property(
@@ -90,7 +90,7 @@ describe('the number of values that bytes hold', () => {
     );
   });
 
-  it('field report E1: of a message of an unknown kind only the kind is decoded', () => {
+  it('field report E-1: of a message of an unknown kind only the kind is decoded', () => {
     expect(decodeArrayStart(encodeValue([99, [1], { a: 1 }]), 100, () => 0)).toEqual(right([99]));
     expect(decodeArrayStart(encodeValue([99, [1], { a: 1 }]), 100, () => 1)).toEqual(right([99, [1]]));
     expect(decodeArrayStart(encodeValue([]), 100, () => 1)).toEqual(right([]));
@@ -98,7 +98,7 @@ describe('the number of values that bytes hold', () => {
     expect(decodeServer(encodeValue([99, 1]))).toMatchObject(left(expect.stringContaining('a kind of message')));
   });
 
-  it('field report E1: a frame may be restricted to fewer values than the limit', () => {
+  it('field report E-1: a frame may be restricted to fewer values than the limit', () => {
     const frame = encodeClient({ type: 'ping', sentAt: 7 });
     expect(decodeClientWithin(frame, 2)).toEqual(right({ type: 'ping', sentAt: 7 }));
     expect(decodeClientWithin(frame, 1)).toMatchObject(left(expect.stringContaining('more than 1 values')));

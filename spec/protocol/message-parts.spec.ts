@@ -17,7 +17,7 @@ const partsOf = (frame: Uint8Array): Uint8Array[] => {
 };
 
 describe('parts of a frame', () => {
-  it.each([-1, 0, 1])('field report B4: arrive as one message, %i bytes around the limit', (more) => {
+  it.each([-1, 0, 1])('field report B-4: arrive as one message, %i bytes around the limit', (more) => {
     const overhead = encodeServer(snapshot(1_000_000)).byteLength - 1_000_000;
     const message = snapshot(2 * limits.partBytesMax - overhead + more);
     const parts = partsOf(encodeServer(message));

@@ -128,7 +128,7 @@ type Row = readonly [time: number, count: number, replica: string, operations: u
 
 describe('the states of docs/PROTOCOL.md', () => {
   it.each(codeBlocksOf('states').map(({ line, text }) => [line, text.trim().split('\n')] as const))(
-    'field report E11: result from their changesets, in either order, line %i',
+    'field report E-11: result from their changesets, in either order, line %i',
     (_, lines) => {
       const state = parseValue((lines.at(-1) ?? '').replace(/^= /, ''));
       const rows = lines.slice(0, -1).map((line) => parseValue(line) as Row);
@@ -144,7 +144,7 @@ describe('the states of docs/PROTOCOL.md', () => {
     },
   );
 
-  it('field report E11: show every operation', () => {
+  it('field report E-11: show every operation', () => {
     const shown = codeBlocksOf('operations').flatMap(({ text }) =>
       text
         .trim()

@@ -64,7 +64,7 @@ describe('two implementations on one server', () => {
     for (const other of others) expect(other).toEqual(first);
   };
 
-  it('field report E11: end with equal objects, whatever each wrote, offline or online', async () => {
+  it('field report E-11: end with equal objects, whatever each wrote, offline or online', async () => {
     await fc.assert(fc.asyncProperty(fc.array(command, { minLength: 5, maxLength: 60 }), run), runOptions(60));
   }, 120_000);
 });

@@ -29,7 +29,7 @@ const untilSnapshot = async (server: SyncServer, now: () => number): Promise<voi
 };
 
 describe('a second implementation, and a server that sends a snapshot', () => {
-  it('field report E11: begins with a snapshot, as tidemark does, with its own offline writes on top', async () => {
+  it('field report E-11: begins with a snapshot, as tidemark does, with its own offline writes on top', async () => {
     let time = start;
     const now = (): number => time;
     const server = createServer({ limits: { projectionLagBytesMax: 1_024 } }, now);

@@ -16,7 +16,7 @@ const frameOf = (text: string): Uint8Array =>
   text.startsWith('hex ') ? parseHex(text.slice(4)) : pack(parseValue(text) as Value);
 
 describe('the examples of docs/PROTOCOL.md in a second implementation', () => {
-  it.each(linesOf('frames'))('field report E11: it decodes and encodes a frame, %s', (line) => {
+  it.each(linesOf('frames'))('field report E-11: it decodes and encodes a frame, %s', (line) => {
     const [, from = '', frame = '', type = '', fields = ''] = /^(\S)→\S (.*?) = (\w+) (\{.*\})$/.exec(line) ?? [];
     const expected = { type, ...(parseValue(fields) as object) };
     const codec = from === 'C' ? toServer : fromServer;
@@ -25,14 +25,14 @@ describe('the examples of docs/PROTOCOL.md in a second implementation', () => {
     expect(codec.decode(codec.encode(message as never))).toEqual(expected);
   });
 
-  it.each(linesOf('operations'))('field report E11: it decodes and encodes a body, %s', (line) => {
+  it.each(linesOf('operations'))('field report E-11: it decodes and encodes a body, %s', (line) => {
     const [hex = '', array = ''] = line.split(' = ');
     expect(unpack(parseHex(hex))).toEqual(parseValue(array));
     expect(unpack(writeBody(readBody(parseHex(hex))))).toEqual(parseValue(array));
   });
 
   it.each(codeBlocksOf('states').map(({ text }) => [text.trim().split('\n')]))(
-    'field report E11: it merges, decodes and encodes a state, %#',
+    'field report E-11: it merges, decodes and encodes a state, %#',
     (lines) => {
       const state = parseValue(lines.at(-1)!.slice(2)) as Value;
       const rows = lines.slice(0, -1).map((line) => parseValue(line) as [number, number, string, Value]);

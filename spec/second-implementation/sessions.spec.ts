@@ -2,7 +2,7 @@ import { SecondDevice, TidemarkDevice } from './devices.js';
 import { createChanges, closeAll, receivedBy, createServer, settleDevices, start, createChange } from './test-kit.js';
 
 describe('a second implementation', () => {
-  it('field report E11: receives rejections, and shows the server state of the objects instead', async () => {
+  it('field report E-11: receives rejections, and shows the server state of the objects instead', async () => {
     const server = createServer({ permit: (_, __, { after }) => after?.['title'] !== 'dear' || 'too dear' });
     const [second, first] = [new SecondDevice(server, () => start), await TidemarkDevice.open(server, () => start)];
     second.connect();
@@ -20,7 +20,7 @@ describe('a second implementation', () => {
     await closeAll(server, second, first);
   });
 
-  it('field report E11: continues as another replica when its data is a copy, and loses nothing', async () => {
+  it('field report E-11: continues as another replica when its data is a copy, and loses nothing', async () => {
     const server = createServer();
     const first = await TidemarkDevice.open(server, () => start);
     const original = new SecondDevice(server, () => start);
@@ -50,7 +50,7 @@ describe('a second implementation', () => {
     await closeAll(server, copy, original, first);
   });
 
-  it('field report E11: sends changes without an answer again, and none of them counts twice', async () => {
+  it('field report E-11: sends changes without an answer again, and none of them counts twice', async () => {
     const server = createServer();
     const [second, first] = [new SecondDevice(server, () => start), await TidemarkDevice.open(server, () => start)];
     await second.write([createChange('create', 0, 'x'), createChange('insert', 0, 'a'), createChange('add', 0)]);
@@ -68,7 +68,7 @@ describe('a second implementation', () => {
     await closeAll(server, second, first);
   });
 
-  it('field report E11: corrects a clock that is a year ahead by that of the server', async () => {
+  it('field report E-11: corrects a clock that is a year ahead by that of the server', async () => {
     const year = 365 * 24 * 60 * 60 * 1000;
     const server = createServer();
     const [second, first] = [
@@ -95,7 +95,7 @@ describe('a second implementation', () => {
     await closeAll(server, second, first);
   });
 
-  it('field report E11: is reset for a server with another history, and keeps its unsent changes', async () => {
+  it('field report E-11: is reset for a server with another history, and keeps its unsent changes', async () => {
     const [before, server] = [createServer(), createServer()];
     const first = await TidemarkDevice.open(server, () => start);
     const there = new SecondDevice(before, () => start);

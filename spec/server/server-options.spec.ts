@@ -23,16 +23,16 @@ describe('the options of a server', () => {
     ['a log that is no function', { storage, log: console }, 'log'],
     ['an invalid clock', { storage, clock: { now: 5 } }, 'clock'],
     ['limits that are not a record', { storage, limits: 5 }, 'limits'],
-    ['field report E10: a list for limits', { storage, limits: [] }, 'limits'],
-    ['field report E10: limits made by a class', { storage, limits: new Map() }, 'limits'],
+    ['field report E-10: a list for limits', { storage, limits: [] }, 'limits'],
+    ['field report E-10: limits made by a class', { storage, limits: new Map() }, 'limits'],
     [
-      'field report E10: limits that are inherited',
+      'field report E-10: limits that are inherited',
       { storage, limits: Object.create({ bindMsMax: 5 }) as object },
       'limits',
     ],
-    ['field report E10: a list for options', [storage], 'options'],
+    ['field report E-10: a list for options', [storage], 'options'],
     [
-      'field report E10: options made by a class',
+      'field report E-10: options made by a class',
       new (class {
         readonly storage = storage;
       })(),

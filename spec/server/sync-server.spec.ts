@@ -69,7 +69,7 @@ describe('a server on a port', () => {
     await good.until(({ type }) => type === 'bound');
   });
 
-  it('closes the connection for a frame over the limit (E13)', async () => {
+  it('E13 closes the connection for a frame over the limit', async () => {
     const server = createSyncServer({ storage: memoryStorage(), limits: { frameBytesMax: 262_144 } });
     servers.push(server);
     const { port } = await server.listen({ port: 0 });

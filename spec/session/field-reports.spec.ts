@@ -27,7 +27,7 @@ const bytes = (progress$: Observable<Progress>): Observable<string> =>
 
 describe('a client reset that the app decides', () => {
   it(
-    'field report G4: is asked for once, also when the server has to be asked twice',
+    'field report G-4: is asked for once, also when the server has to be asked twice',
     marbles((m) => {
       const realm = createTestRealm({ downloaded: 5, history: 'old' });
       realm.write();
@@ -64,7 +64,7 @@ describe('a client reset that the app decides', () => {
 
 describe('progress over a client reset', () => {
   it(
-    'field report G6: both directions are reset together, bytes as well as counts',
+    'field report G-6: both directions are reset together, bytes as well as counts',
     marbles((m) => {
       const realm = createTestRealm();
       realm.write(68);
@@ -102,7 +102,7 @@ describe('progress of an outstanding download', () => {
     });
 
   it(
-    'field report G9: does not complete while the session is disconnected: the server may have more',
+    'field report G-9: does not complete while the session is disconnected: the server may have more',
     marbles((m) => {
       const { dial } = createScriptedDial(m, ['--w', answers(m)]);
       const scene = createTestSession(m, {
@@ -123,7 +123,7 @@ describe('progress of an outstanding download', () => {
 
 describe('refresh', () => {
   it(
-    'field report G10: waits for what has arrived and is not stored, and for nothing else',
+    'field report G-10: waits for what has arrived and is not stored, and for nothing else',
     marbles((m) => {
       const slow = createTestRealm({ integrating: m.cold('----|') });
       let upTo = 0;

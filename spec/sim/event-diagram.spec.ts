@@ -113,7 +113,7 @@ describe('the diagram of recorded events', () => {
     expect(burst.split('\n')[0]).toMatch(/^1 writes \(.{40}\+360\)-$/);
   });
 
-  it('field report H4: is at most 120 columns wide, whatever was recorded', () => {
+  it('field report H-4: is at most 120 columns wide, whatever was recorded', () => {
     const long = fc.string({ minLength: 0, maxLength: 400, unit: 'grapheme-ascii' });
     const rowed = fc.tuple(fc.nat(5_000_000), fc.oneof(long, fc.constantFrom('wire 1', 'server')), long);
     fc.assert(
@@ -192,7 +192,7 @@ describe('the diagram of recorded events', () => {
     expect(legend).toEqual([['x', 'cut']]);
   });
 
-  it('field report H4: has the moments that concern the named objects, and not those of other objects', () => {
+  it('field report H-4: has the moments that concern the named objects, and not those of other objects', () => {
     const about = (at: number, row: string, what: string, ...names: readonly string[]): readonly RecordedEvent[] => [
       { at, row, value: what, about: names },
     ];

@@ -24,7 +24,7 @@ describe('random numbers that depend on the moment', () => {
     );
   });
 
-  it('field report H4: are the same at a moment, whatever was drawn before it', () => {
+  it('field report H-4: are the same at a moment, whatever was drawn before it', () => {
     fc.assert(
       fc.property(fc.nat(), times, fc.nat(1_000), (seed, all, from) => {
         const late = all.filter((at) => at >= from);

@@ -140,7 +140,7 @@ describe('the plan of a seed', () => {
     );
   });
 
-  it('field report H3: has one theme of thirteen, each as often as the others, and its settings', () => {
+  it('field report H-3: has one theme of thirteen, each as often as the others, and its settings', () => {
     const counts = new Map(themes.map((theme) => [theme, plans.filter((plan) => plan.theme === theme).length]));
     expect([...counts.values()].every((count) => count >= 15 && count <= 16)).toBe(true);
     for (const { theme, settings } of plans) {
@@ -150,7 +150,7 @@ describe('the plan of a seed', () => {
     expect(plans.some(({ settings }) => settings.realm.length === limits.realmNameCharsMax)).toBe(true);
   });
 
-  it('field report H3: has more of the acts of its theme than other worlds have', () => {
+  it('field report H-3: has more of the acts of its theme than other worlds have', () => {
     const share = (act: Act, theme: Theme): number => {
       const all = plans.filter((plan) => plan.theme === theme).flatMap(actsOf);
       return all.filter((each) => each === act).length / all.length;
@@ -166,7 +166,7 @@ describe('the plan of a seed', () => {
     for (const [theme, act] of favoured) expect(share(act, theme)).toBeGreaterThan(2 * share(act, 'ordinary'));
   });
 
-  it('field report H3: has several events within a moment, and in some worlds most of the time', () => {
+  it('field report H-3: has several events within a moment, and in some worlds most of the time', () => {
     const close = ({ events }: Plan): number => {
       const times = events.filter(({ device }) => device === 1).map(({ at }) => at);
       return times.filter((at, index) => index > 0 && at - times[index - 1]! <= 200).length / times.length;

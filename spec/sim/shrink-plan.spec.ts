@@ -120,7 +120,7 @@ describe('a plan that is made smaller', () => {
       return { at: at * everyMs, act, device: 1 + (at % 5), seed: at };
     });
 
-  it('field report H4: is made smaller by kind: a kind or device without a part in it is removed in one run', async () => {
+  it('field report H-4: is made smaller by kind: a kind or device without a part in it is removed in one run', async () => {
     // This many events of two kinds, on one device, are needed. Removing parts alone would use all runs.
     const all = mixed(600, 1);
     const isNeeded = ({ act, device }: PlannedEvent): boolean => device === 2 && (act === 'cut' || act === 'write');
@@ -132,7 +132,7 @@ describe('a plan that is made smaller', () => {
     expect(found.runs).toBeLessThan(4 * needed.length); // Each of them is also removed alone.
   });
 
-  it('field report H4: is made smaller by time: much earlier events are removed in few runs, except those that open devices', async () => {
+  it('field report H-4: is made smaller by time: much earlier events are removed in few runs, except those that open devices', async () => {
     const open: PlannedEvent = { at: 0, act: 'open', device: 1, seed: 0 };
     const all = [open, ...mixed(400, 1_000).map((each) => ({ ...each, at: each.at + 1_000 }))];
     const late = all.filter(({ at }) => at > 397_500);

@@ -40,7 +40,7 @@ describe('a world', () => {
 describe('a world with a broken invariant', () => {
   const plan = small(2);
 
-  it('field report H4: records nothing after the broken invariant, and runs no further event', async () => {
+  it('field report H-4: records nothing after the broken invariant, and runs no further event', async () => {
     const whole = await playWorld(plan);
     const moments = [...new Set(whole.recorded.map(({ at }) => at))];
     const half = moments[Math.floor(moments.length / 2)]!;

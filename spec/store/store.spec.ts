@@ -200,7 +200,7 @@ describe('a store', () => {
     expect(store.downloadProgress().version).toBe(0);
   });
 
-  it('field report E4: sets aside an object with an invalid number in the history, until it is written again', async () => {
+  it('field report E-4: sets aside an object with an invalid number in the history, until it is written again', async () => {
     const store = openTestStore();
     await integratePage(store, 1, [
       { kind: 'create', type: 'Task', key: 'a', values: { ...milk, id: 'a', votes: NaN } },

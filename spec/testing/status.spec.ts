@@ -2,7 +2,7 @@ import { firstValueFrom, of } from 'rxjs';
 import { fakeSession, status } from '../../lib/testing/index.js';
 
 describe('a status for a test', () => {
-  it('field report F6: is made from the parts that the test is about', async () => {
+  it('field report F-6: is made from the parts that the test is about', async () => {
     expect(status()).toEqual(fakeSession().status);
     const made = status({ sync: 'paused', connection: 'connected', pending: { changesets: 3 }, lastSyncedAt: 5 });
     expect(made).toEqual({
@@ -20,7 +20,7 @@ describe('a status for a test', () => {
     expect(await firstValueFrom(session.syncState$)).toBe('paused');
   });
 
-  it('field report F6: rejects parts that a status does not have', () => {
+  it('field report F-6: rejects parts that a status does not have', () => {
     expect(() => status({ conection: 'connected' } as never)).toThrow('parts');
     expect(() => status({ pending: { changeset: 1 } } as never)).toThrow(
       'parts.pending must be a record with only the names changesets, bytes',

@@ -16,7 +16,7 @@ const frameOf = (opcode: number, length: number): Uint8Array => {
 const joined = (frames: readonly Uint8Array[]): Uint8Array => Uint8Array.from(frames.flatMap((frame) => [...frame]));
 
 describe('the headers of frames', () => {
-  it('field report E1: are read wherever the bytes are cut, with lengths of every width', () => {
+  it('field report E-1: are read wherever the bytes are cut, with lengths of every width', () => {
     const frame = fc.tuple(
       fc.constantFrom(0, 1, 2, 8, 9, 10),
       fc.oneof(fc.nat(200), fc.constantFrom(0, 125, 126, 65_535, 65_536, 70_000)),
@@ -55,7 +55,7 @@ describe('the incoming bytes of one socket', () => {
     return { scheduler, acts, inflow };
   };
 
-  it('field report E1: are cut off at the header of a message that is too large, before its content has arrived', () => {
+  it('field report E-1: are cut off at the header of a message that is too large, before its content has arrived', () => {
     const { acts, inflow } = tried({});
     inflow.feed(frameOf(2, 1_000));
     inflow.feed(frameOf(2, 1_001).subarray(0, 8));
@@ -63,7 +63,7 @@ describe('the incoming bytes of one socket', () => {
     expect(acts).toEqual(['1009 The message has 1001 bytes; the limit is 1000.', 'pause']);
   });
 
-  it('field report E1: are counted over all frames of one message', () => {
+  it('field report E-1: are counted over all frames of one message', () => {
     const { acts, inflow } = tried({ otherFramesMax: 10 });
     const piece = (opcode: number, length: number): Uint8Array => {
       const frame = frameOf(opcode, length);
@@ -76,7 +76,7 @@ describe('the incoming bytes of one socket', () => {
     expect(acts).toEqual(['1009 The message has 1001 bytes; the limit is 1000.', 'pause']);
   });
 
-  it('field report E6: are cut off after too many frames that do not begin a message', () => {
+  it('field report E-6: are cut off after too many frames that do not begin a message', () => {
     const { acts, inflow } = tried({});
     inflow.feed(joined([frameOf(9, 0), frameOf(10, 0), frameOf(2, 5)]));
     expect(acts).toEqual([]);
@@ -84,7 +84,7 @@ describe('the incoming bytes of one socket', () => {
     expect(acts).toEqual(['4429 More than 2 frames do not begin a message.', 'pause']);
   });
 
-  it('field report E6: are paused above their rate, and resumed after the wait or when the bounds are raised', () => {
+  it('field report E-6: are paused above their rate, and resumed after the wait or when the bounds are raised', () => {
     const spent: (readonly [number, number])[] = [];
     const waits = [0, 500, 700, 900];
     const bounds = {

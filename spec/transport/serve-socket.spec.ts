@@ -103,7 +103,7 @@ describe('accepting a socket', () => {
     expect((await closed)[0]).toBe(code);
   });
 
-  it('survives bytes that are not WebSocket frames (E14)', async () => {
+  it('E14 survives bytes that are not WebSocket frames', async () => {
     const { url, done$ } = await startWireServer(() => NEVER);
     const { socket, open } = openWebSocket(url);
     await open;

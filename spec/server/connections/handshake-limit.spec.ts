@@ -40,7 +40,7 @@ const closing = (socket: WebSocket): Promise<string> =>
 const ping = (sentAt: number) => ({ type: 'ping', sentAt }) as const;
 
 describe('a connection whose token was not checked yet', () => {
-  it('field report E1: may send frames of 64 KiB, and is closed at the head of a larger one', async () => {
+  it('field report E-1: may send frames of 64 KiB, and is closed at the head of a larger one', async () => {
     const port = await serving();
     const client = await connectRawClient(port);
     client.send(encodeValue([8, 1, new Uint8Array(serverLimits.unboundFrameBytesMax - 10)]));
@@ -57,7 +57,7 @@ describe('a connection whose token was not checked yet', () => {
     expect(await closed).toBe('1009 The message has 8000000 bytes; the limit is 65536.');
   });
 
-  it('field report E1: may send frames of any legal size once it was', async () => {
+  it('field report E-1: may send frames of any legal size once it was', async () => {
     const client = await connectRawClient(await serving());
     client.sendMessage(createBind({ token: 'ann' }));
     await client.until(({ type }) => type === 'bound');
@@ -65,7 +65,7 @@ describe('a connection whose token was not checked yet', () => {
     await client.until(({ type }) => type === 'pong');
   });
 
-  it('field report E1: may send few values in a frame, however small', async () => {
+  it('field report E-1: may send few values in a frame, however small', async () => {
     const port = await serving();
     const stranger = await connectRawClient(port);
     stranger.send(encodeValue([8, 1, Array.from({ length: serverLimits.unboundFrameValuesMax }, () => ({}))]));
@@ -79,7 +79,7 @@ describe('a connection whose token was not checked yet', () => {
     expect(await client.closed).toBe(4400);
   });
 
-  it('field report E6: is closed after more than a few messages that are no binds, or pings of the WebSocket', async () => {
+  it('field report E-6: is closed after more than a few messages that are no binds, or pings of the WebSocket', async () => {
     const port = await serving();
     const client = await connectRawClient(port);
     for (let sent = 1; sent <= serverLimits.unboundMessagesMax + 1; sent += 1) client.sendMessage(ping(sent));
@@ -100,7 +100,7 @@ describe('a connection whose token was not checked yet', () => {
     }
   });
 
-  it('field report E6: processes sixteen binds, and the others wait in their order', async () => {
+  it('field report E-6: processes sixteen binds, and the others wait in their order', async () => {
     const answer = new Subject<User>();
     let asked = 0;
     let reportAsked: () => void = () => undefined;
@@ -136,7 +136,7 @@ describe('a connection whose token was not checked yet', () => {
     expect(bound).toEqual(Array.from({ length: 400 }, (_, at) => at + 1));
   });
 
-  it('field report E6: is closed when too much waits, on it or on all such connections', () => {
+  it('field report E-6: is closed when too much waits, on it or on all such connections', () => {
     const { unboundBindsMax, unboundWaitingPerConnectionMax: most } = serverLimits;
     const waiting = { count: 0 };
     const one = createHandshakeLimit(waiting);
@@ -158,7 +158,7 @@ describe('a connection whose token was not checked yet', () => {
     expect(waiting.count).toBe(0);
   });
 
-  it('field report E6: counts for its address until it was', async () => {
+  it('field report E-6: counts for its address until it was', async () => {
     const port = await serving({ limits: { unboundPerAddressMax: 2 } });
     const [one] = [await connectRawClient(port), await connectRawClient(port)];
     await expect(connectRawClient(port)).rejects.toThrow('429');
@@ -179,26 +179,29 @@ describe('a client that sends very much at once', () => {
   it.each([
     ['pings', encodeValue([8, 1]), 20_000],
     ['marks', encodeValue([4, 1, 7]), 3_000],
-  ])('field report E6: has one message read at a time, and others are read in between: %s', async (_, frame, times) => {
-    const port = await serving({ limits: { framesPerUserPerSecondMax: 1_000_000 } });
-    const [flooder, other] = [await connectRawClient(port), await connectRawClient(port)];
-    for (const [client, token] of [
-      [flooder, 'mallory'],
-      [other, 'ann'],
-    ] as const) {
-      client.sendMessage(createBind({ token, replica: token }));
-      await client.until(({ type }) => type === 'bound');
-    }
-    const before = flooder.received.length;
-    for (let sent = 0; sent < times; sent += 1) flooder.send(frame);
-    for (let round = 1; round <= 5; round += 1) {
-      other.sendMessage(ping(round));
-      await other.until((message) => message.type === 'pong' && message.sentAt === round);
-    }
-    expect(flooder.received.length - before).toBeLessThan(times / 2);
-  });
+  ])(
+    'field report E-6: has one message read at a time, and others are read in between: %s',
+    async (_, frame, times) => {
+      const port = await serving({ limits: { framesPerUserPerSecondMax: 1_000_000 } });
+      const [flooder, other] = [await connectRawClient(port), await connectRawClient(port)];
+      for (const [client, token] of [
+        [flooder, 'mallory'],
+        [other, 'ann'],
+      ] as const) {
+        client.sendMessage(createBind({ token, replica: token }));
+        await client.until(({ type }) => type === 'bound');
+      }
+      const before = flooder.received.length;
+      for (let sent = 0; sent < times; sent += 1) flooder.send(frame);
+      for (let round = 1; round <= 5; round += 1) {
+        other.sendMessage(ping(round));
+        await other.until((message) => message.type === 'pong' && message.sentAt === round);
+      }
+      expect(flooder.received.length - before).toBeLessThan(times / 2);
+    },
+  );
 
-  it('field report E6: waits when all connections of its user exceed their limit, and other users do not wait', async () => {
+  it('field report E-6: waits when all connections of its user exceed their limit, and other users do not wait', async () => {
     const port = await serving({ limits: { framesPerUserPerSecondMax: 50 } });
     const clients = [await connectRawClient(port), await connectRawClient(port), await connectRawClient(port)];
     for (const [at, client] of clients.entries()) {

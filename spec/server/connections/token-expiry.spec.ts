@@ -55,7 +55,7 @@ describe('a token that ends while its connection is open', () => {
   );
 
   it(
-    'field report H3: is the token that was sent last, when the check of an earlier one ends late',
+    'field report H-3: is the token that was sent last, when the check of an earlier one ends late',
     marbles(({ cold, hot, expectObservable, clock }) => {
       const wire = ending(clock, (token) =>
         token === '7' ? cold('---(a|)', { a: { id: 'ann', expiresAt: 7 } }) : { id: 'ann', expiresAt: Number(token) },
@@ -71,7 +71,7 @@ describe('a token that ends while its connection is open', () => {
   );
 
   it(
-    'field report H3: is an earlier token, whose check ends late, when the last one could not be checked',
+    'field report H-3: is an earlier token, whose check ends late, when the last one could not be checked',
     marbles(({ cold, hot, expectObservable, clock }) => {
       const answers = {
         '6': of({ id: 'ann', expiresAt: 6 }),

@@ -26,7 +26,7 @@ const texts = (caller: TestClient): string[] =>
     );
 
 describe('the limits of one user', () => {
-  it('field report E5: apply to realms, sessions and connections, and the error names the limit and its value', () => {
+  it('field report E-5: apply to realms, sessions and connections, and the error names the limit and its value', () => {
     const wire = serving({ realmsPerUserMax: 2, sessionsPerUserMax: 4, connectionsPerUserMax: 2 });
     const [one, two, three, ann] = [connect(wire), connect(wire), connect(wire), connect(wire)];
     one.send(
@@ -61,7 +61,7 @@ describe('the limits of one user', () => {
     expect(texts(three)).toEqual(['bound']);
   });
 
-  it('field report E5: are not applied without authentication', () => {
+  it('field report E-5: are not applied without authentication', () => {
     const { wire } = createSyncServer({
       storage: memoryStorage(),
       limits: { realmsPerUserMax: 1, sessionsPerUserMax: 1, connectionsPerUserMax: 1 },
@@ -76,7 +76,7 @@ describe('the limits of one user', () => {
 describe('the open realms of a server', () => {
   const bound = 'bound head 0 accepted 0';
 
-  it('field report E5: are closed for the user with the most, the realm first that has been without writes for longest', () => {
+  it('field report E-5: are closed for the user with the most, the realm first that has been without writes for longest', () => {
     let now = 1_000;
     const wire = serving({ realmsOpenMax: 4 }, () => now);
     const [mallory, ann, bob, cid, dan] = [connect(wire), connect(wire), connect(wire), connect(wire), connect(wire)];
@@ -100,7 +100,7 @@ describe('the open realms of a server', () => {
     expect(summariesOf(mallory)).toEqual(['accepted 2']);
   });
 
-  it('field report E5: are not closed for a user with few sessions who shares a realm with a user with many', () => {
+  it('field report E-5: are not closed for a user with few sessions who shares a realm with a user with many', () => {
     const wire = serving({ realmsOpenMax: 3 });
     const [mallory, ann, bob] = [connect(wire), connect(wire), connect(wire)];
     holding(ann, 'ann', ['shared']);
@@ -110,7 +110,7 @@ describe('the open realms of a server', () => {
     expect(summariesOf(ann)).toEqual([]);
   });
 
-  it('field report E5: are closed after minutes without writes, so that a user without one can open one', () => {
+  it('field report E-5: are closed after minutes without writes, so that a user without one can open one', () => {
     let now = 1_000;
     const wire = serving({ realmsOpenMax: 2, silenceMsMax: 2 ** 31 - 1 }, () => now);
     const [ann, bob, cid, mallory] = [connect(wire), connect(wire), connect(wire), connect(wire)];
@@ -131,7 +131,7 @@ describe('the open realms of a server', () => {
     expect(summariesOf(bob)).toEqual([]);
   });
 
-  it('field report E5: of one user do not delay others: with a thousand realms all others can bind', () => {
+  it('field report E-5: of one user do not delay others: with a thousand realms all others can bind', () => {
     const wire = serving({ realmsPerUserMax: 10_000 });
     const mallory = connect(wire);
     holding(

@@ -21,7 +21,7 @@ const answersTo = (...stamps: readonly (readonly [time: number, count: number, o
 };
 
 describe('the stamps of a replica', () => {
-  it('field report E8: are rejected above 2^52, where a clock continues with the next millisecond', () => {
+  it('field report E-8: are rejected above 2^52, where a clock continues with the next millisecond', () => {
     expect(answersTo([1, 2 ** 52], [2, 2 ** 52 + 1], [3, 2 ** 53 - 1], [4, 0])).toEqual([
       'refused 2',
       'refused 3',
@@ -29,7 +29,7 @@ describe('the stamps of a replica', () => {
     ]);
   });
 
-  it('field report E8: are rejected when they do not rise, also within the stamps of another changeset', () => {
+  it('field report E-8: are rejected when they do not rise, also within the stamps of another changeset', () => {
     expect(answersTo([5, 0], [5, 0], [5, 0], [4, 9], [5, 1, 3], [5, 3], [5, 4])).toEqual([
       'refused 2',
       'refused 3',
@@ -39,7 +39,7 @@ describe('the stamps of a replica', () => {
     ]);
   });
 
-  it('field report E8: have to rise from one upload to the next, and after a server was started again', () => {
+  it('field report E-8: have to rise from one upload to the next, and after a server was started again', () => {
     const storage = memoryStorage();
     const describeInstant = (version: number, count: number): string[] => {
       const client = connect(createSyncServer({ storage }).wire);

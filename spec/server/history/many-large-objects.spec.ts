@@ -68,7 +68,7 @@ const touchedIn = async ({ projection }: History): Promise<number> => {
 };
 
 describe('a transaction that touches many large objects', () => {
-  it('field report E2: is handled piece by piece: its objects are never all in memory', async () => {
+  it('field report E-2: is handled piece by piece: its objects are never all in memory', async () => {
     const { storage, found } = watched();
     const history = await filled(storage);
     Object.assign(found, { bytesMax: 0, readsMax: 0 });
@@ -79,7 +79,7 @@ describe('a transaction that touches many large objects', () => {
     expect(history.projection.cursor).toMatchObject({ version: many + 1, objects: many + 1 });
   });
 
-  it('field report E2: is checked with one object read at a time', async () => {
+  it('field report E-2: is checked with one object read at a time', async () => {
     const inner = memoryStorage();
     const [now, most] = [{ reads: 0 }, { reads: 0 }];
     const slow: Storage = {

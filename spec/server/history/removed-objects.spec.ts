@@ -54,7 +54,7 @@ const late = early.map((steps) =>
 );
 
 describe('a tombstone on a server', () => {
-  it('field report B4: is removed when no older changeset can arrive, and later changesets give equal objects on all replicas', async () => {
+  it('field report B-4: is removed when no older changeset can arrive, and later changesets give equal objects on all replicas', async () => {
     await fc.assert(
       fc.asyncProperty(early, late, fc.boolean(), async (first, second, isTwice) => {
         const history = await firstValueFrom(openHistory(memoryStorage(), 'team', { random: () => 0 }));
@@ -93,7 +93,7 @@ describe('a tombstone on a server', () => {
     );
   }, 120_000);
 
-  it('field report B4: does not make an object grow for ever that is changed every day', async () => {
+  it('field report B-4: does not make an object grow for ever that is changed every day', async () => {
     const schema = {
       Page: { primaryKey: 'id', properties: { id: 'string', steps: 'string[]', sizes: 'int{}' } },
     } as const;

@@ -51,7 +51,7 @@ const ended = async (events: readonly ServerEvent[], times: number): Promise<voi
 const secret = 'eyJhbGciOiJIUzI1NiJ9.a-token.of-somebody';
 
 describe('the log of a server', () => {
-  it('field report E9: contains no content of a client’s messages, wherever it is', async () => {
+  it('field report E-9: contains no content of a client’s messages, wherever it is', async () => {
     const { events, lines, port, metrics } = await serving();
     const socket = new WebSocket(`ws://127.0.0.1:${port}`, 'tidemark.1', { headers: { Origin: secret } });
     await new Promise((resolve) => socket.once('open', resolve));
@@ -78,7 +78,7 @@ describe('the log of a server', () => {
     expect(await metrics()).not.toContain('4321');
   });
 
-  it('field report E9: contains the reason why the server has ended a connection', async () => {
+  it('field report E-9: contains the reason why the server has ended a connection', async () => {
     const { events, port } = await serving();
     const client = await connectRawClient(port);
     client.send(encodeValue([8, secret]));
@@ -87,7 +87,7 @@ describe('the log of a server', () => {
     expect(events.at(-1)).toMatchObject({ event: 'closed', code: 4400, text: 'ping.sentAt must be a finite number' });
   });
 
-  it('field report E9: has the code of a client’s error once a second, and rejects one for a version that was never sent', async () => {
+  it('field report E-9: has the code of a client’s error once a second, and rejects one for a version that was never sent', async () => {
     let now = 1_000_000;
     const { events, server } = await serving({ clock: { ...systemClock, now: () => now } });
     const [writer, reader, wrongClock] = [connect(server.wire), connect(server.wire), connect(server.wire)];
@@ -107,7 +107,7 @@ describe('the log of a server', () => {
     expect(wrongClock.end()).toBe(4400);
   });
 
-  it('field report E7: has one line without a stack for a flood of invalid tokens with unknown keys', async () => {
+  it('field report E-7: has one line without a stack for a flood of invalid tokens with unknown keys', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'tidemark keys '));
     const jwks = join(folder, 'keys.json');
     const [known, unknown] = [await generateKeyPair('ES256', { extractable: true }), await generateKeyPair('ES256')];
@@ -142,7 +142,7 @@ describe('the log of a server', () => {
 });
 
 describe('the numbers of sessions', () => {
-  it('field report E10: are free again when their sessions have ended, as the protocol requires, and not before', async () => {
+  it('field report E-10: are free again when their sessions have ended, as the protocol requires, and not before', async () => {
     const { server } = await serving();
     const client = connect(server.wire);
     client.send(createBind({ session: 3, token: 'a' }), createUpload(1, 1, 3), { type: 'unbind', session: 3 });

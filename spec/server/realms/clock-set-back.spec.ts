@@ -5,7 +5,7 @@ import { connectRawClient } from '../raw-client.js';
 import { createBind } from '../test-kit.js';
 
 describe('a server whose clock is put back by a year', () => {
-  it('field report B11: still closes a socket that sends no more messages', async () => {
+  it('field report B-11: still closes a socket that sends no more messages', async () => {
     let back = 0;
     const server = createSyncServer({
       storage: memoryStorage(),

@@ -188,7 +188,7 @@ describe('an object that was deleted', () => {
     for (const each of [slow, writer]) each.drop();
   });
 
-  it('field report B6: is no reason to reject later writes after the clock was far ahead for a while', async () => {
+  it('field report B-6: is no reason to reject later writes after the clock was far ahead for a while', async () => {
     const { make, write, writer, pass, stored, clock } = world({ retentionMs: 30 * day, compactionMs: hours });
     write(1_500);
     writer.write(clock.now(), remove(3));

@@ -155,7 +155,7 @@ const historyIn = ({ server }: Served): readonly string[] => {
 };
 
 describe('cursors and rejections of a server', () => {
-  it('field report H1: pass over nothing, lose nothing and take nothing twice, over any sequence of uploads, answers and restarts', () => {
+  it('field report H-1: pass over nothing, lose nothing and take nothing twice, over any sequence of uploads, answers and restarts', () => {
     fc.assert(
       fc.property(commands, (steps) => {
         const storage = createFaultyStorage(memoryStorage());

@@ -113,7 +113,7 @@ describe('downloads', () => {
     expect(client.end()).toBe(4400);
   });
 
-  it('field report B1: continue when the client reports that it cannot apply one, which is only logged', () => {
+  it('field report B-1: continue when the client reports that it cannot apply one, which is only logged', () => {
     const events: ServerEvent[] = [];
     const server = createSyncServer({ storage: memoryStorage(), log: (event) => events.push(event) });
     const writer = connect(server.wire);

@@ -43,7 +43,7 @@ describe('an upload', () => {
     expect(summariesOf(other)).toEqual(['download 1a up to 1, 0 left']);
   });
 
-  it('goes in once, however often it is sent (E11)', () => {
+  it('E11 goes in once, however often it is sent', () => {
     const { server, client } = bound();
     client.send(createUpload(1, 3), createUpload(1, 3), createUpload(2, 5), createUpload(1), createUpload(6));
     expect(summariesOf(client)).toEqual(['accepted 3', 'accepted 3', 'accepted 5', 'accepted 5', 'accepted 6']);

@@ -28,7 +28,7 @@ const notes = (from: number, many: number, text = '') =>
   Array.from({ length: many }, (_, at) => createNote(`k${from + at}`, { text }));
 
 describe('many rejected changesets', () => {
-  it('field report E2: are sent one after the other, each with its server state, which is read when it is sent', () => {
+  it('field report E-2: are sent one after the other, each with its server state, which is read when it is sent', () => {
     const { storage, reads } = counting();
     const { client, server } = bindToPermitServer(() => true, storage, { limits: { operationsMax: 5 } });
     storage.hold();
@@ -49,7 +49,7 @@ describe('many rejected changesets', () => {
     expect(summariesOf(other).slice(-4)).toEqual(['refused 1', 'refused 2', 'refused 3', 'accepted 3']);
   });
 
-  it('field report E2: fill a batch as those that are taken do', () => {
+  it('field report E-2: fill a batch as those that are taken do', () => {
     const storage = createFaultyStorage();
     const { client } = bindToPermitServer(() => true, storage, { limits: { operationsMax: 5 } });
     const large = notes(0, 20, 'x'.repeat(10_000));
@@ -64,7 +64,7 @@ describe('many rejected changesets', () => {
     );
   });
 
-  it('field report E2: take no memory for their reasons until they are acknowledged', () => {
+  it('field report E-2: take no memory for their reasons until they are acknowledged', () => {
     const { client } = bindToPermitServer(() => true, createFaultyStorage());
     const withdraw = (version: number) => {
       const objects = Array.from({ length: 100 }, (_, at) => ({
@@ -87,7 +87,7 @@ describe('many rejected changesets', () => {
     expect(summariesOf(client)).toEqual(['refused 400', 'accepted 400']);
   });
 
-  it('field report E2: are thousands, and no deep stack', () => {
+  it('field report E-2: are thousands, and no deep stack', () => {
     const storage = createFaultyStorage();
     const { client, events } = bindToPermitServer(() => true, storage, { limits: { operationsMax: 5 } });
     storage.hold();

@@ -53,7 +53,7 @@ const served = (given: Partial<ServerLimits> = {}, permit?: () => true) => {
 };
 
 describe('a server', () => {
-  it('field report E3: rejects a list with more elements than clients may create', async () => {
+  it('field report E-3: rejects a list with more elements than clients may create', async () => {
     const say = served();
     expect(await say('a', insert(1, limits.elementsMax + 1))).toEqual([
       `too-large: tags would have ${limits.elementsMax + 1} elements. At most ${limits.elementsMax} are accepted.`,
@@ -67,7 +67,7 @@ describe('a server', () => {
     ['asks nobody', undefined],
     ['asks permit', () => true as const],
   ])(
-    'field report E3: rejects what takes a collection over the limit, whichever user wrote the rest, and %s',
+    'field report E-3: rejects what takes a collection over the limit, whichever user wrote the rest, and %s',
     async (_, permit) => {
       const say = served({ elementsMax: 10 }, permit);
       expect(await say('a', insert(1, 6), put(0, 6))).toEqual(['accepted']);
@@ -86,7 +86,7 @@ describe('a server', () => {
     },
   );
 
-  it('field report B4 E3: rejects a change that makes an object larger than clients may', async () => {
+  it('field report B-4, E-3: rejects a change that makes an object larger than clients may', async () => {
     const say = served({ objectBytesMax: 100 * 1_024 });
     expect(await say('a', text('one', 60))).toEqual(['accepted']);
     expect(await say('b', text('two', 60))).toEqual([
@@ -103,7 +103,7 @@ describe('a server', () => {
     ['values', { valuesMax: 100 }, [insert(1, 60)], /more than 100 values/],
     ['bytes', { changesetBytesMax: 2_048 }, [text('one', 2)], /20\d\d bytes\. At most 2048/],
   ] as const)(
-    'field report E2: rejects a changeset of too many %s, and names the touched objects',
+    'field report E-2: rejects a changeset of too many %s, and names the touched objects',
     async (_, given, operations, reason) => {
       const say = served(given);
       expect(await say('a', ...operations)).toEqual([expect.stringMatching(reason), 'accepted']);

@@ -29,13 +29,13 @@ const tried = () => {
 describe('work of many', () => {
   const [mallory, ann] = [{ name: 'mallory' }, { name: 'ann' }];
 
-  it('field report E6: is done at once while there is little of it', () => {
+  it('field report E-6: is done at once while there is little of it', () => {
     const { run, done } = tried();
     for (const name of ['a', 'b', 'c']) run(mallory, name, 1);
     expect(done).toEqual(['a', 'b', 'c']);
   });
 
-  it('field report E1: waits for another turn when there is much, a piece of each in turns and of each in its order', () => {
+  it('field report E-1: waits for another turn when there is much, a piece of each in turns and of each in its order', () => {
     const { run, turn, done } = tried();
     run(mallory, 'm1', turnMsMax);
     for (const name of ['m2', 'm3', 'm4', 'm5']) run(mallory, name, turnMsMax / 2);
@@ -49,7 +49,7 @@ describe('work of many', () => {
     expect(turn()).toEqual([]);
   });
 
-  it('field report E1: is done at once again when there was little for a while', () => {
+  it('field report E-1: is done at once again when there was little for a while', () => {
     const { run, turn, done, rest } = tried();
     run(mallory, 'm1', 2 * turnMsMax);
     run(mallory, 'm2', 1);

@@ -19,7 +19,7 @@ const reasonsIn = async ({ realm }: App) => {
   return first?.objects.map(({ type, key, reason }) => ({ type, key, reason }));
 };
 
-describe('field report B1: a server with schemas', () => {
+describe('field report B-1: a server with schemas', () => {
   it('rejects a write that contradicts the schema of its realm, names the property, and continues', async () => {
     const { app } = createTeam({ schemas: { 'task*': strict } });
     const [own, second] = [await app(other), await app(strict)];

@@ -44,13 +44,13 @@ const served = (permit?: Permit) => {
 };
 
 describe('the size of an object', () => {
-  it('field report E3: is counted without earlier rejections of permit in the same page', async () => {
+  it('field report E-3: is counted without earlier rejections of permit in the same page', async () => {
     const say = served((_, __, { type }) => type !== 'Secret' || 'nobody may');
     expect(await say([put(0, 8), secret], [put(20, 8)])).toEqual(['not-permitted 1', 'accepted']);
     expect(await say([put(30, 3)])).toEqual(['too-large 3', 'accepted']);
   });
 
-  it('field report E3: is counted without the elements that an earlier transaction in the same page removes', async () => {
+  it('field report E-3: is counted without the elements that an earlier transaction in the same page removes', async () => {
     const say = served();
     expect(await say([put(0, 10)])).toEqual(['accepted']);
     expect(await say([drop(0)], [put(20, 1)])).toEqual(['accepted']);

@@ -63,7 +63,7 @@ describe('a replica that another session binds', () => {
   );
 
   it(
-    'field report A2: is left to a copy the fourth time within a minute: this one becomes another replica',
+    'field report A-2: is left to a copy the fourth time within a minute: this one becomes another replica',
     marbles((m) => {
       const realm = createTestRealm();
       const resets: string[] = [];
@@ -89,7 +89,7 @@ describe('a replica that another session binds', () => {
   );
 
   it(
-    'field report A2: is taken back in turns as long as something waits, which the copy may have as well',
+    'field report A-2: is taken back in turns as long as something waits, which the copy may have as well',
     marbles((m) => {
       const realm = createTestRealm();
       realm.write();

@@ -55,7 +55,7 @@ describe('tokens that are asked for again', () => {
     ['gives the expired token again', () => of('old')],
     ['replays the expired token and stays open', () => concat(of('old'), NEVER)],
   ])(
-    'field report G1: a renewal that %s is repeated by the backoff, reported once, and the session continues when it succeeds',
+    'field report G-1: a renewal that %s is repeated by the backoff, reported once, and the session continues when it succeeds',
     (_, fails) => {
       marbles((m) => {
         const times: number[] = [];
@@ -81,7 +81,7 @@ describe('tokens that are asked for again', () => {
   );
 
   it(
-    'field report G1: renewal is repeated for ever, at most five minutes apart, and a trigger repeats it at once',
+    'field report G-1: renewal is repeated for ever, at most five minutes apart, and a trigger repeats it at once',
     marbles(
       (m) => {
         const times: number[] = [];
@@ -113,7 +113,7 @@ describe('tokens that are asked for again', () => {
   );
 
   it(
-    'field report G1: the first question that fails is asked again, with the attempt and the time of the next one in the status, and at once by a trigger',
+    'field report G-1: the first question that fails is asked again, with the attempt and the time of the next one in the status, and at once by a trigger',
     marbles((m) => {
       let asked = 0;
       const accessToken = () =>
@@ -147,7 +147,7 @@ describe('tokens that are asked for again', () => {
   );
 
   it(
-    'field report B9: an app that never answers is asked again after its bound, with a sign in the status, and reported once',
+    'field report B-9: an app that never answers is asked again after its bound, with a sign in the status, and reported once',
     marbles((m) => {
       const times: number[] = [];
       const reported: string[] = [];
@@ -175,7 +175,7 @@ describe('tokens that are asked for again', () => {
   );
 
   it(
-    'field report B9: a trigger repeats an unanswered request to the app, but not one that has only just begun',
+    'field report B-9: a trigger repeats an unanswered request to the app, but not one that has only just begun',
     marbles((m) => {
       const times: number[] = [];
       const accessToken = () => {
@@ -196,7 +196,7 @@ describe('tokens that are asked for again', () => {
   );
 
   it(
-    'field report G1: a rejection of the user during a renewal ends all sessions, with its error',
+    'field report G-1: a rejection of the user during a renewal ends all sessions, with its error',
     marbles((m) => {
       let asked = 0;
       const rejectToken = () => throwError(() => Object.assign(new Error('gone'), { status: 401 }));
@@ -214,7 +214,7 @@ describe('tokens that are asked for again', () => {
   );
 
   it(
-    'field report G1: the late answer to a request before a log-in is not used for the current user',
+    'field report G-1: the late answer to a request before a log-in is not used for the current user',
     marbles((m) => {
       const accessToken = () => m.cold('10ms (t|)', { t: 'of the user before' });
       const received: ClientMessage[] = [];
@@ -233,7 +233,7 @@ describe('tokens that are asked for again', () => {
   );
 
   it(
-    'field report G1: a token that has just come by itself is tried before the app is asked again, when the server reports one as expired',
+    'field report G-1: a token that has just come by itself is tried before the app is asked again, when the server reports one as expired',
     marbles((m) => {
       const token$ = new BehaviorSubject('old');
       let asked = 0;

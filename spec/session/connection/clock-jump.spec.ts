@@ -16,7 +16,7 @@ import {
 const day = 86_400_000;
 
 describe('a device whose clock is set', () => {
-  it('field report B11: waits by elapsed time in the middle of a backoff, and the time that is shown follows the clock', () => {
+  it('field report B-11: waits by elapsed time in the middle of a backoff, and the time that is shown follows the clock', () => {
     const dateNow = jest.spyOn(Date, 'now');
     try {
       const { scheduler } = systemClock;
@@ -36,7 +36,7 @@ describe('a device whose clock is set', () => {
   });
 
   it(
-    'field report B11: an answer of before the clock was put back is not taken for that of a later ping',
+    'field report B-11: an answer of before the clock was put back is not taken for that of a later ping',
     marbles((m) => {
       let offset = day;
       const clock = { ...m.clock, now: () => m.scheduler.now() + offset };

@@ -137,7 +137,7 @@ describe('reconnecting', () => {
   it.each<[string, (client: ReturnType<typeof createTestClient>) => void]>([
     ['reconnect() and logIn()', ({ connection }) => connection.resetBackoff()],
     ['a trigger', ({ reconnect }) => reconnect()],
-  ])('field report G3: %s while all realms are paused: the next session does not wait', (_, hurried) => {
+  ])('field report G-3: %s while all realms are paused: the next session does not wait', (_, hurried) => {
     marbles((m) => {
       const { dial, lines } = createScriptedDial(m, '--#', '--w');
       const client = createTestClient(m, { dial });
@@ -151,7 +151,7 @@ describe('reconnecting', () => {
   });
 
   it(
-    'field report G3: triggers have no subscriber when the wait is over, or when the client is closed',
+    'field report G-3: triggers have no subscriber when the wait is over, or when the client is closed',
     marbles((m) => {
       const client = createTestClient(m, { dial: createScriptedDial(m, '--#', '--#').dial });
       const first = client.open();

@@ -49,7 +49,7 @@ describe('a session that begins with a snapshot', () => {
   );
 
   it(
-    'shows how far it is, and that never decreases: P3, P7',
+    'P3 P7 shows how far it is, and that never decreases',
     marbles((m) => {
       const { session } = createTestSession(m, { dial: createScriptedDial(m, ['w', createSnapshotServer(m)]).dial });
       const bytes$ = session
@@ -169,7 +169,7 @@ describe('an invalid snapshot', () => {
       },
       'a download before the snapshot of 6',
     ],
-  ])('%s: it ends the session, E14', (_, given, error) => {
+  ])('E14 %s: it ends the session', (_, given, error) => {
     marbles((m) => {
       const realm = createTestRealm({ downloaded: 4, history: 'h' });
       const { session } = createTestSession(m, {
@@ -184,7 +184,7 @@ describe('an invalid snapshot', () => {
   });
 
   it(
-    'was not asked for: it ends the session, E14',
+    'E14 was not asked for: it ends the session',
     marbles((m) => {
       const wire = createAnsweringServer({
         answers: (message) =>

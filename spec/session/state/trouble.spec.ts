@@ -45,11 +45,11 @@ describe('the current error of a session', () => {
     ],
     ['a stall', [{ type: 'stalled', since: 1 }, stalled], 'stalled'],
     ['none of a stall when something moves', [{ type: 'stalled', since: 1 }, stalled, outboxed(1)], null],
-  ] as [string, SessionEvent[], string | null][])('field report F3: is %s', (_, events, code) => {
+  ] as [string, SessionEvent[], string | null][])('field report F-3: is %s', (_, events, code) => {
     expect(after(...events)).toBe(code);
   });
 
-  it('field report F3: is replayed to later subscribers, ends when the session is bound again, and completes with it', async () => {
+  it('field report F-3: is replayed to later subscribers, ends when the session is bound again, and completes with it', async () => {
     let isRefused = true;
     const server = createSyncServer({
       storage: memoryStorage(),
@@ -84,7 +84,7 @@ describe('the current error of a session', () => {
     await server.close();
   });
 
-  it('field report F3: lasts for a day without a token, and ends when there is one', () => {
+  it('field report F-3: lasts for a day without a token, and ends when there is one', () => {
     const time = new VirtualTimeScheduler();
     const clock: Clock = { scheduler: time, random: () => 0.5, now: () => time.now() };
     const pass = (ms: number): void => {

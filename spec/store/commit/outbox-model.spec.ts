@@ -256,7 +256,7 @@ describe('the outbox of a client', () => {
     ['in the same process', false],
     ['after a restart', true],
   ])(
-    'field report H1: changesets uploaded after a rejection that was not received keep their stamps, although the clock is ahead: %s',
+    'field report H-1: changesets uploaded after a rejection that was not received keep their stamps, although the clock is ahead: %s',
     (_, isCrash) => {
       const real = world();
       real.write(false);
@@ -269,7 +269,7 @@ describe('the outbox of a client', () => {
     },
   );
 
-  it('field report H1: loses nothing and sends nothing twice, for any sequence of writes, answers, disconnects, restarts, clocks and client resets', () => {
+  it('field report H-1: loses nothing and sends nothing twice, for any sequence of writes, answers, disconnects, restarts, clocks and client resets', () => {
     fc.assert(
       fc.property(commands, (steps) => {
         const real = world();

@@ -53,7 +53,7 @@ const rowOf = async (storage: Storage, type: string, key: string): Promise<numbe
   (await firstValueFrom(storage.range(keyRangeOf(objectKeyOf(type, key)))))[0]?.[1].byteLength ?? 0;
 
 describe('tombstones older than the retention cutoff of the server', () => {
-  it('field report C6: are forgotten by a synced realm, in memory and in its storage, and readers are not notified', async () => {
+  it('field report C-6: are forgotten by a synced realm, in memory and in its storage, and readers are not notified', async () => {
     const { store, storage, total } = await filled();
     const emitted: unknown[] = [];
     store.changes$('Page').subscribe((changes) => emitted.push(changes));

@@ -57,7 +57,7 @@ const spoil = ({ due, photo, extra, dates, pages, days, files }: Given): void =>
 const read = (realm: Tasks): Given => realm.get('Task', 'a') as unknown as Given;
 
 describe('the view of an object', () => {
-  it('field report A8: isolates readers from dates and bytes that another reader modifies', async () => {
+  it('field report A-8: isolates readers from dates and bytes that another reader modifies', async () => {
     const realm = await opened();
     const early = { ...read(realm) }; // Readers that have read them before.
     const [listed] = await firstValueFrom(realm.objects$('Task'));
@@ -69,7 +69,7 @@ describe('the view of an object', () => {
     await realm.close();
   });
 
-  it('field report A8: isolates filters, sorts and exports from modifications by a reader', async () => {
+  it('field report A-8: isolates filters, sorts and exports from modifications by a reader', async () => {
     const realm = await opened();
     const before = await lastValueFrom(realm.export().pipe(toArray()));
     const found = () =>
@@ -88,7 +88,7 @@ describe('the view of an object', () => {
     await realm.close();
   });
 
-  it('field report A8: does not depend on later modifications of the values in a filter', async () => {
+  it('field report A-8: does not depend on later modifications of the values in a filter', async () => {
     const realm = await opened();
     const wanted = due();
     const bytes = photo();
@@ -99,7 +99,7 @@ describe('the view of an object', () => {
     await realm.close();
   });
 
-  it('field report A8: does not depend on later modifications of written values and defaults', async () => {
+  it('field report A-8: does not depend on later modifications of written values and defaults', async () => {
     const fallback = fallbacks();
     const realm = await openRealm({ schema: schemaOf(fallback), storage: memoryStorage() });
     const given = values();
@@ -122,7 +122,7 @@ describe('the view of an object', () => {
     await realm.close();
   });
 
-  it('field report A8: changes$ gives each subscriber sets of its own', async () => {
+  it('field report A-8: changes$ gives each subscriber sets of its own', async () => {
     const realm = await opened();
     const emitted: number[] = [];
     const live: number[] = [];
@@ -136,7 +136,7 @@ describe('the view of an object', () => {
     await realm.close();
   });
 
-  it('field report A8: a migration reads copies of the old objects', async () => {
+  it('field report A-8: a migration reads copies of the old objects', async () => {
     const disk = createDisk();
     const first = await openRealm({ schema: schemaOf(fallbacks()), storage: disk.open });
     await first.write((tx) => tx.create('Task', values()));
@@ -155,7 +155,7 @@ describe('the view of an object', () => {
     await second.close();
   });
 
-  it('field report A8: a rejected write is retried as it was written', async () => {
+  it('field report A-8: a rejected write is retried as it was written', async () => {
     const { Task } = schemaOf(fallbacks());
     const store = openStoreWith({ Task });
     await firstValueFrom(store.write((tx) => tx.create('Task', values())));
@@ -173,7 +173,7 @@ describe('the view of an object', () => {
     expect({ ...(store.get('Task', 'a') as object) }).toEqual(values());
   });
 
-  it('field report A8: is frozen, stays the same instance until the object changes, and looks like a plain object', async () => {
+  it('field report A-8: is frozen, stays the same instance until the object changes, and looks like a plain object', async () => {
     const realm = await opened();
     const object = realm.get('Task', 'a');
     expect(realm.get('Task', 'a')).toBe(object);

@@ -123,7 +123,7 @@ describe('a write that the server rejects', () => {
     expect([kept[0], kept[3], kept[4]]).toEqual([1, first?.body, [['Task', 'milk', 'not yours']]]);
   });
 
-  it('field report B2: is kept with ten thousand others; above the limit the oldest are dropped', () => {
+  it('field report B-2: is kept with ten thousand others; above the limit the oldest are dropped', () => {
     const changeset = { version: 1, time: 1, count: 0, body: new Uint8Array() };
     const one = { changeset, replica: 'a', writes: [], code: 'not-permitted', operations: [] };
     const rejections = createRejectedList(Array.from({ length: 10_000 }, (_, at) => ({ ...one, id: at + 1 })));
@@ -146,7 +146,7 @@ describe('a write that the server rejects', () => {
     expect(await outboxOf(store)).toMatchObject({ acknowledged: 0, changesets: 1 });
   });
 
-  it('field report B1: is replaced by a server state that is set aside when it does not fit the schema', async () => {
+  it('field report B-1: is replaced by a server state that is set aside when it does not fit the schema', async () => {
     const store = openTestStore();
     await createTask(store);
     const misfit = createServerState(stateOf({ ...full, title: 7 }));

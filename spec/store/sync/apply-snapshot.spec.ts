@@ -107,7 +107,7 @@ describe('a snapshot', () => {
     expect(await greetingOf(store)).toMatchObject({ downloadedTo: 0, includeOwn: false });
   });
 
-  it('field report B1: sets aside objects that do not fit the schema, and shows the others', async () => {
+  it('field report B-1: sets aside objects that do not fit the schema, and shows the others', async () => {
     const store = openTestStore();
     const server = createHistory();
     server.add('b', createTaskOperation('tea'));

@@ -29,7 +29,7 @@ const performed = (all: readonly DatedOperation[], replica: string): ObjectState
 const withoutDelete = (state: ObjectState | null | undefined) => state && { ...state, died: null };
 
 describe('an object that is recreated', () => {
-  it('field report A7: has the same state and stamps, in any order, and is not duplicated when it is recreated twice', () => {
+  it('field report A-7: has the same state and stamps, in any order, and is not duplicated when it is recreated twice', () => {
     const steps = fc.array(anyStep, { minLength: 1, maxLength: 30 });
     fc.assert(
       fc.property(steps, anySeed, (given, random) => {
