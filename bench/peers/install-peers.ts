@@ -11,23 +11,29 @@ const marker = join(installFolder, 'installed-lock.json');
 const lockFile = join(packagesFolder, 'package-lock.json');
 const installMsMax = 600_000;
 
-/** Runs npm. Resolves to null, or to its last line about an error. */
+/** A line in which npm explains an error, unlike those with its code and its log file. */
+const reasonPattern = /^npm error (?!(code|errno|syscall|address|port|path|command) |A complete log)\S/;
+
+/** Runs npm. Resolves to null, or to its explanation of an error. */
 const runNpm = (...args: readonly string[]): Promise<string | null> =>
   new Promise((resolve) => {
     let output = '';
+    const stop = (): void => void child.kill();
     const child = spawn('npm', args, {
       cwd: installFolder,
       stdio: ['ignore', 'ignore', 'pipe'],
       timeout: installMsMax,
       shell: process.platform === 'win32',
     });
+    process.once('exit', stop);
     child.stderr.on('data', (data: Buffer) => {
       output += data.toString();
     });
     child.on('error', (error) => resolve(error.message));
     child.on('close', (code, signal) => {
-      const lines = output.split('\n').filter((line) => /^npm error (?!A complete log|code |errno )/.test(line));
-      const text = lines[0]?.replace('npm error ', '') ?? `npm ended with ${signal ?? `code ${code}`}`;
+      process.off('exit', stop);
+      const reason = output.split('\n').find((line) => reasonPattern.test(line));
+      const text = reason?.replace('npm error ', '') ?? `npm ended with ${signal ?? `code ${code}`}`;
       resolve(code === 0 ? null : text);
     });
   });

@@ -49,10 +49,15 @@ export const formatPeersTable = (
 export const failureLinesOf = (runs: readonly TaskRuns[]): readonly string[] =>
   runs.flatMap(({ task, peer, errors }) => errors.map((error) => `${task} with ${peer} failed: ${error}`));
 
-/** Returns a line for each figure of tidemark that exceeds its bounds. */
-export const missedLinesOf = (runs: readonly TaskRuns[], rows: readonly Figure[]): readonly string[] =>
-  (['tidemark', 'tidemark-memory'] as const).flatMap((peer) =>
+/** Returns how many targets of the measured figures are missed, and how many there are. */
+export const countTargets = (
+  runs: readonly TaskRuns[],
+  rows: readonly Figure[],
+): { readonly missed: number; readonly total: number } => {
+  const judged = (['tidemark', 'tidemark-memory'] as const).flatMap((peer) =>
     rows
-      .filter((figure) => isMissed(runs, figure, peer))
-      .map((figure) => `${figure.label}, ${peer}: ${cellOf(runs, figure, peer)}`),
+      .filter((figure) => targetOf(figure, peer) !== undefined && valueOf(runs, figure, peer) !== undefined)
+      .map((figure) => isMissed(runs, figure, peer)),
   );
+  return { missed: judged.filter(Boolean).length, total: judged.length };
+};
