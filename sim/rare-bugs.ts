@@ -27,7 +27,7 @@ export const rareBugs: readonly Bug[] = [
     '',
   ),
   createBug(
-    'after a rejoin the replica lacks its own writes',
+    'after a reset that keeps the replica, it lacks its own writes',
     'store/sync/reset-store.js',
     'includeOwn: true,',
     'includeOwn: false,',
@@ -35,7 +35,7 @@ export const rareBugs: readonly Bug[] = [
   createBug(
     'after a restore of the server the replica gets a new id',
     'store/sync/reset-store.js',
-    "if (mode === 'rejoin' && context.durable().history !== null)",
+    "if (mode === 'keepReplica' && context.durable().history !== null)",
     "if (mode === 'never')",
   ),
   createBug(

@@ -54,7 +54,6 @@ const isOfLibrary = (symbol: ts.Symbol): boolean =>
 const checkMembers = (symbol: ts.Symbol, checker: ts.TypeChecker): Findings =>
   [...(symbol.members?.values() ?? [])]
     .filter((member) => (member.flags & (ts.SymbolFlags.Property | ts.SymbolFlags.Method)) !== 0 && isOfLibrary(member))
-    .filter(({ name }) => name !== 'name') // The name of an error, which is that of its class.
     .flatMap((member) =>
       checkValue(checker.getTypeOfSymbol(member), docstringOf(member, checker), false).map(
         (fault) => `${symbol.name}.${member.name} ${fault}`,

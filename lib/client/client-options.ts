@@ -13,11 +13,11 @@ import { watchReconnectTriggers } from './reconnect-triggers.js';
 
 /**
  * Returns an access token, or a promise or stream of tokens. The client calls the function when it needs a token, and
- * again when that token has expired. Of a stream it takes the first token that differs from the expired one.
+ * again when that token has expired. If the function returns a stream, the client uses the first token that differs
+ * from the expired one.
  *
- * `null`, and an error whose `status` is 401 or 403, mean that the user is not accepted: the
- * sessions end with the error `token-refused`. The client retries after any
- * other error.
+ * `null`, and an error whose `status` is 401 or 403, mean that the user is not accepted: the sessions end with the
+ * error `token-refused`. The client retries after any other error.
  *
  * @example
  * ```ts

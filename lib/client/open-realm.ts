@@ -95,8 +95,8 @@ const migrationOf = (
  * that is closed closes the realm.
  *
  * @param options - Schema, storage and, for a realm that syncs, client and name.
- * @returns A promise of a handle. Opening does not wait for the network. For a storage that belongs to a user, when the
- * app did not give `user`, opening waits up to one second for an access token.
+ * @returns A promise of a handle. Opening does not wait for the network. If the storage belongs to a user and the
+ * client has no option `user`, opening waits up to one second for an access token.
  * @throws InvalidArgumentError (as a rejection) for an invalid option, and for one that differs from those of an open
  * handle.
  * @throws SchemaError (as a rejection) for an invalid schema, and for a local realm with objects that do not fit it.

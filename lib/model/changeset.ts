@@ -145,8 +145,8 @@ export interface RejectedChangeset {
 export type ResetMode = 'recover' | 'discard';
 
 /**
- * A `ResetMode` or a client reset that keeps more. `rejoin` keeps unsent changesets with their versions and stamps,
- * once; a realm that has no history yet uses `recover` instead. `copied` makes a new replica of the same history that
- * keeps the stamps of unsent changesets.
+ * A `ResetMode` or a client reset that keeps more. `keepReplica` keeps unsent changesets with their versions and
+ * stamps, once; a realm that has no history yet uses `recover` instead. `copied` makes a new replica of the same
+ * history that keeps the stamps of unsent changesets.
  */
-export type ClientResetKind = ResetMode | 'rejoin' | 'copied';
+export type ClientResetKind = ResetMode | 'keepReplica' | 'copied';

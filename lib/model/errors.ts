@@ -19,6 +19,8 @@ import { type ErrorLevel, type SyncErrorCode, syncErrors } from './error-catalog
  * ```
  */
 export abstract class TidemarkError extends Error {
+  /** The name of the class, such as `SchemaError`. Minifiers do not change it. */
+  abstract override readonly name: string;
   /** The kind of the error: lower-case letters and hyphens. A code never changes. */
   abstract readonly code: string;
 }
@@ -335,8 +337,8 @@ export class ClientResetError extends SyncError<'history-changed'> {
   override readonly name = 'ClientResetError';
   constructor(
     message: string,
-    /** `asked`: the mode is `manual`. `again`: the server sent `history-changed` again after a client reset. */
-    readonly why: 'asked' | 'again',
+    /** `manual`: `clientReset` is `manual`. `again`: the server sent `history-changed` again after a client reset. */
+    readonly why: 'manual' | 'again',
     /**
      * Resets the realm. Cold. Emits nothing. Completes when the reset is durable; call `session.resume()` then. Errors
      * with a `StorageError`, in which case nothing was changed.

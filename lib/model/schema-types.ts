@@ -168,11 +168,25 @@ type ValidProperty<S, P> =
 interface NoSuchKey<Properties> {
   readonly 'no primary key; allowed are the properties of type string, uuid or int': keyof Properties;
 }
+
+/** The type that the compiler expects when it knows the primary key of a schema only as `string`. */
+interface SchemaNeedsAsConst {
+  readonly 'write "as const" after a schema in a variable, or write the schema inside openRealm': never;
+}
+
 /** The properties that can be a primary key. */
 type KeysIn<P> = { [K in keyof P as IsKey<P[K]> extends true ? K : never]: P[K] };
 
 /** Whether a property can be a primary key. */
 type IsKey<P> = string extends TextOf<P> ? true : TextOf<P> extends 'string' | 'uuid' | 'int' ? true : false;
+
+type ValidKey<K, Properties> = K extends keyof Properties
+  ? IsKey<Properties[K]> extends true
+    ? K
+    : NoSuchKey<KeysIn<Properties>>
+  : string extends K
+    ? SchemaNeedsAsConst
+    : NoSuchKey<KeysIn<Properties>>;
 
 /**
  * A schema whose property types all exist. The compiler reports the wrong property and lists what is allowed. Schemas
@@ -180,11 +194,7 @@ type IsKey<P> = string extends TextOf<P> ? true : TextOf<P> extends 'string' | '
  */
 export type ValidSchema<S extends Schema> = {
   readonly [T in keyof S]: {
-    readonly primaryKey: S[T]['primaryKey'] extends keyof S[T]['properties']
-      ? IsKey<S[T]['properties'][S[T]['primaryKey']]> extends true
-        ? S[T]['primaryKey']
-        : NoSuchKey<KeysIn<S[T]['properties']>>
-      : NoSuchKey<KeysIn<S[T]['properties']>>;
+    readonly primaryKey: ValidKey<S[T]['primaryKey'], S[T]['properties']>;
     readonly properties: { readonly [P in keyof S[T]['properties']]: ValidProperty<S, S[T]['properties'][P]> };
   };
 };

@@ -148,9 +148,9 @@ export interface SyncedRealm {
    * Performs a client reset, in one batch.
    *
    * The result is a new replica that has downloaded nothing. Its objects are made of the unsent changes, which are
-   * numbered from 1 again. With `discard` it has no objects. `rejoin` keeps the replica and its numbers, because the
-   * history may have the changes that this realm takes for unsent. `copied` makes a new replica of the same history,
-   * whose unsent changes keep their stamps. A second `rejoin` without a bind in between is a `recover`.
+   * numbered from 1 again. With `discard` it has no objects. `keepReplica` keeps the replica and its numbers, because
+   * the history may have the changes that this realm takes for unsent. `copied` makes a new replica of the same
+   * history, whose unsent changes keep their stamps. A second `keepReplica` without a bind in between is a `recover`.
    *
    * Client versions that earlier writes returned become invalid, and earlier `uploads` complete. Pages,
    * acknowledgements and rejections that arrive while the reset is pending are ignored.

@@ -44,6 +44,7 @@ export type TokenRejectionCode = 'token-expired' | 'token-refused' | 'user-refus
  * ```
  */
 export class TokenRejectedError extends Error {
+  /** The name of the class. Minifiers do not change it. */
   override readonly name = 'TokenRejectedError';
   constructor(
     /** The kind of the rejection, sent to the client. */

@@ -25,6 +25,7 @@ export type LetterValues = Readonly<Record<string, unknown>>;
  * @see {@link marbles}
  */
 export class MarbleError extends Error {
+  /** The name of the class. Minifiers do not change it. */
   override readonly name = 'MarbleError';
 }
 

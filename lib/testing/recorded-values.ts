@@ -255,7 +255,7 @@ export const errorOf = (note: RecordedNote, now: number): AnySyncError => {
     case 'history-changed':
       return new ClientResetError(
         playedText,
-        readField(note, fieldOf('why'), 'why', 'asked or again', parseOneOf(['asked', 'again'])),
+        readField(note, fieldOf('why'), 'why', 'manual or again', parseOneOf(['manual', 'again'])),
         () => EMPTY,
       );
     case 'object-set-aside':

@@ -84,6 +84,7 @@ export type ConnectionFailure =
  * ```
  */
 export class ConnectionError extends Error {
+  /** The name of the class. Minifiers do not change it. */
   override readonly name = 'ConnectionError';
   constructor(
     /** The reason: no connection was opened, or the other end closed it. */

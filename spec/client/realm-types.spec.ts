@@ -22,7 +22,7 @@ const errorsOf = (program: string): readonly (readonly [at: string, text: string
   const folder = mkdtempSync(join(process.cwd(), 'node_modules/.tidemark-types-'));
   try {
     const file = join(folder, 'program.ts');
-    const lines = `import { createSyncClient, memoryStorage, openRealm, type Realm } from '../../lib/index.js';\n${program}`;
+    const lines = `import { createSyncClient, memoryStorage, openRealm, type Realm, type Schema } from '../../lib/index.js';\n${program}`;
     writeFileSync(file, lines);
     const config = {
       extends: '../../tsconfig.json',
@@ -76,14 +76,19 @@ describe('the types of a realm', () => {
       'void realm.retry(1, async () => undefined);',
       'createSyncClient({});',
       'createSyncClient({ url: "ws://a" });',
+      'const schema = { Task: { primaryKey: "id", properties: { id: "string" } } };',
+      'void openRealm({ storage: memoryStorage(), schema });',
+      'const readAtRunTime: Schema = schema;',
+      'void openRealm({ storage: memoryStorage(), schema: readAtRunTime });',
       'export {};',
     ];
     const errors = errorsOf(program.join('\n'));
-    expect(errors.map(([at]) => at)).toEqual(['done', 'type', 'a', 'b', 'primaryKey', '5', 'async', '']);
+    expect(errors.map(([at]) => at)).toEqual(['done', 'type', 'a', 'b', 'primaryKey', '5', 'async', '', 'schema']);
     const [[, text] = ['', '']] = errors;
     for (const allowed of ['"string"', '"bool"', '"counter"', '"Good"', '"Task"']) expect(text).toContain(allowed);
     expect(errors[4]?.[1]).toMatch(/NoSuchKey.*id.*title/);
     expect(errors[5]?.[1]).toContain('The function of a write must not be asynchronous.');
+    expect(errors[8]?.[1]).toMatch(/'SchemaNeedsAsConst'|& SchemaNeedsAsConst/);
   }, 300_000);
 
   it('field report C-8: every realm is any realm, and a helper works with it', async () => {

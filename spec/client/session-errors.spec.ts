@@ -51,7 +51,7 @@ describe('the errors of a session', () => {
   it('are one union: a switch on the code is exhaustive and narrows to the fields of each', () => {
     expect(shown(new StalledError(5))).toBe('stuck since 5');
     expect(shown(new CompensatingWriteError(1, [{ type: 'Task', key: 'a', reason: 'no' }]))).toBe('no');
-    expect(shown(new ClientResetError('restored', 'asked', () => EMPTY))).toBe('asked');
+    expect(shown(new ClientResetError('restored', 'manual', () => EMPTY))).toBe('manual');
     expect(shown(new SyncError('storage', 'full'))).toBe(syncErrors.storage.advice);
   });
 

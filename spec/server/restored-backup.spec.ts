@@ -98,7 +98,7 @@ describe('a server that was restored from a backup', () => {
     for (const { realm } of devices) {
       expect(await readTitles(realm)).toEqual(['a1', 'a2', 'unsent while asleep', 'unsent while away']);
     }
-    // Each device was notified and rejoined. Two of them, of which the backup has less than was acknowledged, then
+    // Each device was notified and was reset. Two of them, of which the backup has less than was acknowledged, then
     // reset once more under a new id.
     expect(at.binds() - before).toBe(2 * devices.length + 2);
     for (const { session } of devices) expect(session.syncState).toBe('active');

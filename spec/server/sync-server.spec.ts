@@ -59,7 +59,7 @@ describe('a server on a port', () => {
   it.each([
     ['a frame that is no message', Uint8Array.of(0xc1, 0xff), 4400],
     ['a text', 'hello', 4400],
-  ])('closes the connection on %s, and serves others (E14)', async (_, frame, code) => {
+  ])('E14 closes the connection on %s, and serves others', async (_, frame, code) => {
     const { port } = await serverOn(createFolder()).listen({ port: 0 });
     const bad = await connectRawClient(port);
     const good = await connectRawClient(port);

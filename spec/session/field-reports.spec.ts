@@ -54,7 +54,7 @@ describe('a client reset that the app decides', () => {
           expect(asked).toHaveLength(1);
           expect(scene.session.connectionState).toBe('connected');
           expect(realm.present()).toMatchObject({ changesets: 0 });
-          expect(resets).toEqual(['rejoin', 'rejoin']);
+          expect(resets).toEqual(['keepReplica', 'keepReplica']);
           closeRealm(scene, true);
         },
       });

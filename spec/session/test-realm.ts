@@ -111,7 +111,7 @@ export const createTestRealm = ({
     rollBack: (...rejected) => upTo(rejected.at(-1)?.version ?? 0),
     reset: (mode) =>
       doing(() => {
-        const isSame = mode === 'rejoin' && known !== null;
+        const isSame = mode === 'keepReplica' && known !== null;
         known = null;
         cursor = 0;
         if (isSame) return;

@@ -57,7 +57,7 @@ describe('listening', () => {
   it.each([
     ['for its subprotocol', '/sync', 'other.1'],
     ['for its path', '/other', 'test.1'],
-  ])('is not kept open by a client that was rejected %s and never closes its socket (E14)', async (_, path, name) => {
+  ])('E14 is not kept open by a client that was rejected %s and never closes its socket', async (_, path, name) => {
     const { listening } = await startWireServer(echoWire, { path: '/sync' });
     const socket = (raw = connect({ port: listening.port, host: '127.0.0.1', allowHalfOpen: true }));
     const headers = Object.entries({ ...upgradeHeaders, Host: 'x', 'Sec-WebSocket-Protocol': name });

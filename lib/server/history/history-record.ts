@@ -7,8 +7,8 @@ import type { ServerChangeset } from '../../model/changeset.js';
  */
 export interface HistoryRecord extends ServerChangeset {
   /**
-   * Bytes of the history up to and including this changeset, by `bytesOf`. From it the progress of a replica is known
-   * at any version.
+   * Bytes of the history up to and including this changeset, by `bytesOf`. The server computes the progress of a
+   * replica from the totals of two changesets.
    */
   readonly total: number;
 }

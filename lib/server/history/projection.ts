@@ -118,7 +118,7 @@ export interface Projection {
    * `StorageError`.
    *
    * @param texts - The texts of the objects.
-   * @returns A stream of one map. Objects that do not exist are missing in it.
+   * @returns A stream of one map, which contains only objects that exist.
    */
   readonly readStates: (texts: Iterable<string>) => Observable<ReadonlyMap<string, ObjectState>>;
   /**

@@ -148,16 +148,16 @@ export const handleClientReset = ({
           const { copiedAt } = disconnect;
           if (disconnect.fatal?.code !== 'history-changed' && copiedAt === null) return throwError(() => disconnect);
           // A replica that the server bound and then rejected must continue under a new replica id.
-          const recover: ClientResetKind = copiedAt !== null ? 'copied' : isBound ? 'recover' : 'rejoin';
+          const recover: ClientResetKind = copiedAt !== null ? 'copied' : isBound ? 'recover' : 'keepReplica';
           // Each generation of copies has a replica id of its own, so no id is found twice.
           if (copiedAt !== null && ++copies <= copiesMax)
             return concat(separateCopy(realm, replacedLimit, copiedAt, disconnect), resetAndBind(bound));
           resetTimes = [...resetTimes.filter((at) => scheduler.now() - at < minuteMs), scheduler.now()];
           if (resets >= resetsMax || resetTimes.length > resetsPerMinuteMax || copiedAt !== null)
-            return throwError(() => giveUp(disconnect, mode === 'manual' ? 'asked' : 'again', recover));
+            return throwError(() => giveUp(disconnect, mode === 'manual' ? 'manual' : 'again', recover));
           resets += 1;
           const chosen = mode === 'manual' ? resetDecision.mode : mode;
-          if (chosen === null) return throwError(() => giveUp(disconnect, 'asked', recover));
+          if (chosen === null) return throwError(() => giveUp(disconnect, 'manual', recover));
           return concat(performReset(realm, chosen, recover), resetAndBind(bound));
         }),
       );

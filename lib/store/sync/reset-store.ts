@@ -251,8 +251,8 @@ export const reset = (context: CommitContext, mode: ClientResetKind): Observable
     switchMap((found) => {
       if (replica !== context.optimistic.replica) return reset(context, mode); // Another reset has finished meanwhile.
       const unsent = found.filter(({ version }) => version > context.optimistic.acknowledged);
-      // A realm without a history has tried `rejoin` already.
-      if (mode === 'rejoin' && context.durable().history !== null) return resetKeepingReplica(context, unsent);
+      // A realm without a history has tried `keepReplica` already.
+      if (mode === 'keepReplica' && context.durable().history !== null) return resetKeepingReplica(context, unsent);
       return resetToNewReplica(context, unsent, { stamps: mode === 'recover' ? 'now' : 'kept' });
     }),
   );

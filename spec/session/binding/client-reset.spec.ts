@@ -56,7 +56,7 @@ describe('a server that has another history', () => {
       runAt(m, '----x', {
         x: () => {
           expect(errors).toEqual([expect.any(ClientResetError)]);
-          expect(errors[0]).toMatchObject({ code: 'history-changed', fatal: true, why: 'asked' });
+          expect(errors[0]).toMatchObject({ code: 'history-changed', fatal: true, why: 'manual' });
           expect(realm.resets).toEqual([]);
           expect(realm.present().changesets).toBe(1); // Nothing was lost.
           (errors[0] as ClientResetError).reset('recover').subscribe();
@@ -78,7 +78,7 @@ describe('a server that has another history', () => {
       m.expectObservable(lettersOf(session.syncState$), '19ms !').toBe('a');
       m.expectObservable(lettersOf(session.connectionState$), '19ms !').toBe('c-C');
       // As the same replica, because the server may have the changes that this realm takes for unsent.
-      runAt(m, '---x', { x: () => expect(realm.resets).toEqual(['rejoin']) });
+      runAt(m, '---x', { x: () => expect(realm.resets).toEqual(['keepReplica']) });
     }),
   );
 
@@ -119,7 +119,7 @@ describe('a server that has another history', () => {
       });
       runAt(m, '-----pr', { p: session.pause, r: session.resume });
       m.expectObservable(lettersOf(session.connectionState$), '19ms !').toBe('c----d(cC)');
-      runAt(m, '9ms x', { x: () => expect(realm.resets).toEqual(['rejoin']) });
+      runAt(m, '9ms x', { x: () => expect(realm.resets).toEqual(['keepReplica']) });
     }),
   );
 
@@ -143,7 +143,7 @@ describe('a server that has another history', () => {
       m.expectObservable(session.errors$, '19ms !').toBe('');
       m.expectObservable(lettersOf(session.syncState$), '19ms !').toBe('a');
       m.expectObservable(session.uploadComplete$, '19ms !').toBe('--(a|)', { a: 1 });
-      runAt(m, '9ms x', { x: () => expect(realm.resets).toEqual(['rejoin', 'rejoin', 'recover']) });
+      runAt(m, '9ms x', { x: () => expect(realm.resets).toEqual(['keepReplica', 'keepReplica', 'recover']) });
     }),
   );
 
@@ -179,7 +179,7 @@ describe('a server that has another history', () => {
       const given = expect.objectContaining({ code: 'history-changed', why: 'again' }) as unknown;
       m.expectObservable(session.errors$, '9s !').toBe('--e', { e: given });
       // A replica that the server accepted and then rejected continues under a new replica id.
-      runAt(m, '9ms x', { x: () => expect(realm.resets).toEqual(['rejoin', 'recover', 'recover']) });
+      runAt(m, '9ms x', { x: () => expect(realm.resets).toEqual(['keepReplica', 'recover', 'recover']) });
     }),
   );
 
@@ -194,7 +194,7 @@ describe('a server that has another history', () => {
       const given = expect.objectContaining({ code: 'history-changed', why: 'again' }) as unknown;
       m.expectObservable(lettersOf(session.syncState$), '9s !').toBe('a-i');
       m.expectObservable(session.errors$, '9s !').toBe('--e', { e: given });
-      runAt(m, '9ms x', { x: () => expect(realm.resets).toEqual(['rejoin', 'rejoin', 'rejoin']) }); // Only the first of them knows a history.
+      runAt(m, '9ms x', { x: () => expect(realm.resets).toEqual(['keepReplica', 'keepReplica', 'keepReplica']) }); // Only the first of them knows a history.
     }),
   );
 });

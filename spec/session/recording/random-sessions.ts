@@ -126,7 +126,7 @@ const error: fc.Arbitrary<AnySyncError> = fc.oneof(
     .map((code): AnySyncError => new SyncError(code, '')),
   time.map((since) => new StalledError(since)),
   count.map((version) => new CompensatingWriteError(version, [])),
-  fc.constantFrom('asked' as const, 'again' as const).map((why) => new ClientResetError('', why, () => EMPTY)),
+  fc.constantFrom('manual' as const, 'again' as const).map((why) => new ClientResetError('', why, () => EMPTY)),
 );
 
 export const anySession: fc.Arbitrary<RandomSession> = fc.record({

@@ -150,7 +150,7 @@ describe('a recording', () => {
       const errors = [
         new SyncError('user-refused', secret, { cause: new Error(secret) }),
         new CompensatingWriteError(7, [{ type: 'Person', key: secret, reason: secret }]),
-        new ClientResetError(secret, 'asked', () => EMPTY),
+        new ClientResetError(secret, 'manual', () => EMPTY),
         new StalledError(-1_500),
       ];
       const recording = record(
@@ -175,7 +175,7 @@ describe('a recording', () => {
           expect.stringContaining('reason=suspended:other '),
           'errors a: user-refused',
           'errors b: write-refused version=7',
-          'errors c: history-changed why=asked',
+          'errors c: history-changed why=manual',
           'errors d: stalled since=-1.5s',
         ]);
       };

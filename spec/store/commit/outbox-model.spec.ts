@@ -93,7 +93,7 @@ const world = () => {
     const { replica, history, acknowledged } = greeting;
     const bound = server.bind(replica, history, acknowledged);
     if (bound === null) {
-      store.reset('rejoin').subscribe({ error: () => undefined });
+      store.reset('keepReplica').subscribe({ error: () => undefined });
       return;
     }
     const { accepted, decided } = bound;

@@ -88,7 +88,7 @@ describe('an increment of a replica that lacks some of its own increments', () =
     it('is added to those that a client reset has removed', async () => {
       const { store, replica, uploaded } = await voted(isStill);
       await waitUntilDone(store.adopt('history'));
-      await waitUntilDone(store.reset('rejoin'));
+      await waitUntilDone(store.reset('keepReplica'));
       const first = uploaded.slice(0, 2).map((each) => ({ ...each, origin: replica }));
       await waitUntilDone(
         store.integrate({ changesets: first, upTo: 2, bytes: 200, remainingBytes: 100, remaining: 2 }),

@@ -78,11 +78,11 @@ describe('a client reset', () => {
     }
   });
 
-  it('E12 rejoins as the same replica, with its unsent changesets as they are, and nothing else', async () => {
+  it('E12 continues as the same replica, with its unsent changesets as they are, and nothing else', async () => {
     const { store, storage } = await used();
     const before = await greetingOf(store);
     const sent = await firstValueFrom(store.uploads(1, of(1)));
-    await waitUntilDone(store.reset('rejoin'));
+    await waitUntilDone(store.reset('keepReplica'));
     for (const each of [store, openTestStore(storage)]) {
       const { replica } = before;
       expect(await greetingOf(each)).toMatchObject({
@@ -100,11 +100,11 @@ describe('a client reset', () => {
     expect((await update(store, { votes: 3 })).version).toBe(4);
   });
 
-  it('E12 rejoins once: a realm without a history has tried that, and becomes a new replica', async () => {
+  it('E12 keeps the replica once: a realm without a history has tried that, and becomes a new replica', async () => {
     const { store, storage } = await used();
     const { replica } = await greetingOf(store);
-    await waitUntilDone(store.reset('rejoin'));
-    await waitUntilDone(store.reset('rejoin'));
+    await waitUntilDone(store.reset('keepReplica'));
+    await waitUntilDone(store.reset('keepReplica'));
     for (const each of [store, openTestStore(storage)]) {
       expect(await greetingOf(each)).toMatchObject({
         history: null,
@@ -117,14 +117,14 @@ describe('a client reset', () => {
     }
   });
 
-  it('E12 loses no pending write while it rejoins, and none that arrives meanwhile', async () => {
+  it('E12 loses no pending write during a reset that keeps the replica, and none that arrives meanwhile', async () => {
     const { storage, inner, hold, finish } = createHeldStorage();
     const store = openTestStore(storage);
     await waitUntilDone(store.adopt('h'));
     await createTask(store);
     hold();
     const writes = [update(store, { votes: 1 })];
-    const reset = waitUntilDone(store.reset('rejoin'));
+    const reset = waitUntilDone(store.reset('keepReplica'));
     writes.push(update(store, { title: 'later' }));
     while (finish() > 0) await Promise.resolve();
     await Promise.all([...writes, reset]);
