@@ -121,7 +121,10 @@ const printResults = (
   console.log(`${formatPeersTable(grouped, furtherFigures, peerNames)}\n`);
 };
 
-/** Runs the benchmark. Returns the exit code: 1 for a failed run, a missed target or no installed peer, 2 for invalid arguments. */
+/**
+ * Runs the benchmark. Returns the exit code: 1 for a failed run, a missed target or no installed peer, 2 for invalid
+ * arguments.
+ */
 export const benchPeers = async (args: readonly string[]): Promise<number> => {
   let options: PeersOptions;
   try {
