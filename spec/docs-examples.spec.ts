@@ -50,21 +50,12 @@ describe('the compiler of examples', () => {
     ]);
   }, 60_000);
 
-  it('gives a program the parts of the setup that its mark names', () => {
-    const [program] = sample('# Page', '```ts with realm, session', 'session.pause();', '```');
-    expect(program?.text.split('\n')).toEqual([
-      expect.stringContaining('const { realm, session, closeExample } = await setUp();'),
-      '',
-      'session.pause();',
-      'await closeExample();',
-    ]);
-  });
-
   it('ignores sketches, other languages and fences inside them', () => {
     expect(sample('```ts sketch', 'nonsense', '```', '```sh', '```ts is only text here', '```', 'x')).toEqual([]);
   });
 
   it.each([
+    [['```ts with realm', '```'], 'page.md:1 has an unknown mark: with realm'],
     [['```ts later', '```'], 'page.md:1 has an unknown mark: later'],
     [['', '```ts continued', '```'], 'page.md:2 continues nothing'],
     [['```typescript', '```'], 'page.md:1 says typescript where the others say ts'],

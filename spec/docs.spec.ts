@@ -1,57 +1,24 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import * as http from 'node:http';
-import * as rxjs from 'rxjs';
-import ts from 'typescript';
 import * as tidemark from '../lib/index.js';
-import * as server from '../lib/server/index.js';
-import * as testing from '../lib/testing/index.js';
-import * as documentSetup from './document-setup.js';
 import { parseExamples } from './example-compiler.js';
+import { runExample } from './example-runner.js';
+import { steps } from './page-steps.js';
 
 const { defaultTimeouts, syncErrors, transitions } = tidemark;
 
 const pages = [
   'connection',
-  'sync-state',
-  'waiting',
-  'progress',
+  'data',
   'errors',
+  'hosting',
+  'progress',
+  'sync-state',
+  'testing',
   'tokens',
   'tools',
-  'hosting',
-  'testing',
+  'waiting',
 ].map((name) => `docs/${name}.md`);
 const textOf = (page: string): string => readFileSync(page, 'utf8');
-
-/** Modules that the programs of the pages may import. */
-const entryPoints: Readonly<Record<string, object>> = {
-  rxjs,
-  tidemark,
-  'tidemark/server': server,
-  'tidemark/testing': testing,
-  'node:http': http,
-  '../spec/document-setup.js': documentSetup,
-};
-
-type Program = (modules: typeof entryPoints, log: { readonly log: (...values: unknown[]) => void }) => Promise<void>;
-// The only access to the constructor of asynchronous functions. It has the globals of this runner, which `marbles`
-// needs.
-const { constructor: AsyncFunction } = Object.getPrototypeOf(async () => Promise.resolve()) as {
-  constructor: new (...text: readonly string[]) => Program;
-};
-
-/** Runs a program. Returns its logged values, each with the comment beside it, and the number of comments. */
-const ran = async (program: string): Promise<{ readonly logged: readonly unknown[][]; readonly comments: number }> => {
-  const logged: unknown[][] = [];
-  const logs = /^( *)console\.log\((.*)\); \/\/ (.*)$/gm;
-  const { outputText } = ts.transpileModule(program.replace(logs, '$1console.log($2, ($3));'), {
-    compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
-  });
-  const body = outputText.replace(/^import (\{[^}]*\}) from ('[^']*');$/gm, 'const $1 = entryPoints[$2];');
-  const run = new AsyncFunction('entryPoints', 'console', body);
-  await run(entryPoints, { log: (...values) => logged.push(structuredClone(values)) });
-  return { logged, comments: program.match(/console\.log/g)?.length ?? 0 };
-};
 
 /** Returns the rows of the table whose head begins with this cell. */
 const tableOf = (page: string, first: string): readonly string[] => {
@@ -71,12 +38,7 @@ describe.each(pages)('%s', (page) => {
   it('has examples that log the values in the comments beside them', async () => {
     const examples = parseExamples(page, textOf(page));
     expect(examples).toHaveLength(1);
-    for (const { text } of examples) {
-      const { logged, comments } = await ran(text);
-      expect(logged.map(([value]) => value)).toEqual(logged.map(([, comment]) => comment));
-      expect(logged.map(({ length }) => length)).toEqual(logged.map(() => 2));
-      expect(logged).toHaveLength(comments);
-    }
+    for (const { text } of examples) await runExample(page, text);
   }, 10_000);
 
   it('is in the list of the README', () => {
@@ -84,7 +46,21 @@ describe.each(pages)('%s', (page) => {
   });
 });
 
+describe('the steps', () => {
+  it('belong to pages whose examples run', () => {
+    expect(Object.keys(steps).filter((page) => !pages.includes(page))).toEqual([]);
+  });
+});
+
 describe('the tables of the pages', () => {
+  it('have an example for every row about conflicts', () => {
+    const markdown = textOf('docs/data.md');
+    const rows = [...markdown.matchAll(/^\| \[.*\]\(#([a-z-]+)\) \|/gm)].map(([, anchor]) => anchor);
+    const sections = markdown.split(/^### /m).slice(1);
+    expect(sections.map((text) => text.split('\n')[0]?.toLowerCase().replaceAll(' ', '-'))).toEqual(rows);
+    for (const text of sections) expect(text).toMatch(/console\.log\((pick\()?both\(/);
+  });
+
   it('have all transitions of syncState', () => {
     const states = Object.keys(transitions) as tidemark.SyncState[];
     const inputs = Object.keys(transitions.active) as tidemark.SyncInput[];

@@ -3,9 +3,7 @@ import ts from 'typescript';
 
 /**
  * One program of a page: a fenced block that begins with three backticks and `ts`, and the blocks after it that are
- * marked `ts continued`. A first block that is marked `ts with realm, session` gets these from `setUp` of
- * `document-setup.ts`, so that pages need no scaffolding. Blocks marked `ts sketch` are for reading only. Any other
- * mark is an error.
+ * marked `ts continued`. Blocks marked `ts sketch` are for reading only. Any other mark is an error.
  */
 export interface Example {
   readonly page: string;
@@ -17,18 +15,10 @@ export interface Example {
 
 const fence = /^ *```(\S*)(.*)$/;
 
-/** The mark of a first block with the names that it needs from the setup. */
-const withMark = /^with (\w+(?:, \w+)*)$/;
-
-/** The lines around a program that uses the setup. The first one is in the line of the page's heading. */
-const addSetup = (lines: string[], names: string): void => {
-  lines[0] = `import { setUp } from '../spec/document-setup.js'; const { ${names}, closeExample } = await setUp();`;
-};
-
 const createExampleError = (page: string, line: number, why: string): Error => new Error(`${page}:${line} ${why}`);
 
 export const parseExamples = (page: string, markdown: string): readonly Example[] => {
-  const programs: { line: number; lines: string[]; isSetUp: boolean }[] = [];
+  const programs: { line: number; lines: string[] }[] = [];
   let open: { line: number; into: string[] | null } | null = null;
   markdown.split('\n').forEach((text, index) => {
     const line = index + 1;
@@ -39,14 +29,9 @@ export const parseExamples = (page: string, markdown: string): readonly Example[
     } else if (fence.test(text)) {
       const mark = rest.trim();
       if (language === 'typescript') throw createExampleError(page, line, 'says typescript where the others say ts');
-      const [, names] = withMark.exec(mark) ?? [];
-      if (language === 'ts' && names === undefined && !['', 'continued', 'sketch'].includes(mark))
+      if (language === 'ts' && !['', 'continued', 'sketch'].includes(mark))
         throw createExampleError(page, line, `has an unknown mark: ${mark}`);
-      if (language === 'ts' && (mark === '' || names !== undefined)) {
-        const lines: string[] = [];
-        if (names !== undefined) addSetup(lines, names);
-        programs.push({ line, lines, isSetUp: names !== undefined });
-      }
+      if (language === 'ts' && mark === '') programs.push({ line, lines: [] });
       const last = programs.at(-1);
       if (language === 'ts' && mark === 'continued' && !last) throw createExampleError(page, line, 'continues nothing');
       open = { line, into: language === 'ts' && mark !== 'sketch' && last ? last.lines : null };
@@ -55,12 +40,10 @@ export const parseExamples = (page: string, markdown: string): readonly Example[
   // The variable is assigned inside the callback, which the compiler does not follow.
   const left = open as { line: number } | null;
   if (left) throw createExampleError(page, left.line, 'is never closed');
-  return programs.map(({ line, lines, isSetUp }) => ({
+  return programs.map(({ line, lines }) => ({
     page,
     line,
-    text: Array.from([...lines, ...(isSetUp ? ['await closeExample();'] : [])], (text?: string) => text ?? '').join(
-      '\n',
-    ),
+    text: Array.from(lines, (text?: string) => text ?? '').join('\n'),
   }));
 };
 
