@@ -61,20 +61,20 @@ const actionMsMax = 120_000;
 /** The answer of a process, or its failure. */
 const waitForAnswer = (child: ChildProcess, what: string): Promise<{ result: number | number[]; peakKb: number }> =>
   new Promise((resolve, reject) => {
-    const settled = (): void => {
+    const settle = (): void => {
       clearTimeout(patience);
       child.off('message', onMessage).off('exit', onExit);
     };
     const onMessage = (answer: unknown): void => {
-      settled();
+      settle();
       resolve(answer as { result: number | number[]; peakKb: number });
     };
     const onExit = (code: number | null, signal: string | null): void => {
-      settled();
+      settle();
       reject(new Error(`${what}: the process has ended with ${signal ?? `code ${code}`}`));
     };
     const patience = setTimeout(() => {
-      settled();
+      settle();
       reject(new Error(`${what}: no answer in ${actionMsMax / 1_000} s`));
     }, actionMsMax);
     child.on('message', onMessage).on('exit', onExit);

@@ -48,9 +48,9 @@ export const formatTable = (rows: readonly Row[]): string => {
     ...rows.map(({ name, cells, ratio }) => [name, ...cells, ratio.toFixed(2)]),
   ];
   const widths = [0, 1, 2, 3].map((column) => Math.max(...lines.map((line) => (line[column] ?? '').length)));
-  const aligned = (line: readonly string[]): string =>
+  const alignColumns = (line: readonly string[]): string =>
     line
       .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
       .join('  ');
-  return lines.map(aligned).join('\n');
+  return lines.map(alignColumns).join('\n');
 };

@@ -57,14 +57,14 @@ const benchIdle = async (clients: number): Promise<readonly Figure[]> => {
   const ours = await measureIdle('ours', clients);
   const raw = await measureIdle('raw', clients);
   const most = 30;
-  const named = (name: string, at: number): Figure => ({
+  const toFigure = (name: string, at: number): Figure => ({
     name: `${clients} idle clients, 100 to a realm: ${name} of each, KiB`,
     ours: ours[at] ?? NaN,
     beside: raw[at] ?? NaN,
     bound: at === 1 ? `less than ${most}` : 'for information',
     isMet: at !== 1 || (ours[at] ?? NaN) < most,
   });
-  return [named('resident memory, garbage included,', 0), named('resident memory', 1), named('heap', 2)];
+  return [toFigure('resident memory, garbage included,', 0), toFigure('resident memory', 1), toFigure('heap', 2)];
 };
 
 /** Milliseconds until all clients of a server are bound again after all connections broke, in several rounds. */

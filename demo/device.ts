@@ -49,16 +49,16 @@ const showProgress = (session: SyncSession): Subscription => {
       });
     } else if (behind !== null) {
       const all = version + behind;
-      send({ kind: 'progress', of: `${name}: ${version} of ${all} here`, done: all === 0 ? 1 : version / all });
+      send({ kind: 'progress', of: `${name}: ${version} of ${all} downloaded`, done: all === 0 ? 1 : version / all });
     }
   });
 };
 
 /** Waits until everything is uploaded and downloaded. Later writes do not extend the wait. */
 const settle = async (session: SyncSession): Promise<void> => {
-  const shown = showProgress(session);
+  const subscription = showProgress(session);
   await firstValueFrom(forkJoin([session.uploadComplete$, session.downloadComplete$]));
-  shown.unsubscribe();
+  subscription.unsubscribe();
 };
 
 /** Skips films that are imported already: a device that was killed continues where it was. */
@@ -103,7 +103,8 @@ const digest = async (realm: Films, session: SyncSession) => {
   return {
     digest: createHash('sha256').update(JSON.stringify(all)).digest('hex'),
     objects: all.length,
-    changesets: await firstValueFrom(session.uploadComplete$), // The client version: the number of changesets of this device.
+    // The client version: the number of changesets of this device.
+    changesets: await firstValueFrom(session.uploadComplete$),
   };
 };
 

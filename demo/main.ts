@@ -79,23 +79,23 @@ console.log(legend.join('\n'));
 const stop = new AbortController();
 const killing = killRandomly(stop.signal);
 
-show('1. There is no server. A imports 3 201 films all the same, and B waits.');
+show('1. There is no server. A imports 3 201 films, and B waits.');
 await a.ask({ cue: 'import' });
 
-show('2. The server is there. A uploads what it has, B downloads it.');
-const started = await createServer(join(folder, 'server'), port);
-server = started;
+show('2. The server starts. A uploads its films, and B downloads them.');
+const firstServer = await createServer(join(folder, 'server'), port);
+server = firstServer;
 await a.ask({ cue: 'settle' });
 await b.ask({ cue: 'settle' });
 
-show('3. Both are offline and edit the same films. B is killed in the middle of it, and started again.');
+show('3. Both are offline and edit the same films. B is killed meanwhile, and started again.');
 await Promise.all([askBoth({ cue: 'edit', round: 1, pace: 5, offline: true }), killSoon(b, 250)]);
 
-show('4. Both are back, and edit on while they sync. The server is killed in the middle of it, and started again.');
+show('4. Both are online and edit while they sync. The server is killed meanwhile, and started again.');
 await askBoth({ cue: 'resume' });
-await Promise.all([askBoth({ cue: 'edit', round: 2, pace: 8, offline: false }), sleep(300).then(started.kill)]);
+await Promise.all([askBoth({ cue: 'edit', round: 2, pace: 8, offline: false }), sleep(300).then(firstServer.kill)]);
 
-show('5. Everything up, everything down.');
+show('5. Both upload and download everything.');
 let killed: string[] = [];
 if (kills > 0) {
   // From here on processes are killed while both devices edit and sync.
@@ -114,7 +114,7 @@ await askBoth({ cue: 'settle' }); // All changes are on the server …
 await askBoth({ cue: 'settle' }); // … and now on both devices.
 const [first, second] = await askBoth({ cue: 'digest' });
 await askBoth({ cue: 'leave' });
-await started.close();
+await firstServer.close();
 display.end();
 clearTimeout(limit);
 

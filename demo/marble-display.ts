@@ -8,8 +8,8 @@ export const legend = [
   'One column is 100 ms; the last marble of a column is drawn.',
   '  connectionState$  d disconnected  c connecting  C connected  ! cannot reach the server',
   '  syncState$        a active  p paused  y dying  i inactive',
-  '  uploads           w written here  u acknowledged  U all acknowledged',
-  '  downloads         v a page is here  D all is here',
+  '  uploads           w a write  u some acknowledged  U all acknowledged',
+  '  downloads         v a page downloaded  D everything downloaded',
   '  x                 the process was killed',
 ];
 

@@ -13,45 +13,45 @@ export interface Device {
   readonly kill: () => void;
 }
 
-export const createDevice = (settings: DeviceSettings, picture: MarbleDisplay): Device => {
-  let asked: {
+export const createDevice = (settings: DeviceSettings, display: MarbleDisplay): Device => {
+  let unfinished: {
     readonly cue: DeviceCommand;
-    readonly answer: (kind: Extract<DeviceMessage, { readonly kind: 'done' }>) => void;
+    readonly resolve: (message: Extract<DeviceMessage, { readonly kind: 'done' }>) => void;
   } | null = null;
   let child: ChildProcess;
-  let ready = false;
-  let leaving = false;
+  let isReady = false;
+  let isLeaving = false;
 
-  const receive = (kind: DeviceMessage): void => {
-    switch (kind.kind) {
+  const receive = (message: DeviceMessage): void => {
+    switch (message.kind) {
       case 'ready':
-        ready = true;
-        if (asked) child.send(asked.cue);
+        isReady = true;
+        if (unfinished) child.send(unfinished.cue);
         return;
       case 'marble':
-        picture.marble(settings.name, kind.stream, kind.letter);
+        display.marble(settings.name, message.stream, message.letter);
         return;
       case 'progress':
-        picture.progress(kind.of, kind.done);
+        display.progress(message.of, message.done);
         return;
       case 'done': {
-        const { answer } = asked ?? {};
-        asked = null;
-        answer?.(kind);
+        const { resolve } = unfinished ?? {};
+        unfinished = null;
+        resolve?.(message);
       }
     }
   };
   const start = (): void => {
-    ready = false;
-    const started = fork(programPath('device'), [JSON.stringify(settings)]);
-    child = started;
+    isReady = false;
+    const newChild = fork(programPath('device'), [JSON.stringify(settings)]);
+    child = newChild;
     // Output of the killed process may arrive after its end: it is ignored.
-    started.on('message', (kind) => child === started && receive(kind as DeviceMessage));
-    started.on('exit', (code, signal) => {
-      if (leaving) return;
+    newChild.on('message', (message) => child === newChild && receive(message as DeviceMessage));
+    newChild.on('exit', (code, signal) => {
+      if (isLeaving) return;
       if (signal !== 'SIGKILL') throw new Error(`device ${settings.name} ended with code ${code}`);
       for (const stream of ['connectionState$', 'syncState$', 'uploads', 'downloads'] as const) {
-        picture.marble(settings.name, stream, 'x');
+        display.marble(settings.name, stream, 'x');
       }
       start();
     });
@@ -60,11 +60,11 @@ export const createDevice = (settings: DeviceSettings, picture: MarbleDisplay): 
 
   return {
     ask: (cue) =>
-      new Promise((answer) => {
-        asked = { cue, answer };
-        leaving = cue.cue === 'leave';
+      new Promise((resolve) => {
+        unfinished = { cue, resolve };
+        isLeaving = cue.cue === 'leave';
         // A device that is starting requests its command itself.
-        if (ready) child.send(cue, () => undefined);
+        if (isReady) child.send(cue, () => undefined);
       }),
     kill: () => child.kill('SIGKILL'),
   };
@@ -78,10 +78,10 @@ export interface Server {
 
 /** Resolves with the port of a server when it listens. Rejects when the server ends before. */
 const waitForPort = (child: ChildProcess): Promise<number> =>
-  new Promise((listens, fails) => {
-    child.once('message', (kind) => listens((kind as { port: number }).port));
+  new Promise((resolve, reject) => {
+    child.once('message', (message) => resolve((message as { port: number }).port));
     child.once('exit', (code, signal) =>
-      fails(new Error(`the server ended (${signal ?? `code ${code}`}) while it started`)),
+      reject(new Error(`the server ended (${signal ?? `code ${code}`}) while it started`)),
     );
   });
 
@@ -99,18 +99,18 @@ export const createServer = async (storage: string, at: number): Promise<Server>
   let child = begin(at);
   const port = await waitForPort(child);
   let last: Promise<void> = Promise.resolve();
-  const inTurn = (work: () => Promise<void>): Promise<void> => (last = last.then(work));
+  const runInTurn = (work: () => Promise<void>): Promise<void> => (last = last.then(work));
   return {
     port,
     kill: () =>
-      inTurn(async () => {
+      runInTurn(async () => {
         child.kill('SIGKILL');
         await waitForExit(child);
         child = begin(port);
         await waitForPort(child);
       }),
     close: () =>
-      inTurn(async () => {
+      runInTurn(async () => {
         child.send('close');
         await waitForExit(child);
       }),

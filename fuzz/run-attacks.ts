@@ -42,7 +42,7 @@ const createKeys = (folder: string) => {
   const jwks = join(folder, 'keys.json');
   const key = { ...known.publicKey.export({ format: 'jwk' }), kid: 'known', alg: 'ES256', use: 'sig' };
   writeFileSync(jwks, JSON.stringify({ keys: [key] }));
-  const signed = (user: string, kid: string, isKnown: boolean): Promise<string> =>
+  const signToken = (user: string, kid: string, isKnown: boolean): Promise<string> =>
     new SignJWT({})
       .setProtectedHeader({ alg: 'ES256', kid })
       .setSubject(user)
@@ -50,7 +50,7 @@ const createKeys = (folder: string) => {
       .setIssuer('attacks')
       .setExpirationTime('1h')
       .sign((isKnown ? known : unknown).privateKey);
-  return { jwks, signed };
+  return { jwks, signToken };
 };
 
 /** A client that uploads small changes and waits for each until it is durable. */
@@ -110,14 +110,18 @@ const waitForExit = async (child: ChildProcess): Promise<void> => {
 /** Runs one attack on a new server for a number of milliseconds. */
 const runAttack = async (name: string, ms: number): Promise<AttackReport> => {
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-attacks-'));
-  const { jwks, signed } = createKeys(folder);
+  const { jwks, signToken } = createKeys(folder);
   const server = fork(scriptPath('attack-server'), [join(folder, 'data'), jwks], { execArgv: [] });
   const attacker = fork(scriptPath('attacker'), [], { execArgv: [] });
   try {
     const { port } = await waitForAnswer<{ readonly port: number }>(server);
-    const forged = [await signed('healthy', 'unknown', true), await signed('healthy', 'known', false), 'no token'];
-    const target: Target = { port, token: await signed('mallory', 'known', true), forged };
-    const client = await startHealthyClient(port, await signed('healthy', 'known', true));
+    const forged = [
+      await signToken('healthy', 'unknown', true),
+      await signToken('healthy', 'known', false),
+      'no token',
+    ];
+    const target: Target = { port, token: await signToken('mallory', 'known', true), forged };
+    const client = await startHealthyClient(port, await signToken('healthy', 'known', true));
     for (let times = 0; times < 50; times += 1) await client.write(); // Warms the server up.
     server.send('begin');
     attacker.send({ name, target });

@@ -29,7 +29,7 @@ const checker = program.getTypeChecker();
 const printer = ts.createPrinter({ removeComments: true, newLine: ts.NewLineKind.LineFeed });
 const dist = join(root, 'dist');
 
-const resolved = (symbol) => (symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol);
+const resolveAlias = (symbol) => (symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol);
 
 /** The statements of `dist/` that declare a symbol. Symbols of other packages have none. */
 const statementsOf = (symbol) => {
@@ -56,7 +56,7 @@ const referencesOf = (statement) => {
   const visit = (node) => {
     if (ts.isIdentifier(node)) {
       const symbol = checker.getSymbolAtLocation(node);
-      if (symbol) found.add(resolved(symbol));
+      if (symbol) found.add(resolveAlias(symbol));
     }
     ts.forEachChild(node, visit);
   };
@@ -74,7 +74,7 @@ const uniqueTexts = (pairs) => [...new Set(pairs.sort(byName).flatMap(([, statem
 
 const reportOf = ({ name, file }) => {
   const exported = checker.getExportsOfModule(checker.getSymbolAtLocation(program.getSourceFile(file)));
-  const publicSymbols = new Map(exported.map((symbol) => [resolved(symbol), symbol.name]));
+  const publicSymbols = new Map(exported.map((symbol) => [resolveAlias(symbol), symbol.name]));
   const used = new Map();
   const visited = new Set();
   const follow = (symbol) => {

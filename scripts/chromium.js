@@ -16,7 +16,7 @@ const startMs = 15_000;
 const startsMax = 3;
 const runMs = 60_000;
 
-const executable = () => {
+const findChromium = () => {
   const configured = process.env.CHROMIUM;
   const found = (configured ? [configured] : executablePaths).find((path) => existsSync(path));
   if (found) return found;
@@ -25,16 +25,16 @@ const executable = () => {
   );
 };
 
-const started = async (left = startsMax - 1) => {
+const launchBrowser = async (left = startsMax - 1) => {
   try {
-    return await chromium.launch({ executablePath: executable(), args: flags, timeout: startMs });
+    return await chromium.launch({ executablePath: findChromium(), args: flags, timeout: startMs });
   } catch (thrown) {
     if (left === 0) throw thrown;
-    return started(left - 1);
+    return launchBrowser(left - 1);
   }
 };
 
-const bundled = async (folder, files) => {
+const bundleTests = async (folder, files) => {
   const { outputFiles } = await build({
     stdin: { contents: files.map((file) => `import './${file}';`).join('\n'), resolveDir: folder },
     ...{ absWorkingDir: folder, bundle: true, platform: 'browser', format: 'esm', write: false, logLevel: 'silent' },
@@ -56,7 +56,7 @@ const html = `<!doctype html><meta charset="utf-8">
 ${boots.map((file) => `<script src="/${file}"></script>`).join('\n')}
 <script type="module" src="/tests.js"></script>`;
 
-const hosted = async (folder, tests) => {
+const servePage = async (folder, tests) => {
   const core = join(folder, 'node_modules', 'jasmine-core', 'lib', 'jasmine-core');
   const pages = new Map([
     ...boots
@@ -80,9 +80,9 @@ const hosted = async (folder, tests) => {
  * Runs test files of a project. Resolves with the version of the browser, the overall result and the result of each
  * test. Rejects when the page reports an error of its own.
  */
-export const inChromium = async (folder, files) => {
-  const server = await hosted(folder, await bundled(folder, files));
-  const browser = await started();
+export const runInChromium = async (folder, files) => {
+  const server = await servePage(folder, await bundleTests(folder, files));
+  const browser = await launchBrowser();
   try {
     const page = await browser.newPage();
     const pageErrors = [];

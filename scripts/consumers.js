@@ -8,8 +8,8 @@ import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } fr
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { inChromium } from './chromium.js';
-import { packed } from './packed.js';
+import { runInChromium } from './chromium.js';
+import { packLibrary } from './pack-library.js';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const projects = join(root, 'spec', 'consumers');
@@ -49,7 +49,7 @@ const runChecked = (folder, command, args) => {
   throw new Error(`${command} ${args.join(' ')} ended with ${status}:\n${output}`);
 };
 
-const checkDrawn = (name, output) => {
+const checkDiagram = (name, output) => {
   const missing = drawing.find((line) => !line.test(output));
   if (missing) throw new Error(`${name}: expected ${missing} in the text of a failure, received:\n${output}`);
 };
@@ -57,13 +57,13 @@ const checkDrawn = (name, output) => {
 const versionIn = (folder, name) =>
   JSON.parse(readFileSync(join(folder, 'node_modules', name, 'package.json'), 'utf8')).version;
 
-const shown = (name, { version, passed }) => {
+const printResult = (name, { version, passed }) => {
   console.log(`consumers: ${name} ${version}: ${passed} passed; a failing test shows its diagram`);
   return passed;
 };
 
 /** Returns the number of tests that pass in jsdom, whose window differs from Node's; `null` without such tests. */
-const triedInJsdom = (name, folder) => {
+const testInJsdom = (name, folder) => {
   const { scripts } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
   if (!scripts.jsdom) return null;
   const output = runChecked(folder, 'npm', ['run', 'jsdom']);
@@ -72,35 +72,35 @@ const triedInJsdom = (name, folder) => {
   return passed;
 };
 
-const tried = (name, folder, tarball) => {
+const testProject = (name, folder, tarball) => {
   for (const each of ['shared', name]) cpSync(join(projects, each), folder, { recursive: true });
   runChecked(folder, 'npm', ['ci', '--loglevel=error', '--prefer-offline']);
   runChecked(folder, 'npm', ['install', '--no-save', '--loglevel=error', '--prefer-offline', tarball]);
   const output = runChecked(folder, 'npm', ['test']);
   const passed = Number(counts[name].exec(output)?.[1] ?? 0);
   if (passed === 0) throw new Error(`${name}: expected passed tests and no failed one, received:\n${output}`);
-  const inJsdom = triedInJsdom(name, folder);
+  const inJsdom = testInJsdom(name, folder);
   if (inJsdom !== null && inJsdom + onNode.tests !== passed)
     throw new Error(`${name}: expected ${passed - onNode.tests} tests to pass in jsdom, received ${inJsdom}`);
   const red = runCommand(folder, 'npm', ['run', 'red']);
   if (red.status === 0) throw new Error(`${name}: a test that is meant to fail passed:\n${red.output}`);
-  checkDrawn(name, red.output);
+  checkDiagram(name, red.output);
   return { version: versionIn(folder, name), passed };
 };
 
 /** Runs the project with Jasmine again, as Karma would run it. */
-const triedInChromium = async (folder) => {
+const testInChromium = async (folder) => {
   const name = 'jasmine-core';
   const files = readdirSync(folder).filter((file) => file.endsWith('.test.js') && file !== onNode.file);
-  const { version, overallStatus, tests } = await inChromium(folder, files);
+  const { version, overallStatus, tests } = await runInChromium(folder, files);
   const passed = tests.filter(({ status }) => status === 'passed').length;
   if (overallStatus !== 'passed' || passed !== tests.length)
     throw new Error(
       `${name}: expected all tests to pass, received ${JSON.stringify({ overallStatus, tests }, null, 2)}`,
     );
-  const red = await inChromium(folder, ['red.js']);
+  const red = await runInChromium(folder, ['red.js']);
   if (red.overallStatus !== 'failed') throw new Error(`${name}: a test that is meant to fail ${red.overallStatus}`);
-  checkDrawn(name, red.tests.flatMap(({ complaints }) => complaints).join('\n'));
+  checkDiagram(name, red.tests.flatMap(({ complaints }) => complaints).join('\n'));
   return { version: `${versionIn(folder, name)} in Chromium ${version}`, passed };
 };
 
@@ -108,9 +108,9 @@ if (!existsSync(join(root, 'dist', 'testing', 'index.js')))
   throw new Error('dist/ is missing. Run npm run build first.');
 const folder = mkdtempSync(join(tmpdir(), 'tidemark-consumers-'));
 try {
-  const { path } = packed(root, folder);
-  const all = Object.keys(counts).map((name) => shown(name, tried(name, join(folder, name), path)));
-  const inBrowser = shown('jasmine-core', await triedInChromium(join(folder, 'jasmine')));
+  const { path } = packLibrary(root, folder);
+  const all = Object.keys(counts).map((name) => printResult(name, testProject(name, join(folder, name), path)));
+  const inBrowser = printResult('jasmine-core', await testInChromium(join(folder, 'jasmine')));
   if (new Set([...all, inBrowser + onNode.tests]).size !== 1)
     throw new Error(
       `expected the same number of tests in each project, received ${all.join(', ')}, and ${inBrowser} in a browser`,

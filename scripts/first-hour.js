@@ -8,7 +8,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { packed } from './packed.js';
+import { packLibrary } from './pack-library.js';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const readme = readFileSync(join(root, 'README.md'), 'utf8');
@@ -45,7 +45,7 @@ const run = (folder, line) =>
   });
 
 /** Starts a program that keeps running, and resolves when it prints that it listens. */
-const started = (folder, line) =>
+const startServer = (folder, line) =>
   new Promise((resolve, reject) => {
     const child = spawn('/bin/sh', ['-c', `exec ${line}`], { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] });
     let output = '';
@@ -56,13 +56,13 @@ const started = (folder, line) =>
     child.once('exit', (code) => reject(new Error(`first-hour: ${line} ended with ${code} before it listened`)));
   });
 
-const tried = async (version, tarball) => {
+const tryVersion = async (version, tarball) => {
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-first-hour-'));
   let server;
   try {
     for (const [name, text] of programs) writeFileSync(join(folder, name), text);
     for (const line of commands) {
-      if (line.startsWith('node server')) server = await started(folder, line);
+      if (line.startsWith('node server')) server = await startServer(folder, line);
       else if (line.startsWith('node device')) {
         for (const time of ['first', 'second']) {
           const output = run(folder, line);
@@ -84,8 +84,8 @@ const tried = async (version, tarball) => {
 
 const folder = mkdtempSync(join(tmpdir(), 'tidemark-first-hour-package-'));
 try {
-  const { path } = packed(root, folder);
-  for (const version of versions) await tried(version, path);
+  const { path } = packLibrary(root, folder);
+  for (const version of versions) await tryVersion(version, path);
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }

@@ -8,24 +8,24 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
-import { packed } from './packed.js';
+import { packLibrary } from './pack-library.js';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const manifestOf = (folder) => JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
-const installed = (name) => `${name}@${manifestOf(join(root, 'node_modules', name)).version}`;
-const tool = (name) => join(root, 'node_modules', '.bin', name);
+const versionedNameOf = (name) => `${name}@${manifestOf(join(root, 'node_modules', name)).version}`;
+const toolPath = (name) => join(root, 'node_modules', '.bin', name);
 
 const printStep = (line) => console.log(`\n-- ${line}`);
 const check = (holds, complaint) => {
   if (!holds) throw new Error(complaint);
 };
 
-const { name, exports: offered } = manifestOf(root);
-const entryPoints = Object.keys(offered)
+const { name, exports: entries } = manifestOf(root);
+const entryPoints = Object.keys(entries)
   .filter((path) => !path.endsWith('.json'))
   .map((path) => path.replace('.', name));
 
-for (const { types, default: file } of Object.values(offered).filter((entryPoint) => typeof entryPoint === 'object')) {
+for (const { types, default: file } of Object.values(entries).filter((entryPoint) => typeof entryPoint === 'object')) {
   check(
     [types, file].every((path) => existsSync(join(root, path))),
     `${file} or ${types} is missing. Run npm run build first.`,
@@ -49,13 +49,13 @@ const namesIn = (entryPoint, kind) => {
 
 try {
   printStep('publint');
-  run(tool('publint'), ['--strict'], { cwd: root });
+  run(toolPath('publint'), ['--strict'], { cwd: root });
 
   printStep('are the types wrong');
-  run(tool('attw'), ['--pack', '.', '--profile', 'esm-only'], { cwd: root });
+  run(toolPath('attw'), ['--pack', '.', '--profile', 'esm-only'], { cwd: root });
 
   printStep('tarball');
-  const tarball = packed(root, folder);
+  const tarball = packLibrary(root, folder);
   const paths = tarball.files.map(({ path }) => path);
   const kB = (bytes) => `${(bytes / 1000).toFixed(1)} kB`;
   console.log(
@@ -69,7 +69,7 @@ try {
 
   printStep('an empty folder with the tarball, rxjs and ws');
   write('package.json', JSON.stringify({ name: 'app', version: '1.0.0', private: true }));
-  const needs = [tarball.path, ...['rxjs', 'ws', '@types/node', '@types/ws'].map(installed)];
+  const needs = [tarball.path, ...['rxjs', 'ws', '@types/node', '@types/ws'].map(versionedNameOf)];
   run('npm', [
     'install',
     '--no-audit',
@@ -90,11 +90,11 @@ try {
     console.log(`${entryPoint}: imported and required, ${imported.length} names: ${imported.join(', ')}`);
   }
 
-  const asked = entryPoints.map((entryPoint, i) => `import * as door${i} from '${entryPoint}';`).join('\n');
-  const used = `export const names: readonly string[] = [${entryPoints.map((_, i) => `...Object.keys(door${i})`).join(', ')}];`;
+  const imports = entryPoints.map((entryPoint, i) => `import * as entry${i} from '${entryPoint}';`).join('\n');
+  const exported = `export const names: readonly string[] = [${entryPoints.map((_, i) => `...Object.keys(entry${i})`).join(', ')}];`;
   write(
     'app.mts',
-    `${asked}\nimport { Observable } from 'rxjs';\n${used}\nexport const never = new Observable<never>();\n`,
+    `${imports}\nimport { Observable } from 'rxjs';\n${exported}\nexport const never = new Observable<never>();\n`,
   );
   // Checks the published types themselves, as for a user without `skipLibCheck`.
   const strict = [
@@ -111,7 +111,7 @@ try {
     ['NodeNext', 'NodeNext'],
     ['ESNext', 'Bundler'],
   ]) {
-    run(tool('tsc'), [...strict, ...platform, '--module', module, '--moduleResolution', resolution, 'app.mts']);
+    run(toolPath('tsc'), [...strict, ...platform, '--module', module, '--moduleResolution', resolution, 'app.mts']);
     console.log(`types: compiled with moduleResolution ${resolution}`);
   }
 
@@ -124,11 +124,18 @@ try {
 
   printStep('and in a bundle for browsers');
   write('app.js', `import { openRealm } from '${name}';\nopenRealm({ schema: {}, storage: 'app' });\n`);
-  const bundled = ['app.js', '--bundle', '--minify', '--platform=browser', '--format=esm', '--outfile=bundle.js'];
-  run(tool('esbuild'), [...bundled, '--metafile=bundle.json', '--log-level=warning']);
+  const bundleArguments = [
+    'app.js',
+    '--bundle',
+    '--minify',
+    '--platform=browser',
+    '--format=esm',
+    '--outfile=bundle.js',
+  ];
+  run(toolPath('esbuild'), [...bundleArguments, '--metafile=bundle.json', '--log-level=warning']);
   const inputs = Object.keys(JSON.parse(readFileSync(join(folder, 'bundle.json'), 'utf8')).inputs);
-  const ofNode = inputs.filter((path) => /classic-level|storage\/(level|node-storage)\.js/.test(path));
-  check(ofNode.length === 0, `a bundle for browsers contains files that only Node can use: ${ofNode.join(', ')}`);
+  const nodeOnly = inputs.filter((path) => /classic-level|storage\/(level|node-storage)\.js/.test(path));
+  check(nodeOnly.length === 0, `a bundle for browsers contains files that only Node can use: ${nodeOnly.join(', ')}`);
   check(
     inputs.some((path) => path.endsWith('storage/browser-storage.js')),
     'a bundle for browsers has no storage',

@@ -82,16 +82,16 @@ export const createImportReader = (root) => {
     }
     return files.get(file);
   };
-  const collect = (file, seen, modules) => {
-    if (seen.has(file)) return modules;
-    seen.add(file);
+  const collect = (file, visited, modules) => {
+    if (visited.has(file)) return modules;
+    visited.add(file);
     for (const name of importsOf(file)) {
       if (!name.startsWith('.')) modules.add(name);
       else {
         const path = join(dirname(file), name.replace(/\.js$/, '.ts')).replaceAll('\\', '/');
         if (path.startsWith('lib/') || !existsSync(join(root, path))) continue;
         modules.add(path);
-        collect(path, seen, modules);
+        collect(path, visited, modules);
       }
     }
     return modules;

@@ -175,7 +175,7 @@ export const createStateWatch = (name: string, session: Pick<SyncSession, 'statu
   let connection: ConnectionState | null = null;
   let last: ConnectionState | null = null; // The last state that `connectionChanges$` emitted.
   /** Checks that a paused or inactive session has no connection. */
-  const settled = (): void => {
+  const settle = (): void => {
     // Both come from one status, because derived streams emit one after the other.
     const { sync: wanted, connection: has } = session.status;
     if ((wanted === 'paused' || wanted === 'inactive') && has.state !== 'disconnected')
@@ -193,7 +193,7 @@ export const createStateWatch = (name: string, session: Pick<SyncSession, 'statu
       if (sync !== null && !isOnceMore && !Object.values(transitions[sync]).includes(next))
         throw new InvariantError('states follow the table', `${name}: ${next} after ${sync}`);
       sync = next;
-      settled();
+      settle();
     },
     changed: ({ previous, current }: ConnectionChange): void => {
       if (previous === current || (last !== null && previous !== last))
@@ -207,7 +207,7 @@ export const createStateWatch = (name: string, session: Pick<SyncSession, 'statu
       if (connection !== null && !allowedTransitions[connection].includes(next))
         throw new InvariantError('states follow the table', `${name}: ${next} after ${connection}`);
       connection = next;
-      settled();
+      settle();
     },
   };
 };

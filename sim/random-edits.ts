@@ -170,8 +170,8 @@ export const differenceOf = (
       };
     const [left, right] = [ourText, theirText].map((text) => JSON.parse(text) as Record<string, unknown>);
     const property = Object.keys(left!).find((key) => JSON.stringify(left![key]) !== JSON.stringify(right![key]));
-    const shown = (from: Record<string, unknown>): string => `${property} ${JSON.stringify(from[property ?? ''])}`;
-    return { name, ours: shown(left!), theirs: shown(right!) };
+    const show = (from: Record<string, unknown>): string => `${property} ${JSON.stringify(from[property ?? ''])}`;
+    return { name, ours: show(left!), theirs: show(right!) };
   }
   return null;
 };

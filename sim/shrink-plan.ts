@@ -88,7 +88,7 @@ const removeGaps = async ({ plan, takes, isOver }: Shrinker): Promise<boolean> =
     const times = [0, ...events.map(({ at }) => at), duration];
     return times.slice(1).map((at, index) => [times[index]!, at - times[index]!] as const);
   };
-  const closed = (from: number, by: number): Plan => ({
+  const closeGap = (from: number, by: number): Plan => ({
     ...plan(),
     duration: Math.max(1, plan().duration - by),
     events: plan().events.map((one) => (one.at > from ? { ...one, at: one.at - by } : one)),
@@ -99,7 +99,7 @@ const removeGaps = async ({ plan, takes, isOver }: Shrinker): Promise<boolean> =
   for (const [from, ms] of gaps) {
     const now = from - moved.reduce((sum, [before, by]) => (before < from ? sum + by : sum), 0);
     for (const left of gapsMs) {
-      if (ms < left * 3 || isOver() || !(await takes(closed(now, ms - left)))) continue;
+      if (ms < left * 3 || isOver() || !(await takes(closeGap(now, ms - left)))) continue;
       moved = [...moved, [from, ms - left]];
       progress = true;
       break;
@@ -117,21 +117,21 @@ export const shrinkPlan = async (
   how: (plan: Plan) => Outcome | Promise<Outcome> = playWorld,
 ): Promise<ShrunkPlan> => {
   let runs = 0;
-  const played = async (candidate: Plan): Promise<Outcome> => {
+  const play = async (candidate: Plan): Promise<Outcome> => {
     runs += 1;
     return how(candidate);
   };
   const breaks = (outcome: Outcome): boolean => outcome.broken?.promise === broken.promise;
   let kept: Plan = { ...plan, events: plan.events.filter(({ at }) => at <= broken.at) };
-  let best = await played(kept);
+  let best = await play(kept);
   // The run did not repeat exactly, so the plan cannot be made smaller.
-  if (!breaks(best)) return { plan, outcome: await played(plan), runs };
+  if (!breaks(best)) return { plan, outcome: await play(plan), runs };
   const shrinking: Shrinker = {
     plan: () => kept,
     brokenAt: () => best.broken?.at ?? broken.at,
     isOver: () => runs >= runsMax,
     takes: async (candidate) => {
-      const outcome = await played(candidate);
+      const outcome = await play(candidate);
       if (!breaks(outcome)) return false;
       kept = cutAfterBreak(candidate, outcome);
       best = outcome;

@@ -29,7 +29,7 @@ export const createDevice = (options: DeviceOptions): Device => {
   /** Another user's token may still be in flight after the device's own user is back. */
   const mayBeOtherUsers = (code: string): boolean => code === 'other-user' && scheduler.now() < parts.otherUserUntil;
 
-  const guarded =
+  const guard =
     <A>(act: (given: A) => void) =>
     (given: A): void => {
       try {
@@ -45,7 +45,7 @@ export const createDevice = (options: DeviceOptions): Device => {
   const watching = ({ killableClock, subscription, session, realm }: DeviceProcess): WatchOptions | null => {
     if (session === null || realm === null) return null;
     const alive: WatchOptions['whileAlive'] = (look) => (value) => {
-      if (!killableClock.isDead() && !subscription.closed) guarded(look)(value);
+      if (!killableClock.isDead() && !subscription.closed) guard(look)(value);
     };
     return {
       number,
@@ -60,7 +60,7 @@ export const createDevice = (options: DeviceOptions): Device => {
       whileAlive: alive,
     };
   };
-  const opened = (process: DeviceProcess, realm: WorldRealm): void => {
+  const onOpened = (process: DeviceProcess, realm: WorldRealm): void => {
     if (process.killableClock.isDead()) return;
     parts.isDiscarded = false;
     process.realm = realm;
@@ -81,7 +81,7 @@ export const createDevice = (options: DeviceOptions): Device => {
     if (process.realm !== null) return;
     const sync = { client: process.client, realm: settings.realm };
     const opening = openRealm$({ schema, storage: disk.open, sync }).subscribe({
-      next: guarded((realm: WorldRealm) => opened(process, realm)),
+      next: guard((realm: WorldRealm) => onOpened(process, realm)),
       error: (thrown: unknown) => broken(new InvariantError('a realm opens', String((thrown as Error).stack))),
     });
     process.subscription.add(opening);
@@ -92,7 +92,7 @@ export const createDevice = (options: DeviceOptions): Device => {
     const restores = ledger.restoreCount();
     process.subscription.add(
       process.session[stream].subscribe({
-        next: guarded(() => {
+        next: guard(() => {
           if (process.killableClock.isDead()) return;
           log(stream, 'done');
           if (ledger.restoreCount() === restores) check();
@@ -132,7 +132,7 @@ export const createDevice = (options: DeviceOptions): Device => {
     subscription.unsubscribe();
   };
 
-  const replaced = (folder: ReadonlyMap<string, Uint8Array>, how: string): void => {
+  const replaceFolder = (folder: ReadonlyMap<string, Uint8Array>, how: string): void => {
     crash('power');
     log('realm', how);
     disk.put(folder);
@@ -151,7 +151,7 @@ export const createDevice = (options: DeviceOptions): Device => {
       parts.copy = new Map(disk.synced());
     },
     putBack: () => {
-      if (running && tokens.currentUser() === own && parts.copy !== null) replaced(parts.copy, 'put back');
+      if (running && tokens.currentUser() === own && parts.copy !== null) replaceFolder(parts.copy, 'put back');
     },
     write: (bad, drawn) => {
       const process = running;
@@ -160,12 +160,12 @@ export const createDevice = (options: DeviceOptions): Device => {
       writes.push(id);
       ledger.recordAttempt(id);
       const editRandom = createSeededRandom(drawn);
-      const edited = (tx: Parameters<typeof applyEdit>[0]): void => {
+      const edit = (tx: Parameters<typeof applyEdit>[0]): void => {
         const { what, about } = applyEdit(tx, { id, bad, random: editRandom, strange: settings.strangeKeys });
         ledger.recordEdit(id, { what, about });
         log('writes', what, about);
       };
-      from(process.realm.write(edited)).subscribe({
+      from(process.realm.write(edit)).subscribe({
         next: ({ version }) => {
           if (process.killableClock.isDead()) return;
           ledger.recordResolved(id);
@@ -221,7 +221,7 @@ export const createDevice = (options: DeviceOptions): Device => {
       return disk.synced();
     },
     become: (other) => {
-      if (running && tokens.currentUser() === own) replaced(new Map(other.folder()), 'cloned');
+      if (running && tokens.currentUser() === own) replaceFolder(new Map(other.folder()), 'cloned');
     },
     tokens,
     session: () => running?.session ?? null,

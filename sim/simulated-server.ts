@@ -189,7 +189,7 @@ export const createSimulatedServer = ({
     closing = null;
     network.serve(null);
   };
-  const ended = (): void => {
+  const onEnded = (): void => {
     endProcess();
     if (isWanted) start();
   };
@@ -212,12 +212,12 @@ export const createSimulatedServer = ({
         if (core !== restarting) return;
         log('killed');
         disk.crash('killed');
-        ended();
+        onEnded();
       }, defaultLimits.drainMsMax);
       closing = closed$.subscribe({
         complete: () => {
           log('ended');
-          ended();
+          onEnded();
         },
       });
     },

@@ -46,7 +46,7 @@ const createWorldRun = () => {
     broken = { promise, detail: message, at: scheduler.frame, about };
     scheduler.halt(); // No further event happens.
   };
-  const guarded = (act: () => void) => (): void => {
+  const guard = (act: () => void) => (): void => {
     if (broken !== null) return;
     try {
       act();
@@ -59,7 +59,7 @@ const createWorldRun = () => {
     recorded,
     broken: () => broken,
     stop,
-    guarded,
+    guard,
     /** Pauses virtual time after the current action, until asynchronous work is done. */
     waitFor: (work: () => Promise<void>): void => {
       waiting.push(work);
@@ -73,7 +73,7 @@ const createWorldRun = () => {
         if (broken === null) scheduler.flush();
       }
     },
-    after: (ms: number, act: () => void): void => void scheduler.schedule(guarded(act), ms),
+    after: (ms: number, act: () => void): void => void scheduler.schedule(guard(act), ms),
     /** Records one event, unless an invariant is broken: pending work may still run after that. */
     see:
       (row: string) =>
@@ -86,7 +86,7 @@ const createWorldRun = () => {
 type WorldRun = ReturnType<typeof createWorldRun>;
 
 const createWorld = (plan: Plan, run: WorldRun): { readonly world: World; readonly end: () => void } => {
-  const { scheduler, see, guarded, stop, after, waitFor } = run;
+  const { scheduler, see, guard, stop, after, waitFor } = run;
   const { settings } = plan;
   const ledger = createLedger();
   const userAccess = createUserAccess();
@@ -95,7 +95,7 @@ const createWorld = (plan: Plan, run: WorldRun): { readonly world: World; readon
     ...{ scheduler, seed: plan.seed ^ 0x5eed },
     log: (device, event) => {
       see(`wire ${device}`)(event);
-      if (event === 'dial') guarded(() => checkAttempt(device))();
+      if (event === 'dial') guard(() => checkAttempt(device))();
     },
   });
   const server = createSimulatedServer({

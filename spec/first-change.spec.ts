@@ -15,9 +15,14 @@ const textOf = (pattern: RegExp): string => {
   return found;
 };
 
+/** Splits arguments as a shell does. */
+const argumentsOf = (command: string): readonly string[] =>
+  [...command.matchAll(/"([^"]*)"|\S+/g)].map(([text, quoted]) => quoted ?? text);
+
 const code = textOf(/```ts sketch\n([\s\S]*?)```/);
 const [importLine = '', ...specLines] = code.split('\n');
-const command = textOf(/run `npm (test -- [^`]*)`/);
+const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: { test: string } };
+const testArguments = [...scripts.test.split(' ').slice(1), ...argumentsOf(textOf(/run `npm test -- ([^`]*)`/))];
 const drawnError = textOf(/```\n(expected [\s\S]*?)```/);
 const specFile = 'spec/session/connection/reconnect-backoff.spec.ts';
 const codeFile = textOf(/The wait is in `([^`]*)`/);
@@ -40,7 +45,7 @@ const replaceIn = (path: string, before: string | RegExp, after: string): void =
 
 const runSpec = (folder: string): { readonly status: number | null; readonly output: string } => {
   const env = { ...process.env, NO_COLOR: '1', FORCE_COLOR: '0' };
-  const { status, stderr } = spawnSync('/bin/sh', ['-c', `npm ${command}`], { cwd: folder, env, encoding: 'utf8' });
+  const { status, stderr } = spawnSync(process.execPath, testArguments, { cwd: folder, env, encoding: 'utf8' });
   return { status, output: stderr.replace(/^ +/gm, '') };
 };
 

@@ -1,6 +1,6 @@
 import ts from 'typescript';
 import { checkEach, type Rule } from './architecture-rules.js';
-import { locationOf, type Source } from './parsed-source.js';
+import { locationOf, nodesOf, type Source } from './parsed-source.js';
 
 /**
  * Metaphors that docs/GLOSSARY.md replaces. They are banned in names of files, declarations, members and parameters.
@@ -35,7 +35,8 @@ const wordsOf = (name: string): readonly string[] =>
 
 const bannedIn = (name: string): string | undefined => wordsOf(name).find((word) => bannedNameWords.includes(word));
 
-const baseNameOf = (path: string): string => (path.split('/').at(-1) ?? '').replace(/(\.system)?\.spec\.ts$|\.ts$/, '');
+const baseNameOf = (path: string): string =>
+  (path.split('/').at(-1) ?? '').replace(/(\.system)?\.spec\.ts$|\.[jt]s$/, '');
 
 /** Checks file names: kebab-case, without a metaphor. */
 export const checkFileNames: Rule = checkEach(({ path }) => {
@@ -115,6 +116,37 @@ export const checkMemberNames: Rule = checkEach((source) =>
         : [`${locationOf(source, name)} has ${name.text}, which has "${banned}" in its name`];
     }),
 );
+
+/** Words that end like a participle, and are verbs or nouns. */
+const notParticiples = ['embed', 'exceed', 'feed', 'need', 'proceed', 'seed', 'speed', 'succeed'];
+
+const irregularParticiples = [
+  ...['begun', 'bound', 'drawn', 'driven', 'given', 'gone', 'heard', 'held', 'kept', 'known', 'left', 'lost', 'made'],
+  ...['said', 'seen', 'sent', 'shown', 'taken', 'told', 'torn', 'worn', 'written'],
+];
+
+const isParticiple = (name: string): boolean =>
+  irregularParticiples.includes(name) || (/^[a-z]+ed$/.test(name) && !notParticiples.includes(name));
+
+const isFunction = (node: ts.Node | undefined): boolean =>
+  node !== undefined && (ts.isArrowFunction(node) || ts.isFunctionExpression(node));
+
+/**
+ * Checks that no function has a participle as its name. A participle names a boolean or an event, so a function that a
+ * file passes on as a property, such as `{ failed }`, may have one.
+ */
+export const checkFunctionNames: Rule = checkEach((source) => {
+  const nodes = nodesOf(source.tree);
+  const callbacks = new Set(nodes.filter(ts.isShorthandPropertyAssignment).map(({ name }) => name.text));
+  return nodes.flatMap((node) => {
+    const isDeclared =
+      (ts.isVariableDeclaration(node) && isFunction(node.initializer)) || ts.isFunctionDeclaration(node);
+    if (!isDeclared || node.name === undefined || !ts.isIdentifier(node.name)) return [];
+    const name = node.name.text;
+    if (!isParticiple(name) || callbacks.has(name)) return [];
+    return [`${locationOf(source, node)} has a function ${name}, whose name needs a verb`];
+  });
+});
 
 const repeated = (all: readonly (readonly [name: string, where: string])[]): readonly string[] => {
   const places = new Map<string, string[]>();

@@ -1,6 +1,8 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import {
   checkDeclaredNames,
   checkFileNames,
+  checkFunctionNames,
   checkMemberNames,
   checkUniqueFileNames,
   checkUniqueTypes,
@@ -9,7 +11,11 @@ import { readSources, sourceOf } from './parsed-source.js';
 
 const root = process.cwd();
 const lib = readSources(root, 'lib');
-const all = [...lib, ...readSources(root, 'spec', 'sim', 'bench', 'fuzz', 'demo')];
+const scripts = readdirSync('scripts')
+  .filter((name) => name.endsWith('.js'))
+  .map((name) => sourceOf(`scripts/${name}`, readFileSync(`scripts/${name}`, 'utf8')));
+const tools = [...readSources(root, 'sim', 'bench', 'fuzz', 'demo'), ...scripts];
+const all = [...lib, ...tools, ...readSources(root, 'spec')];
 
 describe('names', () => {
   it('of files are in kebab-case, without a metaphor', () => {
@@ -26,6 +32,10 @@ describe('names', () => {
 
   it('of what files declare have no metaphor', () => {
     expect(checkDeclaredNames(all)).toEqual([]);
+  });
+
+  it('of functions have a verb instead of a participle', () => {
+    expect(checkFunctionNames([...lib, ...tools])).toEqual([]);
   });
 
   it('of members and parameters of exported declarations have no metaphor', () => {
@@ -57,6 +67,14 @@ describe('the rules for names', () => {
       'lib/a/frontDesk.ts:1 declares Lane',
       'lib/a/frontDesk.ts:2 declares toldTwice',
       'lib/b/frontDesk.ts:1 declares Lane',
+    ]);
+  });
+
+  it('see a function whose name is a participle, at any depth', () => {
+    const text = 'const opened = 1;\nconst open = () => {\n  const closed = () => 1;\n  function sent() {}\n};\n';
+    expect(checkFunctionNames([sourceOf('lib/a/a.ts', text)])).toEqual([
+      'lib/a/a.ts:3 has a function closed, whose name needs a verb',
+      'lib/a/a.ts:4 has a function sent, whose name needs a verb',
     ]);
   });
 

@@ -1,4 +1,4 @@
-import { isResolvedWithin, now } from './bounded.js';
+import { isResolvedWithin, now } from './time-limits.js';
 import { indexOfItem, type ItemPrefix, prefixOfItem } from './items.js';
 
 /** The arrivals of expected items at one client. */

@@ -1,4 +1,4 @@
-import { awaitedLater, bounded } from './bounded.js';
+import { markHandled, withTimeLimit } from './time-limits.js';
 import type { PeerRun, RunningServer } from './peer-run.js';
 import {
   connectAndUpload,
@@ -17,8 +17,8 @@ export const upload: Task = async (run) => {
   await warmUp(run, writer, writer);
   const folder = run.createFolder('writer');
   await writer.call.open('writer', { realm: measuredRealm, folder, isOffline: true });
-  await bounded(writer.call.write('writer', { prefix: 'me', total }), 120_000, 'writing offline');
-  await bounded(writer.call.waitForStore('writer'), 60_000, 'storing the writes');
+  await withTimeLimit(writer.call.write('writer', { prefix: 'me', total }), 120_000, 'writing offline');
+  await withTimeLimit(writer.call.waitForStore('writer'), 60_000, 'storing the writes');
   const endProcessorTime = await watchProcessorTime(server, writer);
   const { began, durableAt, acknowledgedAt } = await connectAndUpload(run, server, writer, total, 60_000);
   const [serverMs = NaN, writerMs = NaN] = await endProcessorTime();
@@ -36,10 +36,10 @@ const fillServer = async (run: PeerRun, folder: string, total: number): Promise<
   const writer = await run.startClients('seed', server);
   const options = { realm: measuredRealm, folder: run.createFolder('seed'), isOffline: true };
   await writer.call.open('writer', options);
-  await bounded(writer.call.write('writer', { prefix: 'me', total }), 180_000, 'writing the items to download');
+  await withTimeLimit(writer.call.write('writer', { prefix: 'me', total }), 180_000, 'writing the items to download');
   await connectAndUpload(run, server, writer, total, 180_000);
   await run.kill(writer);
-  await bounded(server.call.stop(), 60_000, 'the end of the server');
+  await withTimeLimit(server.call.stop(), 60_000, 'the end of the server');
   await run.kill(server);
 };
 
@@ -57,14 +57,18 @@ const downloadOnce = async (
   await reader.call.open('reader', { realm: measuredRealm, folder: run.createFolder(label) });
   await reader.call.expect('reader', 'me', total);
   const endProcessorTime = await watchProcessorTime(server, reader);
-  const connecting = awaitedLater(reader.call.connect('reader'));
+  const connecting = markHandled(reader.call.connect('reader'));
   const { isComplete, count, lastAt } = await reader.call.waitForItems('reader', 60_000);
   if (!isComplete) throw new Error(`${count} of ${total} items arrived in 60 s (${label})`);
-  const began = await bounded(connecting, 30_000, 'connecting');
-  const storedAt = await bounded(reader.call.waitForStore('reader'), 60_000, 'storing the download');
+  const began = await withTimeLimit(connecting, 30_000, 'connecting');
+  const storedAt = await withTimeLimit(reader.call.waitForStore('reader'), 60_000, 'storing the download');
   const [serverMs = NaN, readerMs = NaN] = await endProcessorTime();
   const checked = Math.min(total, verifiedItemsMax);
-  const { lost, damaged } = await bounded(reader.call.verify('reader', 'me', checked), 60_000, 'reading all items');
+  const { lost, damaged } = await withTimeLimit(
+    reader.call.verify('reader', 'me', checked),
+    60_000,
+    'reading all items',
+  );
   if (lost + damaged > 0) throw new Error(`${lost} items are lost and ${damaged} damaged (${label})`);
   return {
     [`${label}Ms`]: lastAt - began,

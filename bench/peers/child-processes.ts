@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { cpus } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { bounded } from './bounded.js';
+import { withTimeLimit } from './time-limits.js';
 import { createCaller } from './remote-calls.js';
 
 /** A child process. `M` are the methods that it answers. */
@@ -50,7 +50,7 @@ export const startChild = <M extends object>(program: 'server-process' | 'client
     call: createCaller(child, label) as M,
     kill: async () => {
       child.kill('SIGKILL'); // Returns false for a process that has ended.
-      await bounded(exited, 10_000, `the end of ${label}`);
+      await withTimeLimit(exited, 10_000, `the end of ${label}`);
     },
     errorText: () => errorText,
   };

@@ -1,6 +1,6 @@
 /* A process with any number of clients of one peer. */
 import { type ArrivalRecorder, type Arrivals, createArrivalRecorder } from './arrivals.js';
-import { isResolvedWithin, now, sleep } from './bounded.js';
+import { isResolvedWithin, now, sleep } from './time-limits.js';
 import { createItem, isSameItem, itemIdOf, type ItemPrefix } from './items.js';
 import { loadAdapter } from './load-adapter.js';
 import { type ClientStore, type PeerClient, type PeerName, peers } from './peer.js';

@@ -4,7 +4,7 @@ import { createServer as createHttpServer, type RequestListener } from 'node:htt
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { WebSocket, WebSocketServer } from 'ws';
-import { sleep } from './bounded.js';
+import { sleep } from './time-limits.js';
 import { loadInstalled } from './load-installed.js';
 import { openJazzStorage } from './jazz-storage.js';
 import type { Adapter, Item } from './peer.js';

@@ -1,4 +1,4 @@
-import { awaitedLater, bounded, now, sleep } from './bounded.js';
+import { markHandled, withTimeLimit, now, sleep } from './time-limits.js';
 import { percentileOf } from './statistics.js';
 import { connectPair, firstContactItems, measuredRealm, type Task, watchProcessorTime } from './task-steps.js';
 
@@ -11,7 +11,7 @@ export const latency: Task = async (run) => {
   await reader.call.expect('reader', 'me', total);
   const endProcessorTime = await watchProcessorTime(server, writer, reader);
   const writing = writer.call.write('writer', { prefix: 'me', total, intervalMs });
-  const { times: sent } = await bounded(writing, 60_000 + total * intervalMs, 'writing at a pace');
+  const { times: sent } = await withTimeLimit(writing, 60_000 + total * intervalMs, 'writing at a pace');
   const { isComplete, count, times } = await reader.call.waitForItems('reader', 30_000);
   const [serverMs = NaN, writerMs = NaN, readerMs = NaN] = await endProcessorTime();
   if (!isComplete) throw new Error(`${count} of ${total} items arrived`);
@@ -32,10 +32,10 @@ export const live: Task = async (run) => {
   const { server, writer, reader } = await connectPair(run);
   await reader.call.expect('reader', 'me', total);
   const endProcessorTime = await watchProcessorTime(server, writer, reader);
-  const writing = awaitedLater(writer.call.write('writer', { prefix: 'me', total }));
+  const writing = markHandled(writer.call.write('writer', { prefix: 'me', total }));
   const { isComplete, count, lastAt } = await reader.call.waitForItems('reader', 60_000);
   if (!isComplete) throw new Error(`${count} of ${total} items arrived in 60 s`);
-  const { began } = await bounded(writing, 60_000, 'writing');
+  const { began } = await withTimeLimit(writing, 60_000, 'writing');
   const [serverMs = NaN, writerMs = NaN, readerMs = NaN] = await endProcessorTime();
   return {
     ms: lastAt - began,
@@ -58,20 +58,20 @@ export const restart: Task = async (run) => {
   const { server, folder, writer, reader } = await connectPair(run);
   const child = await run.prepareServer();
   await reader.call.expect('reader', 'me', total);
-  const writing = awaitedLater(writer.call.write('writer', { prefix: 'me', total, intervalMs }));
+  const writing = markHandled(writer.call.write('writer', { prefix: 'me', total, intervalMs }));
   await sleep(writesBeforeKill * intervalMs);
   const killedAt = now();
   await run.kill(server);
   await sleep(Math.max(0, downMs - (now() - killedAt)));
   const restarted = await run.startServer(folder, { port: server.port, child });
-  await bounded(writing, 20_000, 'writing at a pace');
+  await withTimeLimit(writing, 20_000, 'writing at a pace');
   const { isComplete, count, lastAt } = await reader.call.waitForItems('reader', 45_000);
   if (!isComplete) throw new Error(`${count} of ${total} items arrived in 45 s after the restart`);
   if (run.peer.isCountedByServer) {
     const held = await restarted.call.waitUntilHeld(measuredRealm, total + firstContactItems, 5_000);
     if (held.durableAt === null) throw new Error(`the restarted server has ${held.count} items`);
   }
-  const found = await bounded(reader.call.verify('reader', 'me', total), 30_000, 'reading all items');
+  const found = await withTimeLimit(reader.call.verify('reader', 'me', total), 30_000, 'reading all items');
   return {
     ms: Math.max(0, lastAt - restarted.readyAt),
     downMs: restarted.readyAt - killedAt,

@@ -1,4 +1,4 @@
-import { bounded, sleep } from './bounded.js';
+import { withTimeLimit, sleep } from './time-limits.js';
 import { percentileOf } from './statistics.js';
 import { measuredRealm, type Task, warmUp, watchProcessorTime } from './task-steps.js';
 
@@ -12,7 +12,7 @@ export const fanOut: Task = async (run) => {
   const readers = await run.startClients('readers', server);
   await warmUp(run, writer, readers);
   await writer.call.open('writer', { realm: measuredRealm, folder: run.createFolder('writer') });
-  await bounded(writer.call.connect('writer'), 20_000, 'connecting');
+  await withTimeLimit(writer.call.connect('writer'), 20_000, 'connecting');
   const folder = run.createFolder('readers');
   const options = { total: readersTotal, realm: measuredRealm, folder, hasOwnRealm: false, msMax: 60_000 };
   const connected = await readers.call.openMany(options);
@@ -26,7 +26,7 @@ export const fanOut: Task = async (run) => {
   await readers.call.expectMany('me', total);
   const endProcessorTime = await watchProcessorTime(server, readers);
   const writing = writer.call.write('writer', { prefix: 'me', total, intervalMs: fanOutIntervalMs });
-  const { times: sent } = await bounded(writing, 60_000 + total * fanOutIntervalMs, 'writing at a pace');
+  const { times: sent } = await withTimeLimit(writing, 60_000 + total * fanOutIntervalMs, 'writing at a pace');
   const arrivals = await readers.call.waitForMany(30_000);
   const [serverMs = NaN, readersMs = NaN] = await endProcessorTime();
   const delivered = arrivals.reduce((sum, { count }) => sum + count, 0);
@@ -58,6 +58,6 @@ export const idle: Task = async (run) => {
   const connected = await open(total, 'idle', 120_000);
   if (connected < total) throw new Error(`${connected} of ${total} clients connected in 120 s`);
   await sleep(3_000);
-  const after = await bounded(server.call.memoryBytes(), 20_000, 'measuring memory');
+  const after = await withTimeLimit(server.call.memoryBytes(), 20_000, 'measuring memory');
   return { kibibytes: (after - before) / 1_024 / total };
 };

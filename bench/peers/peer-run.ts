@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { bounded, sleep } from './bounded.js';
+import { withTimeLimit, sleep } from './time-limits.js';
 import { type Child, findFreePort, processorMsOf, readMachineTimes, startChild } from './child-processes.js';
 import type { ClientMethods } from './client-process.js';
 import { type Peer, type PeerName, peers } from './peer.js';
@@ -93,7 +93,7 @@ export const createPeerRun = (name: PeerName, sizes: Sizes, dataFolder: string, 
   };
   const prepareServer = async (): Promise<Child<ServerMethods>> => {
     const child = start<ServerMethods>('server-process', 'server');
-    await bounded(child.call.processorMs(), 10_000, 'the start of a process');
+    await withTimeLimit(child.call.processorMs(), 10_000, 'the start of a process');
     return child;
   };
 
@@ -112,12 +112,12 @@ export const createPeerRun = (name: PeerName, sizes: Sizes, dataFolder: string, 
     startServer: async (folder, given) => {
       const child = given?.child ?? (await prepareServer());
       const port = given?.port ?? (await findFreePort());
-      const readyAt = await bounded(child.call.start(name, port, folder), 30_000, 'the start of the server');
+      const readyAt = await withTimeLimit(child.call.start(name, port, folder), 30_000, 'the start of the server');
       return { ...child, port, readyAt };
     },
     startClients: async (label, { port }) => {
       const child = start<ClientMethods>('client-process', label);
-      await bounded(child.call.use(name, port), 30_000, `the start of ${label}`);
+      await withTimeLimit(child.call.use(name, port), 30_000, `the start of ${label}`);
       return child;
     },
     kill,

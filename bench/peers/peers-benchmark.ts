@@ -5,7 +5,7 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { machineText } from '../result-table.js';
-import { bounded } from './bounded.js';
+import { withTimeLimit } from './time-limits.js';
 import { figures, furtherFigures, type TaskName } from './figures.js';
 import { installPeers } from './install-peers.js';
 import { type PeerName, peers } from './peer.js';
@@ -55,7 +55,7 @@ const playOnce = async (
   const { play, msMax } = tasks[task];
   let outcome: { figures: RunFigures } | { error: string };
   try {
-    outcome = { figures: await bounded(play(run), msMax, 'the run') };
+    outcome = { figures: await withTimeLimit(play(run), msMax, 'the run') };
   } catch (error) {
     const text = error instanceof Error ? error.message : String(error);
     const further = run.errorText().slice(-errorTextMax);

@@ -27,9 +27,9 @@ const cellOf = (runs: readonly TaskRuns[], figure: Figure, peer: PeerName): stri
 /** Lays out cells in columns: the first one to the left, the others to the right. */
 const alignColumns = (lines: readonly (readonly string[])[]): string => {
   const widths = (lines[0] ?? []).map((_, column) => Math.max(...lines.map((line) => (line[column] ?? '').length)));
-  const aligned = (line: readonly string[]): string =>
+  const alignColumns = (line: readonly string[]): string =>
     line.map((cell, at) => (at === 0 ? cell.padEnd(widths[at] ?? 0) : cell.padStart(widths[at] ?? 0))).join('  ');
-  return lines.map(aligned).join('\n');
+  return lines.map(alignColumns).join('\n');
 };
 
 /** Returns a table with a row for each measured figure and a column for each peer. `×` is the ratio to raw. */

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { ClassicLevel } from 'classic-level';
 import { type WebSocket, WebSocketServer } from 'ws';
 import type { Adapter } from './peer.js';
-import { sleep } from './bounded.js';
+import { sleep } from './time-limits.js';
 import {
   acknowledge,
   data,

@@ -1,5 +1,5 @@
 /* The server of a run, in a process of its own. */
-import { now, sleep } from './bounded.js';
+import { now, sleep } from './time-limits.js';
 import { loadAdapter } from './load-adapter.js';
 import { peers, type PeerName, type PeerServer } from './peer.js';
 import { answerCalls } from './remote-calls.js';

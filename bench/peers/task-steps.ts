@@ -1,4 +1,4 @@
-import { awaitedLater, bounded, sleep } from './bounded.js';
+import { markHandled, withTimeLimit, sleep } from './time-limits.js';
 import type { Child } from './child-processes.js';
 import type { PeerRun, RunningClients, RunningServer } from './peer-run.js';
 
@@ -18,12 +18,12 @@ export const warmUp = async (run: PeerRun, writer: RunningClients, reader: Runni
   await open(reader, 'warm-reader');
   await reader.call.expect('warm-reader', 'wu', total);
   const connecting = [writer.call.connect('warm-writer'), reader.call.connect('warm-reader')];
-  await bounded(Promise.all(connecting), 15_000, 'connecting for the warm-up');
-  await bounded(writer.call.write('warm-writer', { prefix: 'wu', total }), 20_000, 'the writes of the warm-up');
+  await withTimeLimit(Promise.all(connecting), 15_000, 'connecting for the warm-up');
+  await withTimeLimit(writer.call.write('warm-writer', { prefix: 'wu', total }), 20_000, 'the writes of the warm-up');
   if (!(await reader.call.waitForItems('warm-reader', 20_000)).isComplete)
     throw new Error('the warm-up did not arrive');
   const closing = [writer.call.close('warm-writer'), reader.call.close('warm-reader')];
-  await bounded(Promise.all(closing), 15_000, 'closing the clients of the warm-up');
+  await withTimeLimit(Promise.all(closing), 15_000, 'closing the clients of the warm-up');
   await sleep(200);
 };
 
@@ -48,7 +48,7 @@ export const connectPair = async (run: PeerRun): Promise<ConnectedPair> => {
   await reader.call.open('reader', { realm: measuredRealm, folder: run.createFolder('reader') });
   await reader.call.expect('reader', 'fc', firstContactItems);
   const connecting = [writer.call.connect('writer'), reader.call.connect('reader')];
-  await bounded(Promise.all(connecting), 20_000, 'connecting');
+  await withTimeLimit(Promise.all(connecting), 20_000, 'connecting');
   await writer.call.write('writer', { prefix: 'fc', total: firstContactItems });
   if (!(await reader.call.waitForItems('reader', 20_000)).isComplete) throw new Error('the first item did not arrive');
   await sleep(500);
@@ -82,12 +82,12 @@ export const connectAndUpload = async (
   msMax: number,
 ): Promise<Uploaded> => {
   const { isCountedByServer } = run.peer;
-  const holding = isCountedByServer ? awaitedLater(server.call.waitUntilHeld(measuredRealm, total, msMax)) : null;
-  const connecting = awaitedLater(writer.call.connect('writer'));
-  const acknowledging = awaitedLater(connecting.then(() => writer.call.waitForServer('writer', msMax)));
+  const holding = isCountedByServer ? markHandled(server.call.waitUntilHeld(measuredRealm, total, msMax)) : null;
+  const connecting = markHandled(writer.call.connect('writer'));
+  const acknowledging = markHandled(connecting.then(() => writer.call.waitForServer('writer', msMax)));
   const held = await holding;
-  const began = await bounded(connecting, msMax, 'connecting');
-  const acknowledgedAt = await bounded(acknowledging, held ? 10_000 : msMax, 'the acknowledgement');
+  const began = await withTimeLimit(connecting, msMax, 'connecting');
+  const acknowledgedAt = await withTimeLimit(acknowledging, held ? 10_000 : msMax, 'the acknowledgement');
   const durableAt = held ? held.durableAt : acknowledgedAt;
   if (durableAt === null)
     throw new Error(

@@ -1,4 +1,4 @@
-import { now, sleep } from './bounded.js';
+import { now, sleep } from './time-limits.js';
 import { createItem, type ItemPrefix } from './items.js';
 import type { PeerClient } from './peer.js';
 

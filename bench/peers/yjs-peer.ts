@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer as createHttpServer } from 'node:http';
 import { type WebSocket as ServerSocket, WebSocket, WebSocketServer } from 'ws';
-import { sleep } from './bounded.js';
+import { sleep } from './time-limits.js';
 import { loadInstalled } from './load-installed.js';
 import type { Adapter, Item } from './peer.js';
 import { socketOptions } from './raw-frames.js';

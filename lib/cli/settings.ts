@@ -141,14 +141,14 @@ export const parseFlags = (args: readonly string[]) => {
     config: { type: 'string' },
     help: { type: 'boolean', short: 'h' },
   } as const;
-  const parsed = () => {
+  const parse = () => {
     try {
       return parseArgs({ args: [...completeFlags(args)], options, allowPositionals: false }).values;
     } catch (thrown) {
       throw new SettingsError((thrown as Error).message.split('. ')[0] ?? ''); // `parseArgs` throws only errors.
     }
   };
-  const values: Readonly<Record<string, unknown>> = parsed();
+  const values: Readonly<Record<string, unknown>> = parse();
   const readValue = (name: SettingName): unknown => {
     const value = values[flagOf(name)];
     return typeof value === 'string' ? parseText(name, value) : value;
@@ -186,14 +186,14 @@ export const parseEnvironment = (env: Readonly<Record<string, string | undefined
 
 /** Parses the settings in a file. Throws a `SettingsError`. */
 export const parseFile = (path: string, text: string): Settings => {
-  const parsed = (): unknown => {
+  const parse = (): unknown => {
     try {
       return JSON.parse(text);
     } catch (thrown) {
       throw new SettingsError(`${path} is not JSON: ${(thrown as Error).message}.`);
     }
   };
-  const file = parsed();
+  const file = parse();
   if (typeof file !== 'object' || file === null || Array.isArray(file))
     throw new SettingsError(`${path} must be a record of settings, received ${describeValue(file)}.`);
   const values = file as Readonly<Record<string, unknown>>;

@@ -194,7 +194,7 @@ const handleOf = (opened: RunningRealm, plan: SyncPlan | null) => {
       return work(...args);
     };
   /** Runs work without `async`, which would make three promises of one: in memory they cost as much as the write. */
-  const promised = <R>(work: () => Observable<R>): Promise<R> => {
+  const toPromise = <R>(work: () => Observable<R>): Promise<R> => {
     try {
       checkOpen();
       return promiseOf(work());
@@ -203,7 +203,7 @@ const handleOf = (opened: RunningRealm, plan: SyncPlan | null) => {
     }
   };
   const changing = <R>(work: () => Observable<R>): Promise<R> =>
-    promised(() => {
+    toPromise(() => {
       checkOwner(opened, plan?.core);
       return work();
     });
@@ -231,7 +231,8 @@ const handleOf = (opened: RunningRealm, plan: SyncPlan | null) => {
     },
     stats: whileOpen(store.stats),
     setAside$: store.setAside$,
-    refresh: () => promised(() => concat(machine ? waitUntilProcessed(machine.receiveProgress) : EMPTY, of(undefined))),
+    refresh: () =>
+      toPromise(() => concat(machine ? waitUntilProcessed(machine.receiveProgress) : EMPTY, of(undefined))),
     syncSession: session,
     session: isSome(session) ? session.value : null,
     close: () => {

@@ -75,13 +75,13 @@ const createRun = (left: ListPosition | null, right: ListPosition | null, name: 
   const depth = left && right ? sharedLengthOf(left.run, right.run) : 0;
   const from = (left && partOf(left, depth)) ?? null;
   const to = (right && partOf(right, depth)) ?? null;
-  const opened = (outer: ListPosition | null, length: number, key: string): KeyRange => ({
+  const createRange = (outer: ListPosition | null, length: number, key: string): KeyRange => ({
     run: [...(outer?.run.slice(0, length) ?? []), key, name],
     from: null,
     to: null,
   });
   if (from === null || from !== to) {
-    return opened(
+    return createRange(
       left ?? right,
       depth,
       from === null || depth === 0 ? createKeyBetween(from, to) : createKeyBehind(from, to),
@@ -90,8 +90,8 @@ const createRun = (left: ListPosition | null, right: ListPosition | null, name: 
   // Two runs have the same key, and there is no key in between. The new run goes to the end of the left one; if the
   // left one is an element, to the start of the right one.
   const last = left && left.run.length > depth ? partOf(left, depth + 2) : undefined;
-  if (last !== undefined) return opened(left, depth + 2, createKeyBehind(last, null));
-  return opened(right, depth + 2, createKeyBetween(null, (right && partOf(right, depth + 2)) ?? null));
+  if (last !== undefined) return createRange(left, depth + 2, createKeyBehind(last, null));
+  return createRange(right, depth + 2, createKeyBetween(null, (right && partOf(right, depth + 2)) ?? null));
 };
 
 /** The inserting replica, and the runs that it may continue. */

@@ -128,7 +128,7 @@ export const dialSuite = (
   { describe, it, afterEach }: SuiteRunner = findGlobalRunner(),
 ): void => {
   let abort = (): void => undefined;
-  const tested: RunTest = (title, test) =>
+  const runTest: RunTest = (title, test) =>
     it(title, async () => {
       const one = await make();
       abort = one.abort;
@@ -137,14 +137,14 @@ export const dialSuite = (
     });
   describe(`a dial: ${name}`, () => {
     afterEach(() => abort());
-    testCarrying(tested);
-    testFailing(tested);
-    testClosing(tested);
+    testCarrying(runTest);
+    testFailing(runTest);
+    testClosing(runTest);
   });
 };
 
-const testCarrying = (tested: RunTest): void => {
-  tested('emits one wire for each subscription', async (one) => {
+const testCarrying = (runTest: RunTest): void => {
+  runTest('emits one wire for each subscription', async (one) => {
     const wires: unknown[] = [];
     const ends = new Set<DialEnd>();
     const call$ = one.dial.pipe(
@@ -163,7 +163,7 @@ const testCarrying = (tested: RunTest): void => {
     assertSame('the numbers of wires and of far ends', [wires.length, ends.size], [2, 2]);
   });
 
-  tested('receives all frames that the far end sends as soon as it answers, as plain bytes', async (one) => {
+  runTest('receives all frames that the far end sends as soon as it answers, as plain bytes', async (one) => {
     const call$ = connectWith(one, connectAndSend(one), (end) => runAction(() => end.send(encodeNumber(7))));
     const frame = await firstValueFrom(call$);
     assertSame(
@@ -173,7 +173,7 @@ const testCarrying = (tested: RunTest): void => {
     );
   });
 
-  tested(`sends and receives ${framesCount} small frames in order`, async (one) => {
+  runTest(`sends and receives ${framesCount} small frames in order`, async (one) => {
     const sent$ = concat(range(0, framesCount).pipe(map(encodeNumber)), NEVER);
     const received$ = connectWith(one, connectAndSend(one, sent$), echoFrames).pipe(
       take(framesCount),
@@ -189,7 +189,7 @@ const testCarrying = (tested: RunTest): void => {
     );
   });
 
-  tested('carries a frame of four megabytes both ways', async (one) => {
+  runTest('carries a frame of four megabytes both ways', async (one) => {
     const large = new Uint8Array(frameBytesLarge).map((_, index) => index * 31);
     const received = await firstValueFrom(connectWith(one, connectAndSend(one, concat(of(large), NEVER)), echoFrames));
     assertSame('the number of bytes', received.byteLength, frameBytesLarge);
@@ -201,8 +201,8 @@ const testCarrying = (tested: RunTest): void => {
   });
 };
 
-const testFailing = (tested: RunTest): void => {
-  tested('errors as unreachable, with a detail, when the connection is rejected', async (one) => {
+const testFailing = (runTest: RunTest): void => {
+  runTest('errors as unreachable, with a detail, when the connection is rejected', async (one) => {
     const [kind, detail] = await endOf(one.rejected);
     assertSame(
       'the kind of the failure, and whether it has a detail,',
@@ -211,22 +211,22 @@ const testFailing = (tested: RunTest): void => {
     );
   });
 
-  tested('errors with the code and the text with which the far end closes', async (one) => {
+  runTest('errors with the code and the text with which the far end closes', async (one) => {
     const call$ = connectWith(one, connectAndSend(one), (end) => runAction(() => end.close(4400, 'no such thing: ü')));
     assertSame('end', await endOf(call$), ['closed', 4400, 'no such thing: ü']);
   });
 
-  tested('completes when the far end closes without a code', async (one) => {
+  runTest('completes when the far end closes without a code', async (one) => {
     const call$ = connectWith(one, connectAndSend(one), (end) => runAction(() => end.close(1000, '')));
     assertSame('end', await endOf(call$), ['Error: completed']);
   });
 
-  tested('errors with 1006 when the connection is cut', async (one) => {
+  runTest('errors with 1006 when the connection is cut', async (one) => {
     const [kind, code] = await endOf(connectWith(one, connectAndSend(one), (end) => runAction(end.kill)));
     assertSame('end', [kind, code], ['closed', 1006]);
   });
 
-  tested('errors with the error of the sent stream, and sends its code to the far end', async (one) => {
+  runTest('errors with the error of the sent stream, and sends its code to the far end', async (one) => {
     const sent$ = concat(
       of(encodeNumber(1)),
       throwError(() => createCloseError(4499, 'enough')),
@@ -237,31 +237,31 @@ const testFailing = (tested: RunTest): void => {
   });
 };
 
-const testClosing = (tested: RunTest): void => {
-  tested('leaves no connection when unsubscribed before the far end answers', async (one) => {
+const testClosing = (runTest: RunTest): void => {
+  runTest('leaves no connection when unsubscribed before the far end answers', async (one) => {
     const { dial, held$ } = one.mute;
     const taken$ = held$.pipe(filter((held) => held === 1));
     await firstValueFrom(merge(dial.pipe(ignoreElements()), taken$));
     await firstValueFrom(held$.pipe(filter((held) => held === 0)));
   });
 
-  tested('leaves no connection when unsubscribed immediately, a hundred times', async (one) => {
+  runTest('leaves no connection when unsubscribed immediately, a hundred times', async (one) => {
     for (let times = 0; times < 100; times += 1) await firstValueFrom(merge(one.dial, of('unsubscribe')));
   });
 
-  tested('closes with 1000 when unsubscribed as soon as the far end answers', async (one) => {
+  runTest('closes with 1000 when unsubscribed as soon as the far end answers', async (one) => {
     const closed = firstValueFrom(one.ends$.pipe(switchMap(({ closed$ }) => closed$)));
     await firstValueFrom(one.dial);
     assertSame('code at the far end', await closed, 1000);
   });
 
-  tested('closes with 1000 when unsubscribed between two frames', async (one) => {
+  runTest('closes with 1000 when unsubscribed between two frames', async (one) => {
     const closed = firstValueFrom(one.ends$.pipe(switchMap(({ closed$ }) => closed$)));
     await firstValueFrom(connectWith(one, connectAndSend(one, of(encodeNumber(1))), echoFrames));
     assertSame('code at the far end', await closed, 1000);
   });
 
-  tested('closes with 1000 when only the received stream is unsubscribed', async (one) => {
+  runTest('closes with 1000 when only the received stream is unsubscribed', async (one) => {
     const once$ = one.dial.pipe(switchMap((wire) => concat(wire(of(encodeNumber(1))).pipe(take(1)), NEVER)));
     const closed$ = one.ends$.pipe(switchMap((end) => merge(echoFrames(end).pipe(ignoreElements()), end.closed$)));
     assertSame('code at the far end', await firstValueFrom(merge(once$.pipe(ignoreElements()), closed$)), 1000);

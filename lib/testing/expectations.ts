@@ -62,9 +62,9 @@ const createTimeCheck =
 const checkSources = (scheduler: TestScheduler, within: CheckTime): void => {
   const cold = scheduler.createColdObservable.bind(scheduler);
   const hot = scheduler.createHotObservable.bind(scheduler);
-  const checked = (diagram: string, values: unknown): string => within(checkValues(diagram, values));
-  scheduler.createColdObservable = (diagram, values, error) => cold(checked(diagram, values), values, error);
-  scheduler.createHotObservable = (diagram, values, error) => hot(checked(diagram, values), values, error);
+  const check = (diagram: string, values: unknown): string => within(checkValues(diagram, values));
+  scheduler.createColdObservable = (diagram, values, error) => cold(check(diagram, values), values, error);
+  scheduler.createHotObservable = (diagram, values, error) => hot(check(diagram, values), values, error);
 };
 
 const checkStream = (stream: unknown): void => {

@@ -117,9 +117,10 @@ const createWire =
     // A silent connection receives nothing of its server; it ends only when the network goes down.
     const end = cut && cut.frame > silent ? times.nextOf(since, 'down') : cut;
     const carries = (): boolean => scheduler.now() < silent;
-    const delayed = <A>(): MonoTypeOperatorFunction<A> => (latencyMs === 0 ? identity : delay<A>(latencyMs, scheduler));
+    const delayMessages = <A>(): MonoTypeOperatorFunction<A> =>
+      latencyMs === 0 ? identity : delay<A>(latencyMs, scheduler);
     const carry = <A>(messages$: Observable<A>): Observable<A> =>
-      messages$.pipe(filter(carries), delayed(), filter(carries));
+      messages$.pipe(filter(carries), delayMessages(), filter(carries));
     const ending$ = end ? timer(end.frame - scheduler.now(), scheduler).pipe(switchMap(() => endOf(end))) : NEVER;
     return merge(server(carry(sent$)).pipe(materialize(), carry), ending$.pipe(materialize())).pipe(dematerialize());
   };

@@ -85,14 +85,14 @@ const playStream = <T>(
   const end = notes.find(isEnd);
   const end$ = end === undefined ? NEVER : end.text === '|' ? EMPTY : recordedError$;
   // One timer at a time, however long the recording is.
-  const waited = (ms: number): Observable<unknown> => (ms <= 0 ? of(0) : timer(ms, scheduler));
+  const wait = (ms: number): Observable<unknown> => (ms <= 0 ? of(0) : timer(ms, scheduler));
   const since = (index: number): number => values[index - 1]?.at ?? 0;
   return defer(() => {
     const all = parse(values, now());
     const values$ = from(all).pipe(
-      concatMap((value, index) => waited((values[index]?.at ?? 0) - since(index)).pipe(map(() => value))),
+      concatMap((value, index) => wait((values[index]?.at ?? 0) - since(index)).pipe(map(() => value))),
     );
-    return concat(values$, waited((end?.at ?? 0) - since(values.length)).pipe(concatMap(() => end$)));
+    return concat(values$, wait((end?.at ?? 0) - since(values.length)).pipe(concatMap(() => end$)));
   });
 };
 

@@ -124,7 +124,7 @@ const applyStatus = (trace: NetworkTrace, next: StatusAt): NetworkTrace => {
   const { connection } = next.status;
   const before = trace.last?.status.connection;
   const isNew = before?.state !== connection.state;
-  const moved = (): NetworkTrace => {
+  const applyConnection = (): NetworkTrace => {
     switch (connection.state) {
       case 'connected':
         return applyConnected(trace, next);
@@ -134,7 +134,7 @@ const applyStatus = (trace: NetworkTrace, next: StatusAt): NetworkTrace => {
         return isNew && before !== undefined ? applyDisconnected(trace, next, connection.reason) : trace;
     }
   };
-  return { ...moved(), last: next };
+  return { ...applyConnection(), last: next };
 };
 
 /** One letter per millisecond, in order. */

@@ -13,7 +13,7 @@ export const copyTests: Readonly<Record<string, StorageTest>> = {
   'copies the present entries, in order and page by page, and none that are written meanwhile': async (storage) => {
     await writeBatch(storage, createPuts(2_500));
     const pages: string[][] = [];
-    const taken = (entries: readonly StorageEntry[]) =>
+    const onPage = (entries: readonly StorageEntry[]) =>
       defer(async () => {
         pages.push(entries.map(([key]) => key));
         await writeBatch(storage, [
@@ -22,7 +22,7 @@ export const copyTests: Readonly<Record<string, StorageTest>> = {
           createDelete('k002499'),
         ]);
       });
-    assertSame('emissions', await allOf(copyOf(storage)(taken)), []);
+    assertSame('emissions', await allOf(copyOf(storage)(onPage)), []);
     assertSame(
       'keys',
       pages.flat(),

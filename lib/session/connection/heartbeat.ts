@@ -55,7 +55,7 @@ export const createHeartbeat = ({
   defer(() => {
     const { scheduler, random } = clock;
     let sentAt: number | null = null; // Of the last regular ping on this connection.
-    const answered = (of: number | null) =>
+    const waitForAnswer = (of: number | null) =>
       answered$.pipe(
         filter((last) => last !== null && of !== null && last >= of),
         take(1),
@@ -65,9 +65,9 @@ export const createHeartbeat = ({
     const ping = (): Ping => ({ type: 'ping', sentAt: scheduler.now() });
     const first = defer(() => timer(timeouts.ping * (1 - random()), scheduler));
     const next = defer(() => timer(timeouts.ping * (1 - random() / 10), scheduler)).pipe(
-      repeat({ delay: () => answered(sentAt) }),
+      repeat({ delay: () => waitForAnswer(sentAt) }),
     );
-    const regular = concat(first, defer(() => answered(sentAt)).pipe(switchMap(() => next))).pipe(
+    const regular = concat(first, defer(() => waitForAnswer(sentAt)).pipe(switchMap(() => next))).pipe(
       map(ping),
       tap((sent) => (sentAt = sent.sentAt)),
     );
@@ -79,7 +79,7 @@ export const createHeartbeat = ({
           startWith(0),
           switchMap(() => timer(ms, scheduler)),
         );
-        return concat([sent], failUnlessAnswered(silence$, answered(sent.sentAt).pipe(tap(onAlive))));
+        return concat([sent], failUnlessAnswered(silence$, waitForAnswer(sent.sentAt).pipe(tap(onAlive))));
       }),
     );
     return merge(regular, probes);

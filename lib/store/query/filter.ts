@@ -105,10 +105,10 @@ const createEqualsPredicate =
 /** Matches a whole collection, or one element of a list or set. */
 const createCollectionPredicate = (path: string, property: Property, given: unknown): ViewPredicate => {
   const { name, container } = property;
-  const collected = (view: View): readonly unknown[] => view[name] as readonly unknown[];
+  const elementsOf = (view: View): readonly unknown[] => view[name] as readonly unknown[];
   if (Array.isArray(given) && container !== 'dictionary') {
     const wanted = Array.from(given, (each) => checkOperand(path, property, each));
-    return (view) => isSameValue(collected(view).map(storedValueOf), wanted);
+    return (view) => isSameValue(elementsOf(view).map(storedValueOf), wanted);
   }
   if (container === 'dictionary') {
     if (typeof given !== 'object' || given === null) throw new InvalidArgumentError(path, 'a record', given);
@@ -121,7 +121,7 @@ const createCollectionPredicate = (path: string, property: Property, given: unkn
     };
   }
   const wanted = checkOperand(path, property, given);
-  return (view) => collected(view).some((each) => isSameValue(storedValueOf(each), wanted));
+  return (view) => elementsOf(view).some((each) => isSameValue(storedValueOf(each), wanted));
 };
 
 const createPropertyPredicate = (path: string, property: Property, given: unknown): ViewPredicate => {

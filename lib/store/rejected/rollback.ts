@@ -171,16 +171,16 @@ export const rollBackRejected = (
   rejections: readonly RejectedChangeset[],
 ): Observable<SetAsideReport> => {
   const { replica } = context.optimistic;
-  const unhandled = (): readonly RejectedChangeset[] =>
+  const listUnhandled = (): readonly RejectedChangeset[] =>
     replica !== context.optimistic.replica || isResetting(context)
       ? []
       : rejections.filter((each) => !isHandled(context, each));
-  const open = unhandled();
+  const open = listUnhandled();
   if (open.length === 0) return context.waitForCommits();
   return readAffected(context, open).pipe(
     switchMap((changesets) =>
       defer(() => {
-        const still = unhandled();
+        const still = listUnhandled();
         return still.length === 0 ? context.waitForCommits() : commitRollback(context, still, changesets);
       }),
     ),

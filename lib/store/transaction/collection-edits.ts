@@ -253,15 +253,17 @@ export const checkSetElement = (target: PropertyTarget, given: unknown, at: numb
 };
 
 export const createSetEdit = (target: EditTarget): SetEdit<unknown> => {
-  const keyed = (given: readonly unknown[]) => [...new Map(given.map((each, at) => checkSetElement(target, each, at)))];
+  const toEntries = (given: readonly unknown[]) => [
+    ...new Map(given.map((each, at) => checkSetElement(target, each, at))),
+  ];
   return {
     add: (...values) => {
-      putEntries(target, keyed(values));
+      putEntries(target, toEntries(values));
     },
     remove: (...values) => {
       dropEntries(
         target,
-        keyed(values).map(([key]) => key),
+        toEntries(values).map(([key]) => key),
       );
     },
     clear: () => {

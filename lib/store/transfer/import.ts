@@ -233,13 +233,13 @@ const writeLines = (
       counts[writeLine(context.shapes, draft, line, onConflict)] += 1;
     }
   };
-  const failed = (thrown: unknown): never => {
+  const rethrow = (thrown: unknown): never => {
     throw createError(first, thrown);
   };
   try {
     return transact(context, work).pipe(
       map(() => counts),
-      catchError(failed),
+      catchError(rethrow),
     );
   } catch (thrown) {
     throw createError(at, thrown);
@@ -270,11 +270,11 @@ export const createImporter = (context: CommitContext, options: ImportOptions, w
     batch = [];
     chars = 0;
     if (lines.length === 0) return null;
-    const stored = (counts: Imported): void => {
+    const onStored = (counts: Imported): void => {
       done = addSummaries(done, counts);
       upTo = last;
     };
-    return defer(() => writeLines(context, lines, settings, createError)).pipe(tap(stored), ignoreElements());
+    return defer(() => writeLines(context, lines, settings, createError)).pipe(tap(onStored), ignoreElements());
   };
 
   /**

@@ -161,11 +161,11 @@ export const migrate = (context: CommitContext, version: number, change?: Migrat
   const isNew = context.objects.size() === 0;
   const work = (draft: TransactionDraft): void => {
     // eslint-disable-next-line @typescript-eslint/no-confusing-void-expression -- it may be asynchronous
-    const result: unknown = isNew || !change ? undefined : changed(draft, change);
+    const result: unknown = isNew || !change ? undefined : runMigration(draft, change);
     if (result === undefined) checkMisfits(context, draft.overlay.latestState);
     return result as undefined; // The caller rejects a promise.
   };
-  const changed = (draft: TransactionDraft, change: Migrate<Schema>): void => {
+  const runMigration = (draft: TransactionDraft, change: Migrate<Schema>): void => {
     const old = createOldRealm(context, draft);
     try {
       // eslint-disable-next-line @typescript-eslint/no-confusing-void-expression -- it may be asynchronous

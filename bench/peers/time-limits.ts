@@ -4,7 +4,7 @@ export const now = (): number => Number(process.hrtime.bigint()) / 1e6;
 export const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Rejects when a promise takes longer than a limit. All waits of the benchmark are bounded. */
-export const bounded = async <A>(promise: Promise<A>, msMax: number, name: string): Promise<A> => {
+export const withTimeLimit = async <A>(promise: Promise<A>, msMax: number, name: string): Promise<A> => {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
@@ -32,7 +32,7 @@ export const isResolvedWithin = async (promise: Promise<unknown>, msMax: number)
 };
 
 /** Marks a promise as handled, so that its rejection fails only the code that awaits it. */
-export const awaitedLater = <A>(promise: Promise<A>): Promise<A> => {
+export const markHandled = <A>(promise: Promise<A>): Promise<A> => {
   promise.catch(() => undefined);
   return promise;
 };

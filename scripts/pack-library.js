@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 
 /** Packs a folder into another one. Returns npm's description of the tarball, and its path as `path`. */
-export const packed = (root, folder) => {
+export const packLibrary = (root, folder) => {
   const output = execFileSync('npm', ['pack', '--json', '--silent', '--pack-destination', folder], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'inherit'],
