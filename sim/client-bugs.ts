@@ -87,6 +87,7 @@ export const clientBugs: readonly Bug[] = [
     'return Math.min(most, backoffFirst',
     'return Math.min(0, backoffFirst',
   ),
+  createBug('quick retries never end', 'session/connection/backoff.js', 'now < until', 'now < Infinity'),
   createBug(
     'each connection that opens resets the backoff',
     'session/connection/backoff.js',

@@ -71,7 +71,7 @@ export const createDeviceParts = (options: DeviceOptions) => {
 export type DeviceParts = ReturnType<typeof createDeviceParts>;
 
 export const startProcess = (
-  { number, scheduler, seed, epoch, network }: DeviceOptions,
+  { number, scheduler, seed, epoch, network, settings }: DeviceOptions,
   parts: DeviceParts,
 ): DeviceProcess => {
   const killableClock = createKillableClock({
@@ -80,7 +80,8 @@ export const startProcess = (
   });
   const { clock } = killableClock;
   const client = createSyncClient({
-    ...{ dial: network.dial(number, killableClock.isDead), clock, timeouts, reconnect$: from([]) },
+    ...{ dial: network.dial(number, killableClock.isDead), clock, reconnect$: from([]) },
+    timeouts: { ...timeouts, quickRetry: settings.quickRetry },
     accessToken: parts.tokens.accessToken(clock),
   });
   return { killableClock, client, subscription: new Subscription(), realm: null, session: null, queries: null };

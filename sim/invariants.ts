@@ -140,20 +140,26 @@ export const createLedger = (): Ledger => {
  * client that resets its backoff at each open connection makes about 60 in a minute.
  */
 const connectionLimits = [
-  { most: 12, within: 10_000 },
-  { most: 42, within: 60_000 },
+  { most: 12, within: 10_000, quickPhases: 2 },
+  { most: 42, within: 60_000, quickPhases: 6 },
 ] as const;
 
-/** Checks the rate of connection attempts: a client must not overload an unavailable server. */
-export const createConnectionWatch = (now: () => number) => {
+/** Quick retries after one connection broke: the first one and 30 in three seconds, with up to a quarter more. */
+const quickRetriesMax = 41;
+
+/**
+ * Checks the rate of connection attempts: a client must not overload an unavailable server. A process that was killed
+ * may retry quickly again before the healthy time has passed.
+ */
+export const createConnectionWatch = (now: () => number, isQuick: boolean) => {
   const times = new Map<number, number[]>();
   return (device: number): void => {
     const [, { within: longest }] = connectionLimits;
     const recent = [...(times.get(device) ?? []).filter((at) => at > now() - longest), now()];
     times.set(device, recent);
-    for (const { most, within } of connectionLimits) {
+    for (const { most, within, quickPhases } of connectionLimits) {
       const count = recent.filter((at) => at > now() - within).length;
-      if (count > most)
+      if (count > most + (isQuick ? quickPhases * quickRetriesMax : 0))
         throw new InvariantError(
           'a client does not reconnect too often',
           `device ${device} connected ${count} times within ${within} ms`,

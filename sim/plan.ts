@@ -227,7 +227,9 @@ export const planOf = ({ seed, devices, minutes }: PlanOptions): Plan => {
   planRestores(planning, themed.restores ?? (random() < 0.25 ? 1 : 0));
   // In half of the worlds the retention period is one minute.
   const forgets = seed % 2 === 0 ? { retentionMs: 60_000 } : {};
-  const settings = { ...defaultSettings, ...forgets, ...themed.settings };
+  // In half of the worlds clients wait for the backoff at once.
+  const slow = seed % 4 < 2 ? {} : { quickRetry: 0 };
+  const settings = { ...defaultSettings, ...slow, ...forgets, ...themed.settings };
   // A wrong server clock together with a restore is not covered: see D113.
   const isRestored = events.some(({ act }) => act === 'restore');
   const kept = events.filter(({ act }) => !isRestored || !act.startsWith('server clock'));

@@ -1,3 +1,4 @@
+import { defaultTimeouts } from '../lib/session/connection/timeouts.js';
 import type { Act } from './plan.js';
 
 /**
@@ -45,6 +46,8 @@ export interface Settings {
   readonly usersShared: boolean;
   /** Most milliseconds by which a moved clock is wrong. */
   readonly jumpMs: number;
+  /** The timeout `quickRetry` of the clients. */
+  readonly quickRetry: number;
 }
 
 /** An act, its weight, and the act that undoes it within a number of milliseconds. */
@@ -146,6 +149,7 @@ export const defaultSettings: Settings = {
   strangeKeys: false,
   usersShared: false,
   jumpMs: 3_600_000,
+  quickRetry: defaultTimeouts.quickRetry,
 };
 
 /** Returns the weights of a theme. */

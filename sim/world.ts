@@ -90,7 +90,7 @@ const createWorld = (plan: Plan, run: WorldRun): { readonly world: World; readon
   const { settings } = plan;
   const ledger = createLedger();
   const userAccess = createUserAccess();
-  const checkAttempt = createConnectionWatch(() => scheduler.frame);
+  const checkAttempt = createConnectionWatch(() => scheduler.frame, settings.quickRetry > 0);
   const network = createNetwork({
     ...{ scheduler, seed: plan.seed ^ 0x5eed },
     log: (device, event) => {

@@ -36,6 +36,12 @@ export const limits = {
   receiptMsMax: 1_000,
   /** Bytes of the newest log entries kept in memory, so that live followers need not ask the storage. */
   logTailBytesMax: 4 * 1024 * 1024,
+  /** Milliseconds for which a connection must have been open before quick retries: others may break at once again. */
+  quickRetryAfterMs: 1_000,
+  /** Milliseconds before the first quick retry: a restarting server still closes its sockets. */
+  quickRetryFirstMs: 50,
+  /** Milliseconds between quick retries: not noticed by a person, and nothing to a server that is up. */
+  quickRetryMs: 100,
   /** Characters of a storage key: every engine takes this many, and a realm's name and a primary key have room. */
   storageKeyCharsMax: 2_048,
   /**

@@ -52,7 +52,7 @@ describe('an invalid option is rejected with its name, before any effect', () =>
 
   it('of its timeouts, including those that would connect, ping or time out without end', async () => {
     for (const name of Object.keys(defaultTimeouts)) {
-      const mayBeZero = name === 'linger' || name === 'healthy';
+      const mayBeZero = ['linger', 'healthy', 'quickRetry'].includes(name);
       const work = (ms: number) => createSyncClient({ url, timeouts: { [name]: ms } }).close();
       expect(await rejectedOptionsOf(odd, work)).toEqual([`timeouts.${name}`]);
       expect(await rejectedOptionsOf([0], work)).toEqual([mayBeZero ? 'taken' : `timeouts.${name}`]);

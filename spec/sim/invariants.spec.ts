@@ -131,9 +131,11 @@ describe('the ledger of writes', () => {
 
 describe('the watch of connection attempts', () => {
   /** Returns the invariant that connection attempts of devices at these times break; `null` when none is broken. */
-  const attempted = (...attempts: readonly (readonly [at: number, device: number])[]): string | null => {
+  const attempted = (...attempts: readonly (readonly [at: number, device: number])[]): string | null =>
+    attemptedWith(false, attempts);
+  const attemptedWith = (isQuick: boolean, attempts: readonly (readonly [at: number, device: number])[]) => {
     let now = 0;
-    const watch = createConnectionWatch(() => now);
+    const watch = createConnectionWatch(() => now, isQuick);
     return brokenBy(() => {
       for (const [at, device] of attempts) {
         now = at;
@@ -148,6 +150,11 @@ describe('the watch of connection attempts', () => {
     expect(attempted(...every(100, 100))).toBe('a client does not reconnect too often');
   });
 
+  it('accepts quick retries where clients make them, but not without end', () => {
+    expect(attemptedWith(true, every(100, 40))).toBeNull();
+    expect(attemptedWith(true, every(100, 100))).toBe('a client does not reconnect too often');
+  });
+
   it('accepts a device that connects every few seconds for any time', () => {
     expect(attempted(...every(3_000, 1_000))).toBeNull();
   });
@@ -158,7 +165,7 @@ describe('the watch of connection attempts', () => {
   });
 
   it('names the device and its number of attempts', () => {
-    const watch = createConnectionWatch(() => 5);
+    const watch = createConnectionWatch(() => 5, false);
     expect(() => {
       for (let count = 0; count < 1_000; count += 1) watch(3);
     }).toThrow(/^a client does not reconnect too often: device 3 connected \d+ times within \d+ ms$/);

@@ -72,7 +72,7 @@ describe('the network of a recording', () => {
   };
 
   it.each<[string, string, Readonly<Record<string, number>>, PlayedNetwork]>([
-    ['goes down and comes back', 'o 5s x 10s o', {}, { diagram: 'o 5s x 8s o', codes: {} }],
+    ['goes down and comes back', 'o 5s x 10s o', {}, { diagram: 'o 5s x 6050ms o', codes: {} }],
     ['is down at first', '5s o', {}, { diagram: '1s x 2s o', codes: {} }],
     [
       'has its connections closed by the server',

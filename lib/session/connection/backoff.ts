@@ -16,6 +16,8 @@ export interface Backoff {
   readonly attempt: number;
   /** Reason of the last failure. `null` after a reset of the backoff. */
   readonly reason: Reason | null;
+  /** Whether a quick retry follows the last disconnect (R16). */
+  readonly isQuick: boolean;
   /** Whether a reconnect trigger came and the connection has not proved to be alive since then. */
   readonly isReconnectRequested: boolean;
   /** Time by the scheduler at which the next attempt may begin. `Infinity`: only after a reconnect trigger. */
@@ -38,6 +40,39 @@ export interface Backoff {
 /** Returns a key that is the same for failures of the same kind (R2). */
 const failureKeyOf = (reason: Reason): string => `${reason.kind} ${reasonDetailOf(reason)}`;
 
+/** Close codes of a socket whose server or network broke, or whose server restarts: it may be back in a moment. */
+const brokenCodes = [1001, 1006, 1012];
+
+/** Whether the server may be back within seconds: it restarts, or the network is gone for a moment. */
+const isMomentary = ({ reason, retry }: Disconnect): boolean =>
+  retry === 'later' &&
+  (reason.kind === 'unreachable' || (reason.kind === 'closed-by-server' && brokenCodes.includes(reason.code)));
+
+/**
+ * Creates the rule of quick retries (R16): after a working connection broke, the next attempt follows almost at once,
+ * and further ones each tenth of a second for some seconds. A server that breaks connections again and again gets them
+ * once in a while only.
+ */
+const createQuickRetries = (
+  { quickRetry, healthy }: Pick<SyncTimeouts, 'quickRetry' | 'healthy'>,
+  { scheduler }: Clock,
+) => {
+  let until = -Infinity;
+  let againAt = -Infinity;
+  return {
+    /** The delay after a disconnect, without its random part; `null` when the backoff decides. */
+    delayOf: (disconnect: Disconnect, livedMs: number): number | null => {
+      const now = scheduler.now();
+      if (!isMomentary(disconnect)) return null;
+      if (now < until) return limits.quickRetryMs;
+      if (quickRetry === 0 || livedMs < limits.quickRetryAfterMs || now < againAt) return null;
+      until = now + quickRetry;
+      againAt = until + healthy;
+      return limits.quickRetryFirstMs;
+    },
+  };
+};
+
 /** A failure, and the number of equal failures in a row. */
 interface Failure {
   readonly reason: Reason;
@@ -57,18 +92,25 @@ const isMissingRealm = (reason: Reason | null): boolean =>
 /**
  * Creates a backoff that doubles from `backoffFirst` to `backoffMost`.
  *
- * A random part of up to 25 % is subtracted, so that a thousand clients do not reconnect at the same time (R1).
+ * A random part of up to 25 % is subtracted, so that a thousand clients do not reconnect at the same time (R1). Quick
+ * retries come before it (R16), and do not count for its doubling.
  */
 export const createBackoff = (
-  { backoffFirst, backoffMost, healthy }: Pick<SyncTimeouts, 'backoffFirst' | 'backoffMost' | 'healthy'>,
-  { scheduler, random, now }: Clock,
+  timeouts: Pick<SyncTimeouts, 'backoffFirst' | 'backoffMost' | 'healthy' | 'quickRetry'>,
+  clock: Clock,
 ): Backoff => {
+  const { backoffFirst, backoffMost, healthy } = timeouts;
+  const { scheduler, random, now } = clock;
+  const quickRetries = createQuickRetries(timeouts, clock);
   let attempt = 0;
+  /** Number of the equal failures in a row that a quick retry followed. */
+  let quickCount = 0;
   // The failure before a token was renewed. Its waits continue when it comes again.
   let beforeRenewal: Failure | null = null;
   let notBefore = -Infinity;
   let reason: Reason | null = null;
   let isReconnectRequested = false;
+  let isQuick = false;
 
   const delayOf = ({ retry }: Disconnect): number => {
     if (retry === 'never') return Infinity;
@@ -76,7 +118,7 @@ export const createBackoff = (
     // tight loop.
     if (retry !== 'later') return Math.min(Math.max(retry.after, attempt === 1 ? 1 : backoffFirst), limits.timerMsMax);
     const most = isMissingRealm(reason) ? Math.min(backoffMost, limits.missingRealmMsMax) : backoffMost;
-    return Math.min(most, backoffFirst * 2 ** (attempt - 1)) * (1 - random() / 4);
+    return Math.min(most, backoffFirst * 2 ** (attempt - quickCount - 1)) * (1 - random() / 4);
   };
 
   return {
@@ -88,6 +130,9 @@ export const createBackoff = (
     },
     get reason() {
       return reason;
+    },
+    get isQuick() {
+      return isQuick;
     },
     get isReconnectRequested() {
       return isReconnectRequested;
@@ -103,7 +148,12 @@ export const createBackoff = (
       reason = disconnect.reason;
       const isRenewed = isRenewable(disconnect, attempt);
       beforeRenewal = isRenewed ? (last ?? before) : null;
-      const delay = (isReconnectRequested && disconnect.retry === 'later') || isRenewed ? 0 : delayOf(disconnect);
+      const isAtOnce = (isReconnectRequested && disconnect.retry === 'later') || isRenewed;
+      const quick = isAtOnce ? null : quickRetries.delayOf(disconnect, livedMs);
+      isQuick = quick !== null;
+      if (isQuick) quickCount = attempt;
+      else if (attempt === 1) quickCount = 0;
+      const delay = isAtOnce ? 0 : quick === null ? delayOf(disconnect) : quick * (1 - random() / 4);
       notBefore = scheduler.now() + delay;
       isReconnectRequested = false;
     },
@@ -112,6 +162,7 @@ export const createBackoff = (
       notBefore = -Infinity;
       reason = null;
       beforeRenewal = null;
+      isQuick = false;
     },
     requestReconnect: () => {
       isReconnectRequested = true;

@@ -17,6 +17,8 @@ export type ClientConnectionState =
       readonly retryAt: number | null;
       /** The error to show to the user, when an outage begins. */
       readonly report: SyncError | null;
+      /** Whether a quick retry follows (R16). */
+      readonly isQuick: boolean;
       /** The wait is over, and the app is asked for a token that replaces the expired one. */
       readonly isRenewingToken?: boolean;
     }
@@ -68,7 +70,7 @@ export const waitForLinger = (
   );
 
 export const waitingStateOf = (
-  { reason, attempt, computeRetryAt }: Backoff,
+  { reason, attempt, computeRetryAt, isQuick }: Backoff,
   report: SyncError | null,
 ): Extract<ClientConnectionState, { readonly state: 'waiting' }> => ({
   state: 'waiting',
@@ -76,6 +78,7 @@ export const waitingStateOf = (
   attempt,
   retryAt: computeRetryAt(),
   report,
+  isQuick,
 });
 
 export const failedStateOf = ({ fatal, reason }: Disconnect): ClientConnectionState => {

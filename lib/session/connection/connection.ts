@@ -2,12 +2,16 @@ import {
   BehaviorSubject,
   catchError,
   concat,
+  concatMap,
+  connect as multicast,
   defer,
+  distinctUntilChanged,
   EMPTY,
   finalize,
   first,
   filter,
   ignoreElements,
+  map,
   merge,
   NEVER,
   type Observable,
@@ -18,10 +22,12 @@ import {
   type SchedulerLike,
   share,
   Subject,
+  takeUntil,
   takeWhile,
   tap,
   timer,
 } from 'rxjs';
+import { limits } from '../../model/limits.js';
 import { type Backoff, createBackoff, waitForRetry } from './backoff.js';
 import { connect, type ConnectionAttemptPorts } from './connection-attempt.js';
 import { toDisconnect, type Disconnect } from './disconnect.js';
@@ -95,14 +101,42 @@ const renewToken = (tokens: ClientConnectionPorts['tokens'], backoff: Backoff): 
       : EMPTY,
   );
 
+/**
+ * Emits `connecting` when the connection opens, or when the attempt takes long. A quick retry that fails at once is
+ * part of the wait for the app.
+ */
+const showLate = (
+  connecting: ClientConnectionState,
+  attempt$: Observable<ClientConnectionState>,
+  scheduler: SchedulerLike,
+): Observable<ClientConnectionState> =>
+  attempt$.pipe(
+    multicast((open$) =>
+      merge(
+        timer(limits.quickRetryMs, scheduler).pipe(
+          map(() => connecting),
+          takeUntil(open$),
+        ),
+        open$.pipe(concatMap((open) => of(connecting, open))),
+      ),
+    ),
+  );
+
+/** Whether the app has seen this state: the attempts and waits of quick retries are one. */
+const isRepeated = (before: ClientConnectionState, state: ClientConnectionState): boolean =>
+  before.state === state.state && (state.state === 'connecting' || (state.state === 'waiting' && state.isQuick));
+
 /** Creates a function that records a disconnect and returns the state of the wait that follows. */
 const createAnnouncer =
   (tokens: ClientConnectionPorts['tokens'], backoff: Backoff, reportOutage: (disconnect: Disconnect) => void) =>
   (disconnect: Disconnect): readonly ClientConnectionState[] => {
     if (disconnect.reason.kind === 'token-expired') tokens.markExpired();
+    const wasQuick = backoff.isQuick;
     backoff.recordDisconnect(disconnect, disconnect.livedMs);
     reportOutage(disconnect);
-    return [waitingStateOf(backoff, backoff.attempt === 1 ? disconnect.report : null)];
+    // An outage begins when the quick retries have failed.
+    const isOutage = !backoff.isQuick && (wasQuick || backoff.attempt === 1);
+    return [waitingStateOf(backoff, isOutage ? disconnect.report : null)];
   };
 
 /**
@@ -143,9 +177,13 @@ export const createConnection = (ports: ClientConnectionPorts): ClientConnection
   const attempts$ = concat(
     waitForBackoff(backoff, untilRetry, scheduler),
     renewToken(tokens, backoff),
-    defer(() => concat(of<ClientConnectionState>({ state: 'connecting', attempt: backoff.attempt + 1 }), attempt$)),
+    defer(() => {
+      const connecting: ClientConnectionState = { state: 'connecting', attempt: backoff.attempt + 1 };
+      return backoff.isQuick ? showLate(connecting, attempt$, scheduler) : concat(of(connecting), attempt$);
+    }),
   ).pipe(
     reconnect({ announce, wait: () => untilRetry }),
+    distinctUntilChanged(isRepeated),
     catchError((thrown: unknown) => of<ClientConnectionState>(failedStateOf(toDisconnect(thrown)))),
   );
 

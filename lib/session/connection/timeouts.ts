@@ -61,6 +61,16 @@ export interface SyncTimeouts {
    */
   readonly linger: number;
   /**
+   * Time after a working connection broke during which the client retries each 100 ms, the first time after 50 ms. The
+   * backoff begins after that. A connection worked if it was open for a second. Such retries come again only when
+   * `healthy` has passed after the last ones. 0 turns them off.
+   *
+   * The default is as long as a server takes to restart.
+   *
+   * @defaultValue `3_000`
+   */
+  readonly quickRetry: number;
+  /**
    * First wait of the backoff.
    *
    * @defaultValue `1_000`
@@ -106,6 +116,7 @@ export const defaultTimeouts: SyncTimeouts = Object.freeze({
   storage: 30_000,
   ping: 25_000,
   linger: 30_000,
+  quickRetry: 3_000,
   backoffFirst: 1_000,
   backoffMost: 300_000,
   stall: 30_000,
@@ -113,7 +124,7 @@ export const defaultTimeouts: SyncTimeouts = Object.freeze({
 });
 
 /** Timeouts that may be 0. The others would leave no time for an answer, or would reconnect or ping in a tight loop. */
-const zeroAllowed: readonly (keyof SyncTimeouts)[] = ['linger', 'healthy'];
+const zeroAllowed: readonly (keyof SyncTimeouts)[] = ['linger', 'healthy', 'quickRetry'];
 
 const timeoutNames = Object.keys(defaultTimeouts) as (keyof SyncTimeouts)[];
 
