@@ -44,12 +44,16 @@ const showProgress = (session: SyncSession): Subscription => {
     if (pending.changesets > 0) {
       send({
         kind: 'progress',
-        of: `${name}: ${total - pending.changesets} of ${total} uploaded`,
+        of: `${name}: ${total - pending.changesets} of ${total} changesets uploaded`,
         done: 1 - pending.changesets / total,
       });
     } else if (behind !== null) {
       const all = version + behind;
-      send({ kind: 'progress', of: `${name}: ${version} of ${all} downloaded`, done: all === 0 ? 1 : version / all });
+      send({
+        kind: 'progress',
+        of: `${name}: ${version} of ${all} changesets downloaded`,
+        done: all === 0 ? 1 : version / all,
+      });
     }
   });
 };
