@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { compileErrorsOf, parseExamples } from './example-compiler.js';
+import { compileErrorsOf, parseExamples, parseSketches } from './example-compiler.js';
 
 const root = process.cwd();
 const pages = [
@@ -15,6 +15,12 @@ const sample = (...lines: readonly string[]) => parseExamples('page.md', lines.j
 describe('the examples of the documentation', () => {
   it('compile unchanged, with the options of the library', () => {
     expect(compileErrorsOf(root, pages.flatMap(examplesOf))).toEqual([]);
+  }, 60_000);
+
+  it('compile if they are sketches that begin with an import', () => {
+    const sketches = pages.flatMap((page) => parseSketches(page, readFileSync(page, 'utf8')));
+    expect(sketches.map(({ page }) => page)).toEqual(['docs/hosting.md', 'docs/tools.md']);
+    expect(compileErrorsOf(root, sketches)).toEqual([]);
   }, 60_000);
 
   it('exist in the README', () => {
@@ -47,6 +53,14 @@ describe('the compiler of examples', () => {
       expect.stringMatching(/^page.md:9 Property 'pip' does not exist/),
       expect.stringMatching(/^page.md:13 Cannot find name 'first'/),
       expect.stringMatching(/^page.md:15 Argument of type 'number' is not assignable/),
+    ]);
+  }, 60_000);
+
+  it('finds an error in a sketch at its line in the page', () => {
+    const lines = ['Text.', '```ts sketch', "import { of } from 'rxjs';", 'of(1).pip();', '```'];
+    const sketches = parseSketches('page.md', lines.join('\n'));
+    expect(compileErrorsOf(root, sketches)).toEqual([
+      expect.stringMatching(/^page.md:4 Property 'pip' does not exist/),
     ]);
   }, 60_000);
 

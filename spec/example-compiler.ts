@@ -3,7 +3,7 @@ import ts from 'typescript';
 
 /**
  * One program of a page: a fenced block that begins with three backticks and `ts`, and the blocks after it that are
- * marked `ts continued`. Blocks marked `ts sketch` are for reading only. Any other mark is an error.
+ * marked `ts continued`. Blocks marked `ts sketch` are not run. Any other mark is an error.
  */
 export interface Example {
   readonly page: string;
@@ -46,6 +46,13 @@ export const parseExamples = (page: string, markdown: string): readonly Example[
     text: Array.from(lines, (text?: string) => text ?? '').join('\n'),
   }));
 };
+
+/** Returns the sketches of a page that begin with an import: these are whole modules, although they are not run. */
+export const parseSketches = (page: string, markdown: string): readonly Example[] =>
+  [...markdown.matchAll(/^```ts sketch\n(import [\s\S]*?)^```$/gm)].map(({ index, 1: text = '' }) => {
+    const line = markdown.slice(0, index).split('\n').length;
+    return { page, line, text: '\n'.repeat(line) + text };
+  });
 
 /** Returns the project's own options, but allows unused declarations in examples. */
 const optionsOf = (root: string): ts.CompilerOptions => {
