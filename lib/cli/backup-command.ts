@@ -6,6 +6,7 @@ import { TidemarkError } from '../model/errors.js';
 import { levelStorage } from '../storage/level.js';
 import { askForBackup } from './admin-socket.js';
 import { lockAdviceOf, folderProblemOf } from './storage-folder.js';
+import { flagProblemOf } from './did-you-mean.js';
 import type { CliOutput } from './cli-environment.js';
 
 const usages = {
@@ -89,7 +90,7 @@ const parseArguments = (args: readonly string[]): BackupArguments => {
     if (from === undefined || to === undefined || more.length > 0) return { wrong: 'Two paths are needed.' };
     return [from, to];
   } catch (thrown) {
-    return { wrong: (thrown as Error).message.split('. ')[0] ?? '' }; // `parseArgs` throws only errors.
+    return { wrong: flagProblemOf(thrown, Object.keys(options)) };
   }
 };
 

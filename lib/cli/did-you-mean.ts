@@ -26,3 +26,10 @@ export const didYouMean = (word: string, known: readonly string[]): string => {
     .sort((a, b) => a.distance - b.distance);
   return nearest === undefined ? '' : ` Did you mean ${nearest.each}?`;
 };
+
+/** The problem that `parseArgs` found, as a sentence, with the flag that is probably meant. */
+export const flagProblemOf = (thrown: unknown, flags: readonly string[]): string => {
+  const text = (thrown as Error).message.split('. ')[0] ?? ''; // `parseArgs` throws only errors.
+  const unknown = /'--([^'=]+)/.exec(text)?.[1] ?? '';
+  return `${text}.${didYouMean(unknown, flags).replace('mean ', 'mean --')}`;
+};

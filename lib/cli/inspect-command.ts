@@ -5,6 +5,7 @@ import { levelStorage } from '../storage/level.js';
 import { inspectRealm, type InspectSelection } from './inspect-realm.js';
 import { toJsonLines, toTextLines } from './inspect-output.js';
 import { lockAdviceOf, folderProblemOf } from './storage-folder.js';
+import { flagProblemOf } from './did-you-mean.js';
 import type { CliOutput } from './cli-environment.js';
 
 const usage = `Usage: tidemark inspect <storage> [options]
@@ -54,7 +55,7 @@ const parseArguments = (args: readonly string[]): InspectArguments => {
   try {
     return parseFlags(args);
   } catch (thrown) {
-    return { wrong: (thrown as Error).message.split('. ')[0] ?? '' }; // `parseArgs` throws only errors.
+    return { wrong: flagProblemOf(thrown, Object.keys(options)) };
   }
 };
 

@@ -37,7 +37,7 @@ export const createServerLogger = (level: LogLevel, printLine: (line: string) =>
     logEvent: (serverEvent) => {
       const { level: severity, ...event } = serverEvent;
       if (event.event === 'failed') {
-        const { error, ...rest } = event;
+        const { error, text: _text, ...rest } = event; // `err` has the text.
         logger[severity]({ ...rest, err: error });
       } else if (event.event === 'closed') {
         logger[severity]({ ...event, user: event.user === null ? null : userHashOf(event.user) });

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { describeValue } from '../model/errors.js';
-import { didYouMean } from './did-you-mean.js';
+import { didYouMean, flagProblemOf } from './did-you-mean.js';
 
 /** The kind of value of a setting: a text, a whole number, a list of texts, or yes and no. */
 type SettingKind = 'text' | 'number' | 'list' | 'flag';
@@ -145,7 +145,7 @@ export const parseFlags = (args: readonly string[]) => {
     try {
       return parseArgs({ args: [...completeFlags(args)], options, allowPositionals: false }).values;
     } catch (thrown) {
-      throw new SettingsError((thrown as Error).message.split('. ')[0] ?? ''); // `parseArgs` throws only errors.
+      throw new SettingsError(flagProblemOf(thrown, Object.keys(options)));
     }
   };
   const values: Readonly<Record<string, unknown>> = parse();

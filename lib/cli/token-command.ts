@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { openSync, writeSync, closeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { SignJWT } from 'jose';
-import { didYouMean } from './did-you-mean.js';
+import { flagProblemOf } from './did-you-mean.js';
 import { readSecret, SettingsError } from './settings.js';
 import type { CliOutput } from './cli-environment.js';
 
@@ -46,14 +46,25 @@ const parseTokenFlags = (args: readonly string[]) => {
   try {
     return parseArgs({ args: [...args], options, allowPositionals: false }).values;
   } catch (thrown) {
-    const text = (thrown as Error).message.split('. ')[0] ?? ''; // `parseArgs` throws only errors.
-    const unknown = /'--([^']+)'/.exec(text)?.[1] ?? '';
-    throw new SettingsError(`${text}.${didYouMean(unknown, Object.keys(options)).replace(/mean /, 'mean --')}`);
+    throw new SettingsError(flagProblemOf(thrown, Object.keys(options)));
+  }
+};
+
+const openNewFile = (file: string): number => {
+  try {
+    return openSync(file, 'wx', 0o600);
+  } catch (thrown) {
+    const { code, message } = thrown as NodeJS.ErrnoException;
+    const text =
+      code === 'EEXIST'
+        ? `${file} exists already. Use the secret in the file with --secret-file, or name another file.`
+        : `${file} cannot be written: ${message}.`;
+    throw Object.assign(new Error(text, { cause: thrown }), { code });
   }
 };
 
 const createSecretFile = (file: string): string => {
-  const handle = openSync(file, 'wx', 0o600);
+  const handle = openNewFile(file);
   writeSync(handle, `${randomBytes(secretBytes).toString('base64url')}\n`);
   closeSync(handle);
   return `${file} holds a new secret. Keep it safe: it can sign tokens for every user.`;

@@ -1,13 +1,13 @@
 import { catchError, EMPTY, from, map, of, type Observable, type ObservableInput } from 'rxjs';
 import { type Clock, systemClock } from '../clock.js';
-import { InvalidArgumentError } from '../model/errors.js';
+import { describeValue, InvalidArgumentError } from '../model/errors.js';
 import { checkOptions, limits } from '../model/limits.js';
 import { type ClientMessage, type ServerMessage, subprotocol } from '../protocol/messages.js';
 import { clientWire } from '../protocol/message-wire.js';
 import { checkTimeouts, type SyncTimeouts } from '../session/connection/timeouts.js';
 import { createWebSocketDial } from '../transport/websocket-dial.js';
 import type { Dial } from '../transport/wire.js';
-import { checkClock, checkFunction, checkObservable } from '../model/check-arguments.js';
+import { checkClock, checkEither, checkFunction, checkObservable } from '../model/check-arguments.js';
 import { type ClientLog, catchLogErrors } from './log-events.js';
 import { watchReconnectTriggers } from './reconnect-triggers.js';
 
@@ -130,14 +130,8 @@ const checkUrl = (url: unknown): string => {
 };
 
 const dialOf = ({ url, dial, WebSocket }: SyncClientOptions): Dial<ClientMessage, ServerMessage> => {
-  if ((url === undefined) === (dial === undefined)) {
-    throw new InvalidArgumentError(
-      'url',
-      'given alone, or left out for a dial',
-      url === undefined ? 'neither' : 'both',
-    );
-  }
-  if (dial !== undefined) return checkObservable('dial', dial);
+  checkEither('createSyncClient', ['url', 'dial'], url, dial);
+  if (dial !== undefined) return checkObservable('dial', dial, 'Pass a stream of the function: of(server.wire).');
   if (WebSocket !== undefined) checkFunction('WebSocket', WebSocket as object);
   const socket = { url: checkUrl(url), protocols: [subprotocol], frameBytesMax: limits.frameBytesMax };
   return createWebSocketDial(WebSocket === undefined ? socket : { ...socket, WebSocket: WebSocket as never }).pipe(
@@ -153,8 +147,14 @@ export const checkUserId = (argument: string, given: string | undefined): string
 export const checkAccessToken = (given: AccessToken): AccessToken => checkFunction('accessToken', given);
 
 /** Wraps strings with `of`, because RxJS would read a string as a stream of its characters. */
-const streamOf = (answer: ReturnType<AccessToken>): Observable<string | null> =>
-  typeof answer === 'object' && answer !== null ? from(answer) : of(answer);
+const streamOf = (answer: ReturnType<AccessToken>): Observable<string | null> => {
+  if (typeof answer !== 'object' || answer === null) return of(answer);
+  try {
+    return from(answer);
+  } catch {
+    throw new TypeError(`accessToken must give a string, received ${describeValue(answer)}.`);
+  }
+};
 
 /** Converts the `accessToken` option to the form that sessions use. */
 export const tokenSourceOf = (accessToken: AccessToken | undefined): (() => Observable<string | null>) | null =>
@@ -165,7 +165,7 @@ const ignoreErrors = (reconnect$: Observable<unknown>): Observable<unknown> => r
 
 /** Throws an `InvalidArgumentError` for invalid options. */
 export const checkClientOptions = (options: SyncClientOptions): CheckedClientOptions => {
-  const { accessToken, log, clock = systemClock } = checkOptions('options', options, optionNames);
+  const { accessToken, log, clock = systemClock } = checkOptions('options of createSyncClient', options, optionNames);
   const { reconnect$ = watchReconnectTriggers({ clock: checkClock(clock) }) } = options;
   if (log !== undefined) checkFunction('log', log);
   return {

@@ -24,8 +24,8 @@ import type { ClientSession } from '../session/binding/session.js';
 import { toSyncSession, type SyncSession } from '../session/api/sync-session.js';
 import type { OpenStorage, Storage } from '../storage/storage.js';
 import type { ImportOptions } from '../store/transfer/import.js';
-import { checkClock } from '../model/check-arguments.js';
-import { coreOf } from './sync-client.js';
+import { checkClock, createStorageArgumentError } from '../model/check-arguments.js';
+import { coreOf, isClient } from './sync-client.js';
 import { checkOwner } from './user-identity.js';
 import { importFrom, type ImportSource } from './import-source.js';
 import { enterRealm } from './realm-registry.js';
@@ -37,7 +37,7 @@ import type { RealmOptions, SessionOf, SyncOptions } from './realm-options.js';
 const checkStorage = (given: unknown): Storage => {
   const { range, batch, close } = Object(given) as Partial<Storage>;
   if ([range, batch, close].every((each) => typeof each === 'function')) return given as Storage;
-  throw new InvalidArgumentError('storage', 'a folder (in browsers, the name of a database) or a storage', given);
+  throw createStorageArgumentError('a folder (in browsers, the name of a database) or a storage', given);
 };
 
 const storageOf = (given: unknown): OpenStorage => {
@@ -47,6 +47,9 @@ const storageOf = (given: unknown): OpenStorage => {
 
 const syncPlanOf = (sync: SyncOptions | undefined): SyncPlan | null => {
   if (sync === undefined) return null;
+  if (isClient(sync)) {
+    throw new InvalidArgumentError('sync', 'a record', sync, { problem: 'sync is a client. Pass { client, realm }.' });
+  }
   const {
     client,
     realm,
@@ -156,7 +159,7 @@ const openHandle$ = <S extends Schema, Sync extends SyncOptions | undefined>(
   options: RealmOptions<S, Sync>,
 ): Observable<Realm<S, SessionOf<Sync>>> => {
   const names = ['schema', 'schemaVersion', 'migrate', 'storage', 'sync', 'clock'] as const;
-  const { schema, storage, sync, clock, ...versions } = checkOptions('options', options, names);
+  const { schema, storage, sync, clock, ...versions } = checkOptions('options of openRealm', options, names);
   const shapes = checkSchema(schema);
   const plan = syncPlanOf(sync);
   const own: OpenPlan = {
@@ -185,7 +188,7 @@ const handleOf = (opened: RunningRealm, plan: SyncPlan | null) => {
   const { store, machine, removeHandle } = opened;
   let closed = false;
   const checkOpen = (): void => {
-    if (closed) throw new RealmClosedError('This handle of the realm was closed.');
+    if (closed) throw new RealmClosedError('This handle of the realm was closed. Open the realm again with openRealm.');
   };
   const whileOpen =
     <A extends readonly unknown[], R>(work: (...args: A) => R) =>

@@ -26,34 +26,39 @@ const propertyTypeOf = (spec: PropertyType | PropertySpec | undefined): string |
 /** Functions are not compared: the app is responsible for giving the same one. */
 const defaultTextOf = (spec: PropertyType | PropertySpec | undefined): string => {
   const value = typeof spec === 'object' ? spec.default : undefined;
-  return typeof value === 'function' ? 'a function' : JSON.stringify([value]);
+  return typeof value === 'function' ? 'a function' : JSON.stringify([value]).slice(1, -1);
 };
 
 const namesOf = <A>(one: Readonly<Record<string, A>>, other: Readonly<Record<string, A>>): readonly string[] => [
   ...new Set([...Object.keys(one), ...Object.keys(other)]),
 ];
 
+/** Creates the error for an option that differs from that of an open handle. */
 const createDifferenceError = (what: string, found: unknown, asked: unknown): InvalidArgumentError =>
-  new InvalidArgumentError(what, `${String(found)}, as in the handle that is open`, asked);
+  new InvalidArgumentError(what, String(found), asked, {
+    problem: `The realm is open already, and its ${what} is ${String(found)}, not ${String(asked)}.`,
+    advice: 'Close that handle, or pass equal options.',
+  });
 
 /** The first difference of two schemas. */
 const schemaDifferenceOf = (found: Schema, asked: Schema): InvalidArgumentError | null => {
   for (const type of namesOf(found, asked)) {
     const [before, after] = [found[type], asked[type]];
     const path = `schema.${type}`;
-    if (!before || !after) return createDifferenceError(path, before ? 'present' : 'absent', after);
+    if (!before || !after)
+      return createDifferenceError(path, before ? 'present' : 'absent', after ? 'present' : 'absent');
     if (before.primaryKey !== after.primaryKey)
       return createDifferenceError(`${path}.primaryKey`, before.primaryKey, after.primaryKey);
     for (const name of namesOf(before.properties, after.properties)) {
       const [one, other] = [before.properties[name], after.properties[name]];
       if (propertyTypeOf(one) !== propertyTypeOf(other))
-        return createDifferenceError(`${path}.${name}`, propertyTypeOf(one) ?? 'absent', propertyTypeOf(other));
-      if (defaultTextOf(one) !== defaultTextOf(other))
         return createDifferenceError(
-          `${path}.${name}.default`,
-          defaultTextOf(one).slice(1, -1),
-          defaultTextOf(other).slice(1, -1),
+          `${path}.${name}`,
+          propertyTypeOf(one) ?? 'absent',
+          propertyTypeOf(other) ?? 'absent',
         );
+      if (defaultTextOf(one) !== defaultTextOf(other))
+        return createDifferenceError(`${path}.${name}.default`, defaultTextOf(one), defaultTextOf(other));
     }
   }
   return null;
@@ -77,7 +82,7 @@ const planDifferenceOf = (found: OpenPlan, asked: OpenPlan): Error | null => {
   }
   if (found.migration?.version !== asked.migration?.version)
     return createDifferenceError('schemaVersion', found.migration?.version ?? 0, asked.migration?.version ?? 0);
-  if (found.clock !== asked.clock) return createDifferenceError('clock', 'the same clock', asked.clock);
+  if (found.clock !== asked.clock) return createDifferenceError('clock', 'another one', 'this one');
   return schemaDifferenceOf(found.schema, asked.schema);
 };
 

@@ -121,7 +121,10 @@ const sleepMsMin = 15_000;
  * ```
  */
 export const watchReconnectTriggers = (options: ReconnectTriggerOptions = {}): Observable<ReconnectTrigger> => {
-  const { clock = systemClock, sources = globalThis } = checkOptions('options', options, ['clock', 'sources']);
+  const { clock = systemClock, sources = globalThis } = checkOptions('options of watchReconnectTriggers', options, [
+    'clock',
+    'sources',
+  ]);
   if (typeof sources !== 'object' || (sources as unknown) === null)
     throw new InvalidArgumentError('sources', 'an object such as window', sources);
   return reconnectTriggersOf(checkClock(clock), sources);

@@ -112,6 +112,8 @@ export interface SyncClient {
 
 const cores = new WeakMap<SyncClient, ClientCore>();
 
+export const isClient = (value: unknown): boolean => cores.has(value as SyncClient);
+
 /** Returns the internals of a client that `createSyncClient` made. */
 export const coreOf = (client: unknown): ClientCore => {
   const core = cores.get(client as SyncClient);
@@ -122,7 +124,7 @@ export const coreOf = (client: unknown): ClientCore => {
 const unsyncedPolicies: readonly unknown[] = ['keep', 'wait', 'discard'];
 
 const logOutWith = async (core: ClientCore, options: LogOutOptions = {}): Promise<void> => {
-  const { unsynced = 'keep' } = checkOptions('logOut', options, ['unsynced']);
+  const { unsynced = 'keep' } = checkOptions('options of logOut', options, ['unsynced']);
   if (!unsyncedPolicies.includes(unsynced))
     throw new InvalidArgumentError('logOut.unsynced', unsyncedPolicies.join(' or '), unsynced);
   if (unsynced === 'wait') {
@@ -174,7 +176,7 @@ export const createSyncClient = (options: SyncClientOptions): SyncClient => {
     errors$: core.errors$ as Observable<AnySyncError>,
     reconnect: core.reconnect,
     logIn: (next, options = {}) => {
-      const { user } = checkOptions('logIn', options, ['user']);
+      const { user } = checkOptions('options of logIn', options, ['user']);
       const id = checkUserId('logIn.user', user) ?? (next === undefined ? checked.user : null);
       core.logIn(next === undefined ? checked.accessToken : tokenSourceOf(checkAccessToken(next)), id);
     },

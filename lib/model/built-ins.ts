@@ -31,6 +31,13 @@ export const isSet = (value: unknown): value is Set<unknown> => value instanceof
 export const isRegExp = (value: unknown): value is RegExp =>
   value instanceof RegExp || tagOf(value) === '[object RegExp]';
 
+/** Whether an object is a plain record and not an instance of a class. Another window has another `Object`. */
+export const isPlainObject = (given: object): boolean => {
+  const prototype = Object.getPrototypeOf(given) as object | null;
+  if (prototype === null) return true;
+  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf');
+};
+
 type TextCodecs = Pick<typeof globalThis, 'TextDecoder' | 'TextEncoder'>;
 
 /** Returns the text codecs of this platform; Node's own where the global ones are missing, as in Jest's jsdom. */

@@ -11,10 +11,29 @@ export const checkFunction = <T>(argument: string, given: T): T => {
   throw new InvalidArgumentError(argument, 'a function', given);
 };
 
-export const checkObservable = <T extends Observable<unknown>>(argument: string, given: T): T => {
+/** `functionAdvice` is the advice for a function that was given instead. */
+export const checkObservable = <T extends Observable<unknown>>(
+  argument: string,
+  given: T,
+  functionAdvice?: string,
+): T => {
   if (isObservable(given)) return given;
-  throw new InvalidArgumentError(argument, 'an Observable', given);
+  const advice = typeof given === 'function' ? functionAdvice : undefined;
+  throw new InvalidArgumentError(argument, 'an Observable', given, { advice });
 };
+
+/** Checks that exactly one of two options of a call is given. */
+export const checkEither = (call: string, [one, other]: readonly [string, string], a: unknown, b: unknown): void => {
+  if ((a === undefined) !== (b === undefined)) return;
+  const problem = `${call} needs either ${one} or ${other}. ${a === undefined ? 'Neither was' : 'Both were'} given.`;
+  throw new InvalidArgumentError(one, `given, or ${other}`, a, { problem });
+};
+
+/** Creates the error for a value that is not a storage. */
+export const createStorageArgumentError = (expected: string, given: unknown): InvalidArgumentError =>
+  new InvalidArgumentError('storage', expected, given, {
+    advice: typeof given === 'function' ? 'Call the function: memoryStorage().' : undefined,
+  });
 
 /** Checks that a value has the members of a `Clock`. */
 export const checkClock = <T extends object>(given: T): T => {

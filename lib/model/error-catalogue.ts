@@ -14,11 +14,15 @@ export type ErrorLevel = 'object' | 'session' | 'connection' | 'client';
  * ```
  */
 export const syncErrors = {
-  'connection-failed': { level: 'connection', fatal: false, advice: 'Nothing to do: the client reconnects by itself.' },
+  'connection-failed': {
+    level: 'connection',
+    fatal: false,
+    advice: 'The client reconnects by itself. If it never connects, check the url and the certificate.',
+  },
   'server-error': {
     level: 'connection',
     fatal: false,
-    advice: 'Nothing to do: the client reconnects by itself, after a longer wait.',
+    advice: 'The client reconnects by itself, after a longer wait. If it never syncs, read the log of the server.',
   },
   'server-refused': {
     level: 'connection',
@@ -35,12 +39,17 @@ export const syncErrors = {
     fatal: true,
     advice: 'Update the client or the server: their protocols differ.',
   },
-  'token-refused': { level: 'client', fatal: true, advice: 'Log in again.' },
+  'token-refused': {
+    level: 'client',
+    fatal: true,
+    advice: 'Log in again. The option accessToken must give a valid token.',
+  },
   'user-refused': { level: 'client', fatal: true, advice: 'Log in as a user who may use this server.' },
   'token-unavailable': {
     level: 'client',
     fatal: false,
-    advice: 'Nothing to do: the client asks the app for an access token again by itself.',
+    advice:
+      'The client asks the app for an access token again by itself. If it gets none, check the option accessToken.',
   },
   'write-refused': {
     level: 'session',
@@ -52,7 +61,11 @@ export const syncErrors = {
     fatal: false,
     advice: 'Nothing to do: the client keeps trying, although the server answers without doing its work.',
   },
-  suspended: { level: 'session', fatal: false, advice: 'Nothing to do: the client tries this realm again by itself.' },
+  suspended: {
+    level: 'session',
+    fatal: false,
+    advice: 'The client tries this realm again by itself. If it never syncs, read the log of the server.',
+  },
   'replica-copied': {
     level: 'session',
     fatal: false,

@@ -1,4 +1,4 @@
-import { isDate } from './built-ins.js';
+import { isDate, isPlainObject } from './built-ins.js';
 import type { Observable } from 'rxjs';
 import type { RejectedWrite, ResetMode, SetAsideObject } from './changeset.js';
 import type { Key } from './value.js';
@@ -23,6 +23,14 @@ export abstract class TidemarkError extends Error {
   abstract override readonly name: string;
   /** The kind of the error: lower-case letters and hyphens. A code never changes. */
   abstract readonly code: string;
+  /**
+   * Returns the fields of the error with its message, for `JSON.stringify`, which leaves out the message of an `Error`.
+   *
+   * @returns A record.
+   */
+  toJSON(): object {
+    return { ...(this as object), message: this.message };
+  }
 }
 
 /** Describes a value in one short line. Long strings are not shown, because they may be secrets. */
@@ -35,8 +43,13 @@ export const describeValue = (value: unknown): string => {
   if (isDate(value)) return Number.isNaN(value.getTime()) ? 'an invalid Date' : `a Date (${value.toISOString()})`;
   if (typeof value === 'function') return 'a function';
   if (typeof value === 'symbol') return 'a symbol';
+  if (isPlainObject(value)) return Object.keys(value).length === 0 ? 'an empty record' : 'a record';
   return `an object (${Object.prototype.toString.call(value).slice(8, -1)})`;
 };
+
+/** Returns the message of a thrown value, which need not be an `Error`. */
+export const messageOf = (thrown: unknown): string =>
+  thrown instanceof Error ? thrown.message : describeValue(thrown);
 
 /**
  * An argument or option is invalid. Nothing was changed.
@@ -56,8 +69,12 @@ export class InvalidArgumentError extends TidemarkError {
     readonly expected: string,
     /** The value that the app passed. */
     readonly received: unknown,
+    /** `problem`: the fault as a sentence, in place of "must be …". `advice`: a sentence that says what to do. */
+    { problem, advice }: { readonly problem?: string | undefined; readonly advice?: string | undefined } = {},
   ) {
-    super(`${argument} must be ${expected}, received ${describeValue(received)}.`);
+    super(
+      `${problem ?? `${argument} must be ${expected}, received ${describeValue(received)}.`}${advice === undefined ? '' : ` ${advice}`}`,
+    );
   }
 }
 
@@ -86,6 +103,8 @@ export interface SchemaViolation {
   readonly key?: Key;
   /** The property, when one property is concerned. */
   readonly property?: string;
+  /** Whether the property is the primary key. */
+  readonly isKey?: boolean;
   /** The expected value, as the end of a sentence: "a string or null". */
   readonly expected: string;
   /** The value that the app passed. */
@@ -94,7 +113,7 @@ export interface SchemaViolation {
   readonly stored?: string;
   /** One sentence that says what to do. */
   readonly advice?: string;
-  /** The fault of the whole object, such as "does not exist". Replaces "must be …" in the message. */
+  /** The fault of the object or property, such as "does not exist". Replaces "must be …" in the message. */
   readonly problem?: string;
 }
 
@@ -113,12 +132,13 @@ export class SchemaError extends TidemarkError {
     /** The type, object and property that are wrong, and the expected value. */
     readonly violation: SchemaViolation,
   ) {
-    const { type, key, property, expected, received, stored = describeValue(received), advice, problem } = violation;
+    const { type, key, property, isKey = false, expected, received, stored = describeValue(received) } = violation;
+    const { advice, problem } = violation;
     const location = `${type}${key === undefined ? '' : `[${describeValue(key)}]`}${property === undefined ? '' : `.${property}`}`;
     const text =
       problem === undefined
-        ? `${location} must be ${expected}, received ${stored}`
-        : `${type} ${describeValue(key)} ${problem}`;
+        ? `${location}${isKey ? ', the primary key,' : ''} must be ${expected}, received ${stored}`
+        : `${key === undefined ? location : `${type} ${describeValue(key)}`} ${problem}`;
     super(`${text}.${advice === undefined ? '' : ` ${advice}`}`);
   }
 }

@@ -1,3 +1,4 @@
+import { isPlainObject } from './built-ins.js';
 import { InvalidArgumentError } from './errors.js';
 
 /** All limits of the library with units and reasons. Client and server share them. Limits that are options say so. */
@@ -204,11 +205,13 @@ export const checkNumber = (argument: string, value: unknown, min: number, max: 
   throw new InvalidArgumentError(argument, `a number from ${min} to ${max}`, value);
 };
 
-/** Whether a value is a plain record of any window: not an array, and not made by a class. */
-const isPlainRecord = (value: unknown): boolean => {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
+const editLengths = [0, 1, 2];
+
+/** Whether two names differ in one place, in at most two characters. */
+const isNear = (one: string, other: string): boolean => {
+  let at = 0;
+  while (at < one.length && one[at] === other[at]) at += 1;
+  return editLengths.some((cut) => editLengths.some((add) => one.slice(at + cut) === other.slice(at + add)));
 };
 
 /**
@@ -217,10 +220,14 @@ const isPlainRecord = (value: unknown): boolean => {
  * @throws InvalidArgumentError for any other value.
  */
 export const checkOptions = <T extends object>(argument: string, value: T, names: readonly (keyof T & string)[]): T => {
-  if (!isPlainRecord(value)) throw new InvalidArgumentError(argument, 'a plain record, such as { … }', value);
+  if (typeof value !== 'object' || (value as unknown) === null || !isPlainObject(value))
+    throw new InvalidArgumentError(argument, 'a plain record, such as { … }', value);
   for (const name of Object.keys(value)) {
     if (!(names as readonly string[]).includes(name)) {
-      throw new InvalidArgumentError(argument, `a record with only the names ${names.join(', ')}`, name);
+      const near = names.find((each) => isNear(each.toLowerCase(), name.toLowerCase()));
+      throw new InvalidArgumentError(argument, `a record with only the names ${names.join(', ')}`, name, {
+        advice: near && `Did you mean ${near}?`,
+      });
     }
   }
   return value;

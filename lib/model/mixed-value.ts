@@ -1,7 +1,7 @@
-import { isBytes } from './built-ins.js';
+import { isBytes, isPlainObject } from './built-ins.js';
 import { describeValue } from './errors.js';
 import { limits } from './limits.js';
-import { isPlainObject, type Value, valueDepthMax } from './value.js';
+import { type Value, valueDepthMax } from './value.js';
 
 /** Half a surrogate pair, which has no UTF-8. */
 const loneSurrogate = /\p{Surrogate}/u;

@@ -1,4 +1,4 @@
-import { InvalidArgumentError, SchemaError } from './errors.js';
+import { describeValue, InvalidArgumentError, SchemaError } from './errors.js';
 import {
   type ValueType,
   valueTypes,
@@ -201,10 +201,15 @@ const shapeOf = (schema: SchemaInput, type: string, given: unknown): TypeShape =
   );
   const key = typeof primaryKey === 'string' ? shapes.get(primaryKey) : undefined;
   if (key === undefined || !isKeyProperty(key)) {
+    const name = String(primaryKey);
+    const isFound = Object.hasOwn(properties, name);
+    const expected = 'string, uuid or int, and not nullable';
     throw new SchemaError({
-      type,
-      expected: 'a type whose primaryKey names a property of type string, uuid or int',
-      received: primaryKey,
+      ...{ type, property: isFound ? name : 'primaryKey', expected, received: primaryKey },
+      problem: isFound
+        ? `is "${propertySpecOf(type, name, properties[name]).type}"`
+        : `is ${describeValue(primaryKey)}, but ${type} has no property of this name`,
+      advice: `A primary key must be ${expected}.`,
     });
   }
   const missing = [...shapes.values()].flatMap((property): (readonly [string, Value])[] => {
@@ -224,8 +229,8 @@ const isKeyProperty = ({ kind, container, optional, link }: Property): boolean =
  * @throws SchemaError for an invalid type or property.
  */
 export const checkSchema = (schema: unknown): Shapes => {
-  if (typeof schema !== 'object' || schema === null || Object.keys(schema).length === 0) {
-    throw new InvalidArgumentError('schema', 'a record with at least one type', schema);
+  if (typeof schema !== 'object' || schema === null || Array.isArray(schema) || Object.keys(schema).length === 0) {
+    throw new InvalidArgumentError('schema', 'a record with at least one type, such as { Task: { … } }', schema);
   }
   return new Map(Object.entries(schema).map(([name, given]) => [name, shapeOf(schema as SchemaInput, name, given)]));
 };

@@ -125,12 +125,16 @@ export const toAppValue = (kind: ValueType, value: Value): unknown => {
  *
  * @throws SchemaError for any other value.
  */
-export const checkKey = (type: string, kind: ValueType, given: unknown): Key => {
+export const checkKey = (
+  { name: type, primaryKey: { name, kind } }: { readonly name: string; readonly primaryKey: Slot & { name: string } },
+  given: unknown,
+): Key => {
   const key = toStoredValue(kind, given);
   if (typeof key === 'number') return key;
   // A text with half a surrogate pair is rejected here, not repaired: two different keys could become the same.
-  const whole = typeof given === 'string' && !loneSurrogate.test(given);
-  if (typeof key === 'string' && whole && key.length > 0 && key.length <= limits.keyCharsMax) return key;
-  const expected = `a primary key: ${expectations[kind]}${kind === 'string' ? ` of 1 to ${limits.keyCharsMax} whole characters` : ''}`;
-  throw new SchemaError({ type, expected, received: given });
+  const isBroken = typeof given === 'string' && loneSurrogate.test(given);
+  if (typeof key === 'string' && !isBroken && key.length > 0 && key.length <= limits.keyCharsMax) return key;
+  const length = kind === 'string' ? ` of 1 to ${limits.keyCharsMax}${isBroken ? ' whole' : ''} characters` : '';
+  const expected = `${expectations[kind]}${length}`;
+  throw new SchemaError({ type, property: name, isKey: true, expected, received: given });
 };

@@ -1,4 +1,4 @@
-import { isBytes } from './built-ins.js';
+import { isBytes, isPlainObject } from './built-ins.js';
 
 /**
  * A value as it is merged, stored and sent. A `date` is its milliseconds since the epoch, a `uuid` its lower-case text,
@@ -25,13 +25,6 @@ export const valueDepthMax = 32;
 
 export const isRecord = (given: unknown): given is Readonly<Record<string, unknown>> =>
   typeof given === 'object' && given !== null && !Array.isArray(given) && !isBytes(given);
-
-/** Whether an object is a plain record and not an instance of a class. Another window has another `Object`. */
-export const isPlainObject = (given: object): boolean => {
-  const prototype = Object.getPrototypeOf(given) as object | null;
-  if (prototype === null) return true;
-  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, 'isPrototypeOf');
-};
 
 export const isValue = (value: unknown, depth = 0): value is Value => {
   if (value === null || isBytes(value)) return true;

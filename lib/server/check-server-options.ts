@@ -1,6 +1,6 @@
 import { isObservable, tap } from 'rxjs';
 import { systemClock } from '../clock.js';
-import { checkClock, checkFunction } from '../model/check-arguments.js';
+import { checkClock, checkFunction, createStorageArgumentError } from '../model/check-arguments.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import { serverLimits } from './server-limits.js';
 import { checkNumber, checkOptions, limits as defaults } from '../model/limits.js';
@@ -10,7 +10,7 @@ import type { OpenStorage, Storage } from '../storage/storage.js';
 import { allowAnyone, type Authorize } from './auth/access.js';
 import type { Permit } from './uploads/permit.js';
 import { checkSchemas, type SchemaOf } from './uploads/server-schemas.js';
-import { catchLogErrors, type ServerLog } from './http/server-events.js';
+import { catchLogErrors, createDefaultLog, type ServerLog } from './http/server-events.js';
 import type { ServerLimits, ServerWire, ServerOptions } from './server-options.js';
 
 /** Options after the check: every default is filled in. */
@@ -110,7 +110,7 @@ const checkStorage = (storage: unknown, log: ServerLog): OpenStorage | Storage =
   if (typeof storage === 'string' && storage.trim() !== '') return openFolder(storage, log);
   if (isStorage(storage)) return storage;
   if (isObservable(storage)) return storage as OpenStorage;
-  throw new InvalidArgumentError('storage', 'a folder, a Storage or an OpenStorage', storage);
+  throw createStorageArgumentError('a folder, a Storage or an OpenStorage', storage);
 };
 
 const checkOptionalFunction = <F>(argument: string, value: F | undefined, fallback: F): F =>
@@ -122,7 +122,7 @@ const checkOptionalFunction = <F>(argument: string, value: F | undefined, fallba
  * @throws {@link InvalidArgumentError} for the first invalid option
  */
 export const checkServerOptions = (options: ServerOptions): CheckedServerOptions => {
-  checkOptions('options', options, optionNames);
+  checkOptions('options of createSyncServer', options, optionNames);
   const { authenticate, authorize, permit, schemas, middleware, clock = systemClock, limits = {}, log } = options;
   if (authorize === undefined && authenticate !== undefined && authenticate !== allowAnyone) {
     throw new InvalidArgumentError(
@@ -131,7 +131,13 @@ export const checkServerOptions = (options: ServerOptions): CheckedServerOptions
       authorize,
     );
   }
-  const safeLog = catchLogErrors(checkOptionalFunction('log', log, () => undefined));
+  const safeLog = catchLogErrors(
+    checkOptionalFunction(
+      'log',
+      log,
+      createDefaultLog(() => clock.now()),
+    ),
+  );
   return {
     storage: checkStorage(options.storage, safeLog),
     authenticate: checkOptionalFunction('authenticate', authenticate, allowAnyone),

@@ -98,13 +98,13 @@ const listenTargetOf = ({ port, host }: ListenOptions, isGuarded: boolean): List
  * have a token.
  */
 export const checkListenOptions = (options: ListenOptions, isGuarded: boolean, needsToken: boolean): Endpoint => {
-  checkOptions('options', options, ['port', 'host', ...attachOptionNames]);
+  checkOptions('options of server.listen', options, ['port', 'host', ...attachOptionNames]);
   return checkEndpoint(listenTargetOf(options, isGuarded), options, needsToken);
 };
 
 /** Checks the options of `server.attach`. */
 export const checkAttachOptions = (server: unknown, options: AttachOptions, needsToken: boolean): Endpoint => {
-  checkOptions('options', options, attachOptionNames);
+  checkOptions('options of server.attach', options, attachOptionNames);
   const { on, listenerCount } = (server ?? {}) as { readonly on?: unknown; readonly listenerCount?: unknown };
   if (typeof on === 'function' && typeof listenerCount === 'function')
     return checkEndpoint({ server: server as HttpServer }, options, needsToken);

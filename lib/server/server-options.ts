@@ -270,7 +270,7 @@ export interface ServerOptions {
    *
    * @param event - The event: switch on its `event`.
    *
-   * @defaultValue no log
+   * @defaultValue events of the level `error` are printed with `console.error`, at most one per second
    */
   readonly log?: (event: ServerEvent) => void;
 }

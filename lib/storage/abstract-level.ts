@@ -75,9 +75,10 @@ interface LevelIterator {
 
 /** The error of a database that is open already. */
 export const createLockedError = (location: string, cause: unknown): StorageError =>
-  new StorageError(`${location} is in use by another process, or by another realm or server of this process.`, {
-    cause,
-  });
+  new StorageError(
+    `${location} is in use by another process, or by another realm or server of this process. Close it, or use another storage.`,
+    { cause },
+  );
 
 const toOpenError = (location: string, thrown: unknown): StorageError => {
   const cause = fieldOf(thrown, 'cause') ?? thrown;

@@ -47,7 +47,7 @@ export const acquireLock = ({ name, location, clock, onStolen }: LockRequest): P
       );
     const released: Promise<void> = locks.request(name, { signal: grace.signal }, hold).catch((thrown: unknown) => {
       onStolen(); // Has no effect before the lock is held.
-      const inUse = `${location} is in use by another tab or worker, or by another realm of this page.`;
+      const inUse = `${location} is in use by another tab or worker, or by another realm of this page. Close it, or use another storage.`;
       reject(grace.signal.aborted ? new StorageError(inUse) : toStorageError(`${location} cannot be locked`, thrown));
     });
   });

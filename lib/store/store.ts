@@ -103,7 +103,7 @@ const createReadApi = ({ shapes, objects, changes$, checkOpen }: CommitContext):
     checkOpen();
     return requireShape(shapes, type);
   };
-  const keyIn = (type: string, given: unknown): Key => checkKey(type, shapeOf(type).primaryKey.kind, given);
+  const keyIn = (type: string, given: unknown): Key => checkKey(shapeOf(type), given);
   return {
     get: (type, key) => objects.view(type, keyIn(type, key)),
     objects: (type, query = {}) => queryResultOf(createQueryPlan(shapeOf(type), query), objects.views(type)),

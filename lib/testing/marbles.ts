@@ -188,7 +188,7 @@ const watchPlans = (scheduler: TestScheduler): (() => void) => {
  * ```
  */
 export const marbles = (test: (helpers: MarbleHelpers) => void, options: MarbleOptions = {}): (() => void) => {
-  const { seed, framesMax, assert } = checkOptions('options', options, ['seed', 'framesMax', 'assert']);
+  const { seed, framesMax, assert } = checkOptions('options of marbles', options, ['seed', 'framesMax', 'assert']);
   if (framesMax !== undefined) checkNumber('options.framesMax', framesMax, 1, yearMs);
   if (seed !== undefined) checkNumber('options.seed', seed, 0, 2 ** 32 - 1);
   if (assert !== undefined) checkFunction('options.assert', assert);

@@ -154,7 +154,11 @@ const connect = (setting: NetworkSetting): Observable<ServerWire> =>
  * Messages in transit are lost when their connection ends. Nothing runs before `dial` is subscribed.
  */
 export const createNetwork = (scheduler: SchedulerLike, diagram: string, options: NetworkOptions = {}): Network => {
-  const { server, latencyMs = 0, codes = {} } = checkOptions('options', options, ['server', 'latencyMs', 'codes']);
+  const {
+    server,
+    latencyMs = 0,
+    codes = {},
+  } = checkOptions('options of createNetwork', options, ['server', 'latencyMs', 'codes']);
   checkNumber('options.latencyMs', latencyMs, 0, limits.timerMsMax);
   const times = readTimetable(diagram, codes);
   const { wire } = server ?? scriptedServer();

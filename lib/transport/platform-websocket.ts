@@ -17,7 +17,7 @@ const getPlatformWebSocket = (): WebSocketConstructor => {
   if (WebSocket) return WebSocket;
   throw new ConnectionError({
     kind: 'unreachable',
-    detail: 'This platform has no WebSocket. Install "ws", or use the option WebSocket.',
+    detail: 'this platform has no WebSocket: install "ws", or use the option WebSocket',
   });
 };
 

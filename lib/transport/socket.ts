@@ -84,9 +84,13 @@ interface ClosedEvent {
   readonly reason: string;
 }
 
-/** The text of an `error` event, if it has one: those of browsers do not. */
+/**
+ * The text of an `error` event, if it has one: those of browsers do not. Replaces OpenSSL's unclear text for a port
+ * without TLS.
+ */
 export const detailOf = (event: { readonly message?: unknown; readonly error?: unknown }): string => {
-  if (typeof event.message === 'string' && event.message !== '') return event.message;
+  if (typeof event.message === 'string' && event.message !== '')
+    return /wrong.version.number/.test(event.message) ? 'the port has no TLS: use ws: instead of wss:' : event.message;
   // When all of several addresses failed, the error of Node has no text of its own.
   const { errors, code } = (event.error ?? {}) as { errors?: unknown; code?: unknown };
   if (Array.isArray(errors))

@@ -1,4 +1,5 @@
 import { Observable, of, switchMap } from 'rxjs';
+import { messageOf } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import {
   closeSocket,
@@ -46,7 +47,7 @@ const openSocket = (
     try {
       socket = ignoreErrors(new WebSocket(url, [...protocols]));
     } catch (thrown) {
-      subscriber.error(createUnreachableError(thrown instanceof Error ? thrown.message : String(thrown), thrown));
+      subscriber.error(createUnreachableError(messageOf(thrown), thrown));
       return undefined;
     }
     socket.binaryType = 'arraybuffer';

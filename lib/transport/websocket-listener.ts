@@ -8,6 +8,7 @@ import { clientAddressOf } from './client-address.js';
 import type { HttpServer, RequestHeaders } from './http-types.js';
 import { spreadOverTurns } from './event-loop-turns.js';
 import { pathOf, type Respond } from './http-handler.js';
+import { toListenError } from './listen-error.js';
 import { toCloseText, ignoreErrors, type WebSocketLike } from './socket.js';
 
 /** Where to listen: on an own port (0: any free one), or on an HTTP server that the app owns and closes. */
@@ -205,7 +206,7 @@ const bindPort = (server: Server, { target }: ListenerOptions): Observable<void>
       subscriber.next(); // The app opens and closes its own server.
       return undefined;
     }
-    const onError = (thrown: Error): void => subscriber.error(thrown);
+    const onError = (thrown: Error): void => subscriber.error(toListenError(thrown, target));
     const onListening = (): void => subscriber.next();
     server.on('error', onError);
     server.on('listening', onListening);
@@ -227,8 +228,8 @@ const addressOf = (server: Server): Pick<WebSocketListener, 'port' | 'host'> => 
 };
 
 /**
- * Opens a port for WebSockets. Cold; emits once when the port is open, then stays silent; errors with Node's error when
- * it cannot be opened. Unsubscribing drops every socket and frees the port immediately; `close` closes them first.
+ * Opens a port for WebSockets. Cold; emits once when the port is open, then stays silent; errors with a `toListenError`
+ * when it cannot be opened. Unsubscribing drops every socket and frees the port immediately; `close` closes them first.
  */
 export const listen = (options: ListenerOptions): Observable<WebSocketListener> =>
   defer(() => {

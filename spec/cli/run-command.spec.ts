@@ -80,6 +80,8 @@ describe('the command line', () => {
     [['serv', '--data', 'x'], 'tidemark: There is no command "serv". Did you mean serve?'],
     [['constructor'], 'tidemark: There is no command "constructor".'],
     [['token', '--usr', 'ann'], "tidemark token: Unknown option '--usr'. Did you mean --user?"],
+    [['serve', '--dta', 'x'], "tidemark serve: Unknown option '--dta'. Did you mean --data?"],
+    [['inspect', 'x', '--jsn'], "tidemark inspect: Unknown option '--jsn'. Did you mean --json?"],
     [['token', '--user', 'ann'], 'tidemark token: The secret is missing. Use --secret-file <file>.'],
     [['token', '--secret-file', 'nowhere', '--user', 'ann'], 'tidemark token: nowhere cannot be read: ENOENT'],
   ])('field report F-5: explains the mistake in %j', async (args, message) => {
@@ -101,7 +103,10 @@ describe('the command line', () => {
     const file = fresh();
     expect(await outputOf('token', '--new-secret', file)).toMatchObject({ code: 0, printedErrors: '' });
     expect(statSync(file).mode & 0o777).toBe(0o600);
-    expect(await outputOf('token', '--new-secret', file)).toMatchObject({ code: 1, printed: '' }); // The file exists already.
+    expect(await outputOf('token', '--new-secret', file)).toEqual({
+      ...{ code: 1, printed: '' },
+      printedErrors: `tidemark token: ${file} exists already. Use the secret in the file with --secret-file, or name another file.`,
+    });
     const args = ['--secret-file', file, '--user', 'auth0|ann', '--expires-in', '2h', '--realms', '{"a":"read"}'];
     const { code, printed } = await outputOf('token', ...args);
     expect(code).toBe(0);

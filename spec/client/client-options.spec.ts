@@ -83,6 +83,8 @@ describe('an invalid option is rejected with its name, before any effect', () =>
     expect(await rejectedOptionsOf([null, 5, 'x'], (sources) => watchReconnectTriggers({ sources }))).toEqual([
       'sources',
     ]);
-    expect(await rejectedOptionsOf([null, 5, 'x'], watchReconnectTriggers)).toEqual(['options']);
+    expect(await rejectedOptionsOf([null, 5, 'x'], watchReconnectTriggers)).toEqual([
+      'options of watchReconnectTriggers',
+    ]);
   });
 });

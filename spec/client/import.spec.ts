@@ -111,7 +111,7 @@ describe('an import', () => {
     ],
     ['an invalid date', [header, createLine(createTask('a', { due: 'May' }))], 2, /due must be a date as text/],
     ['invalid bytes', [header, createLine(createTask('a', { raw: '%' }))], 2, /raw must be bytes as base64/],
-    ['a missing key', [header, createLine({ title: 'x' })], 2, /Task must be a primary key/],
+    ['a missing key', [header, createLine({ title: 'x' })], 2, /Task.id, the primary key, must be a string/],
     ['one key twice', [...three, createLine(createTask('a'))], 5, /Task "a" already exists/],
     ['a counter of halves', [header, createLine(createTask('a', { votes: 0.5 }))], 2, /votes must be a whole number/],
   ])('says which line has %s, and writes nothing of its transaction', async (_, lines, at, message) => {

@@ -156,12 +156,12 @@ describe('a realm', () => {
 
 describe('a client', () => {
   it.each([
-    [{}, /url must be given alone, or left out for a dial/],
-    [{ url: 'ws://a', dial: EMPTY }, /given alone, or left out for a dial/],
+    [{}, /needs either url or dial. Neither was given/],
+    [{ url: 'ws://a', dial: EMPTY }, /Both were given/],
     [{ url: 'https://example.com' }, /url must be a ws: or wss: URL/],
     [{ url: 'wss://example.com/?token=secret' }, /tokens never travel in a URL/],
     [{ url: 'nowhere' }, /url must be a ws: or wss: URL/],
-    [{ url: 'ws://a', timeout: 1 }, /options must be a record with only the names url, dial/],
+    [{ url: 'ws://a', timeout: 1 }, /options of createSyncClient must be a record with only the names url, dial/],
     [{ url: 'ws://a', timeouts: { read: -1 } }, /timeouts.read must be a number from 1/],
     [{ url: 'ws://a', timeouts: { reed: 1 } }, /timeouts must be a record with only the names connect, read/],
     [{ url: 'ws://a', accessToken: 'secret' }, /accessToken must be a function/],

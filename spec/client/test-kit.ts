@@ -39,6 +39,7 @@ export const open = {
       storage: memoryStorage(),
       authenticate: allowAnyone,
       authorize: () => 'write',
+      log: () => undefined,
       ...options,
     });
     opened.push(server.close);

@@ -68,7 +68,9 @@ describe('the current objects of a query', () => {
       'sort must be a record of properties of Task',
     );
     await realm.close();
-    expect(() => realm.objects('Task')).toThrow('This handle of the realm was closed.');
+    expect(() => realm.objects('Task')).toThrow(
+      'This handle of the realm was closed. Open the realm again with openRealm.',
+    );
   });
 
   it('field report F-2: include the changes of the current transaction', async () => {

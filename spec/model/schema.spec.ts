@@ -135,7 +135,7 @@ describe('a schema', () => {
     const properties = { id: 'int', maybe: 'int?', weight: 'double', flag: 'bool', at: 'date', bytes: 'data' };
     const wrong = () => checkSchema({ Task: { primaryKey, properties } });
     expect(wrong).toThrow(SchemaError);
-    expect(wrong).toThrow(/^Task must be a type whose primaryKey names a property of type string, uuid or int/);
+    expect(wrong).toThrow(/^Task\.\w+ is .* A primary key must be string, uuid or int, and not nullable\.$/);
   });
 
   it.each([[''], ['a b'], ['1a'], ['a/b'], ['_a'], ['a'.repeat(65)], ['ключ']])(

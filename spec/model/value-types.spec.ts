@@ -83,10 +83,12 @@ describe('a value that was received', () => {
 });
 
 describe('a primary key', () => {
+  const shapeOf = (kind: ValueType) => ({ name: 'T', primaryKey: { name: 'id', kind, optional: false, link: null } });
+
   it('has the kind that the schema declares, in stored form', () => {
-    expect(checkKey('T', 'string', 'a')).toBe('a');
-    expect(checkKey('T', 'uuid', uuid.toUpperCase())).toBe(uuid);
-    expect(Object.is(checkKey('T', 'int', -0), 0)).toBe(true);
+    expect(checkKey(shapeOf('string'), 'a')).toBe('a');
+    expect(checkKey(shapeOf('uuid'), uuid.toUpperCase())).toBe(uuid);
+    expect(Object.is(checkKey(shapeOf('int'), -0), 0)).toBe(true);
   });
 
   it.each<[ValueType, unknown]>([
@@ -100,6 +102,6 @@ describe('a primary key', () => {
     ['string', null],
     ['int', undefined],
   ])('of a %s is not %p', (kind, given) => {
-    expect(() => checkKey('T', kind, given)).toThrow(SchemaError);
+    expect(() => checkKey(shapeOf(kind), given)).toThrow(SchemaError);
   });
 });

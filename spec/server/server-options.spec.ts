@@ -7,8 +7,8 @@ const storage = memoryStorage();
 
 describe('the options of a server', () => {
   it.each<[string, unknown, string]>([
-    ['no record', null, 'options'],
-    ['an unknown name', { storage, storrage: 1 }, 'options'],
+    ['no record', null, 'options of createSyncServer'],
+    ['an unknown name', { storage, storrage: 1 }, 'options of createSyncServer'],
     ['no storage', {}, 'storage'],
     ['an empty directory', { storage: ' ' }, 'storage'],
     ['an invalid storage', { storage: { range: 1 } }, 'storage'],
@@ -30,13 +30,13 @@ describe('the options of a server', () => {
       { storage, limits: Object.create({ bindMsMax: 5 }) as object },
       'limits',
     ],
-    ['field report E-10: a list for options', [storage], 'options'],
+    ['field report E-10: a list for options', [storage], 'options of createSyncServer'],
     [
       'field report E-10: options made by a class',
       new (class {
         readonly storage = storage;
       })(),
-      'options',
+      'options of createSyncServer',
     ],
     ['an unknown limit', { storage, limits: { sessions: 5 } }, 'limits'],
     ['a limit of the wrong kind', { storage, limits: { bindMsMax: '5' } }, 'limits.bindMsMax'],
@@ -62,7 +62,7 @@ describe('the options of a server', () => {
 
 describe('where a server listens', () => {
   it.each<[string, unknown, string]>([
-    ['an unknown name', { port: 0, hots: '' }, 'options'],
+    ['an unknown name', { port: 0, hots: '' }, 'options of server.listen'],
     ['no port', {}, 'port'],
     ['half a port', { port: 80.5 }, 'port'],
     ['a port that is too high', { port: 65_536 }, 'port'],

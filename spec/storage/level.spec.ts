@@ -68,7 +68,7 @@ describe('LevelDB storage', () => {
     const failure = await failing(levelStorage(folder));
     expect(failure).toBeInstanceOf(StorageError);
     expect(failure).toMatchObject({
-      message: `The database in ${folder} is in use by another process, or by another realm or server of this process.`,
+      message: `The database in ${folder} is in use by another process, or by another realm or server of this process. Close it, or use another storage.`,
       cause: { code: 'LEVEL_LOCKED' },
     });
     expect(dataIn(folder)).toEqual(before);

@@ -165,7 +165,7 @@ describe('a fake session', () => {
 
   it('rejects a stream that no session has', () => {
     expect(() => fakeSession({ conectionState$: NEVER } as FakeStreams)).toThrow(
-      /^streams must be a record with only the names status\$, connectionState\$, .*, received "conectionState\$"\.$/,
+      /^streams must be a record with only the names status\$, connectionState\$, .*, received "conectionState\$"\. Did you mean connectionState\$\?$/,
     );
   });
 });

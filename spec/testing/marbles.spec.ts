@@ -124,7 +124,7 @@ describe('marbles', () => {
   it('rejects invalid options, and a test that returns a promise', () => {
     const promising = (() => Promise.resolve()) as () => void;
     expect(() => marbles(() => undefined, { seeds: 1 } as MarbleOptions)).toThrow(
-      'options must be a record with only the names seed, framesMax, assert, received "seeds".',
+      'options of marbles must be a record with only the names seed, framesMax, assert, received "seeds".',
     );
     expect(() => marbles(() => undefined, { framesMax: 0 })).toThrow('options.framesMax must be a number from 1');
     expect(() => marbles(() => undefined, { seed: -1 })).toThrow('options.seed must be a number from 0');

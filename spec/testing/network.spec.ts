@@ -227,7 +227,7 @@ describe('a network of marbles', () => {
     );
     expect(errorTextOf('o', { latencyMs: -1 })).toMatch(/^options.latencyMs must be a number from 0/);
     expect(errorTextOf('o', { latency: 1 })).toBe(
-      'options must be a record with only the names server, latencyMs, codes, received "latency".',
+      'options of createNetwork must be a record with only the names server, latencyMs, codes, received "latency". Did you mean latencyMs?',
     );
   });
 });

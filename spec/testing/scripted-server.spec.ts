@@ -132,7 +132,7 @@ describe('a scripted server', () => {
     const giving = (value: unknown): ServerScript => ({ bind: () => value as readonly [] });
     const expected = 'script.bind must be a function that returns an array or a stream of messages, received';
     expect(failing(giving(undefined))).toBe(`${expected} undefined.`);
-    expect(failing(giving(createBound(bind)))).toBe(`${expected} an object (Object).`);
+    expect(failing(giving(createBound(bind)))).toBe(`${expected} a record.`);
     expect(failing(giving(Promise.resolve([])))).toBe(`${expected} an object (Promise).`);
     expect(failing({ unsolicited: () => undefined as unknown as Observable<never> })).toBe(
       'script.unsolicited must be a function that returns an array or a stream of messages, received undefined.',
@@ -152,7 +152,7 @@ describe('a scripted server', () => {
   it('rejects an unknown kind of message', () => {
     const script = { bound: () => [] } as ServerScript;
     expect(() => scriptedServer(script)).toThrow(
-      /^script must be a record with only the names bind, upload, .*, unsolicited, received "bound"\.$/,
+      /^script must be a record with only the names bind, upload, .*, unsolicited, received "bound"\. Did you mean bind\?$/,
     );
   });
 });

@@ -53,7 +53,7 @@ describe('the WebSocket of a platform', () => {
       const none = { process, WebSocket: undefined };
       expect(await withGlobals(none, () => failureOf(loadWebSocket(1_000)))).toEqual({
         kind: 'unreachable',
-        detail: 'This platform has no WebSocket. Install "ws", or use the option WebSocket.',
+        detail: 'this platform has no WebSocket: install "ws", or use the option WebSocket',
       });
     },
   );

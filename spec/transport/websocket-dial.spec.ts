@@ -92,6 +92,18 @@ describe('a WebSocket dial', () => {
     await close();
   });
 
+  it('is unreachable at a port without TLS, and says which url to use', async () => {
+    const { createServer } = await import('node:http');
+    const server = createServer().listen(0, '127.0.0.1');
+    await new Promise((resolve) => server.once('listening', resolve));
+    const { port } = server.address() as { port: number };
+    expect(await failureOf(createWebSocketDial({ url: `wss://127.0.0.1:${port}`, protocols, frameBytesMax }))).toEqual({
+      kind: 'unreachable',
+      detail: 'the port has no TLS: use ws: instead of wss:',
+    });
+    await new Promise((resolve) => server.close(resolve));
+  });
+
   it.each([
     [
       '401',

@@ -18,6 +18,10 @@ describe('listening', () => {
       startWireServer(echoWire, { target: { port: listening.port, host: '127.0.0.1' } }),
     ).rejects.toMatchObject({
       code: 'EADDRINUSE',
+      message: `Port ${listening.port} is in use (EADDRINUSE). Stop the program that listens on the port, or choose another port.`,
+    });
+    await expect(startWireServer(echoWire, { target: { port: 0, host: '192.0.2.1' } })).rejects.toMatchObject({
+      message: '192.0.2.1 is not an address of this machine (EADDRNOTAVAIL). Use 127.0.0.1, or leave host out.',
     });
   });
 

@@ -2,6 +2,7 @@ import { isBytes, utf8Encoder } from '../../model/built-ins.js';
 import { errors, jwtVerify, type JWTPayload, type JWTVerifyOptions } from 'jose';
 import { systemClock, type Clock } from '../../clock.js';
 import { describeValue, InvalidArgumentError } from '../../model/errors.js';
+import { checkEither } from '../../model/check-arguments.js';
 import { checkNumber, checkOptions, limits } from '../../model/limits.js';
 import { serverLimits } from '../server-limits.js';
 import type { Authenticate, User } from './access.js';
@@ -140,12 +141,7 @@ const checkKeys = ({
   secret,
   jwks,
 }: JwtOptions): { readonly key: Uint8Array | KeyLookup; readonly algorithms: string[] } => {
-  if ((secret === undefined) === (jwks === undefined))
-    throw new InvalidArgumentError(
-      'jwks',
-      'given, or secret instead, but not both',
-      jwks === undefined ? 'neither' : 'both',
-    );
+  checkEither('jwt', ['secret', 'jwks'], secret, jwks);
   if (jwks === undefined) return { key: checkSecret(secret), algorithms: algorithms.secret };
   if (typeof jwks !== 'string' || jwks.trim() === '')
     throw new InvalidArgumentError('jwks', 'an https: URL or the path of a file', jwks);
@@ -183,7 +179,7 @@ const checkUser = ({ id }: Pick<User, 'id'>): string => {
  * @see docs/tokens.md
  */
 export const jwt = (options: JwtOptions): Authenticate => {
-  checkOptions('options', options, optionNames);
+  checkOptions('options of jwt', options, optionNames);
   const { clockToleranceMs = limits.clockToleranceMs, userOf = subjectOf, clock = systemClock } = options;
   const toleranceMs = checkNumber('clockToleranceMs', clockToleranceMs, 0, serverLimits.clockToleranceMsMax);
   const { key, algorithms } = checkKeys(options);

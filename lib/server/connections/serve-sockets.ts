@@ -11,7 +11,7 @@ import type { ServerCore } from '../server-core.js';
 import type { ConnectionLimiter } from './connection-limiter.js';
 import type { ServerLimits } from '../server-options.js';
 import type { CheckedServerOptions } from '../check-server-options.js';
-import type { ServerLog } from '../http/server-events.js';
+import { createFailedEvent, type ServerLog } from '../http/server-events.js';
 import { createRoundRobin } from '../uploads/round-robin.js';
 import { createServedSockets, createFairAcceptor, loggableTextOf, type SocketInfo } from './socket-lifecycle.js';
 
@@ -36,7 +36,7 @@ export const createSocketHandler = ({ core, limiter, clock, middleware, limits, 
   const { silenceMsMax, socketBacklogBytesMax: backlogBytesMax } = limits;
   const sockets = createServedSockets({ serverCounters: core.serverCounters, limiter, clock, limits, log });
   const turns = createRoundRobin(clock);
-  const onFailure = (error: unknown): void => log({ level: 'error', event: 'failed', realm: null, error });
+  const onFailure = (error: unknown): void => log(createFailedEvent(null, error));
 
   const endSilent = (): void => {
     const since = clock.scheduler.now() - silenceMsMax;

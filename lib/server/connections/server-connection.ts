@@ -9,6 +9,7 @@ import { createHandshakeLimit, type WaitingMessages } from './handshake-limit.js
 import { createRateLimit } from './rate-limit.js';
 import type { ServerSessionPorts } from '../sessions/server-session.js';
 import { createConnectionCounters, type ServerCounters } from '../http/counters.js';
+import { createFailedEvent } from '../http/server-events.js';
 import type { ConnectionUsage } from './user-limits.js';
 
 export interface ServerConnectionPorts extends ServerSessionPorts {
@@ -208,7 +209,7 @@ export const createServerConnection = (
   // Any other error does not reject the token: the next bind checks it again.
   const onRenewalFailed = (thrown: unknown): void => {
     if (thrown instanceof TokenRejectedError) failed(thrown);
-    else log({ level: 'error', event: 'failed', realm: null, error: thrown });
+    else log(createFailedEvent(null, thrown));
   };
   const handle = (message: ClientMessage): void => {
     counts.received(message);

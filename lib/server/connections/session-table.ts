@@ -4,6 +4,7 @@ import type { Bind, ServerMessage, WireError } from '../../protocol/messages.js'
 import { ConnectionError } from '../../transport/wire.js';
 import { TokenRejectedError, ReplicaCopiedError, SessionFailure, createProtocolViolation } from '../server-errors.js';
 import type { ConnectionUser } from '../sessions/bind.js';
+import { createFailedEvent } from '../http/server-events.js';
 import {
   createServerSession,
   type ServerSession,
@@ -60,11 +61,11 @@ const lastMessageOf = (
   if (thrown instanceof ReplicaCopiedError) return { type: 'copied', session: number, version: thrown.version };
   if (thrown instanceof SessionFailure) return createWireError(number, thrown.code, thrown.message, thrown.retry);
   if (thrown instanceof ConnectionError || thrown instanceof TokenRejectedError) return null;
-  log({ level: 'error', event: 'failed', realm, error: thrown });
+  log(createFailedEvent(realm, thrown));
   return createWireError(
     number,
     'internal',
-    'The server failed. Changesets that it did not accept are not in the history. Try again later.',
+    'The server failed; its log has the reason. Changesets that it did not accept are not in the history. Try again later.',
     'later',
   );
 };

@@ -1,3 +1,4 @@
+import { messageOf } from '../../model/errors.js';
 import { serverLimits } from '../server-limits.js';
 
 /**
@@ -19,6 +20,31 @@ export interface FaultEvent {
 }
 
 /**
+ * Something failed, for example a function of the app, or the storage. The affected session tries again later.
+ *
+ * @see {@link ServerEvent}
+ */
+export interface FailedEvent {
+  readonly level: 'error';
+  readonly event: 'failed';
+  /** The realm, or `null` for a failure of the whole server or of a connection. */
+  readonly realm: string | null;
+  /** The message of the error. JSON has no message of an `Error`. */
+  readonly text: string;
+  /** The value that was thrown. */
+  readonly error: unknown;
+}
+
+/** Creates the event of a failure. */
+export const createFailedEvent = (realm: string | null, error: unknown): FailedEvent => ({
+  level: 'error',
+  event: 'failed',
+  realm,
+  text: messageOf(error),
+  error,
+});
+
+/**
  * An event of the server's log. It contains no tokens and no data of users.
  *
  * @example
@@ -27,8 +53,7 @@ export interface FaultEvent {
  * ```
  */
 export type ServerEvent =
-  /** Something failed. The affected session tries again later. */
-  | { readonly level: 'error'; readonly event: 'failed'; readonly realm: string | null; readonly error: unknown }
+  | FailedEvent
   | FaultEvent
   /**
    * The server's clock is `ms` milliseconds behind the stamps in its histories: it is wrong now, or it was ahead for a
@@ -122,6 +147,26 @@ export const catchLogErrors =
       // A failing log function cannot be reported anywhere.
     }
   };
+
+/**
+ * Creates the log of a server without the option `log`. It prints errors to the standard error stream, at most one per
+ * second, because clients can cause them as often as they like.
+ */
+export const createDefaultLog = (now: () => number): ServerLog => {
+  const print = throttleCalls(1_000, now, (more, event: ServerEvent) => {
+    const left = more === 0 ? '' : ` (${more} more errors since the last line)`;
+    if (event.event === 'clock-behind')
+      console.error(`tidemark server: the clock is ${event.ms} ms behind the stamps in the histories${left}.`);
+    else if (event.event === 'failed')
+      console.error(
+        `tidemark server: ${event.realm === null ? 'a connection' : `realm "${event.realm}"`} failed${left}:`,
+        event.error,
+      );
+  });
+  return (event) => {
+    if (event.level === 'error') print(event);
+  };
+};
 
 /** Creates log functions for events that clients can cause as often as they like: throttled and counted. */
 export const createThrottledLog = (log: ServerLog, now: () => number) => ({

@@ -15,7 +15,7 @@ import { createDownloadCache, type DownloadCache } from '../sessions/download-ca
 import { createReplicaCursors, type ReplicaCursors } from './replica-cursors.js';
 import { createObjectSizes } from '../uploads/object-sizes.js';
 import { createSnapshots, type Snapshots } from '../history/snapshots.js';
-import type { ServerLog } from '../http/server-events.js';
+import { createFailedEvent, type ServerLog } from '../http/server-events.js';
 import { runCompaction } from './compaction.js';
 
 /** An open realm of the server. */
@@ -59,7 +59,7 @@ export const assembleRealm = (
     idleMs: limits.snapshotLeaseMs,
     holdMs: limits.snapshotHoldMsMax,
   });
-  const failed = (error: unknown): void => log({ level: 'error', event: 'failed', realm: name, error });
+  const failed = (error: unknown): void => log(createFailedEvent(name, error));
   const projector = createProjector({ history, leases, clock, lagBytesMax, failed });
   const headState = createHeadState({ history, projector, clock, lagBytesMax: headStateLagTimes * lagBytesMax });
   const permitCheck =

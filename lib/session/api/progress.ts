@@ -154,7 +154,7 @@ const checkOneOf = (name: string, values: readonly string[], given: unknown): vo
  * @throws {InvalidArgumentError} The options are invalid.
  */
 export const checkProgressOptions = (options: ProgressOptions): ProgressOptions => {
-  const { direction, mode } = checkOptions('options', options, ['direction', 'mode']);
+  const { direction, mode } = checkOptions('options of progress$', options, ['direction', 'mode']);
   checkOneOf('direction', ['upload', 'download'], direction);
   checkOneOf('mode', ['reportIndefinitely', 'forCurrentlyOutstandingWork'], mode);
   return { direction, mode };

@@ -22,7 +22,7 @@ import {
   timer,
 } from 'rxjs';
 import type { Clock } from '../../clock.js';
-import { describeValue, SyncError } from '../../model/errors.js';
+import { describeValue, messageOf, SyncError } from '../../model/errors.js';
 import { limits } from '../../model/limits.js';
 import { claimsOf } from './token-claims.js';
 import type { SyncTimeouts } from '../connection/timeouts.js';
@@ -137,12 +137,17 @@ export const retryRequest =
 
 export const noTokenRequest: TokenRequestState = { attempt: 0, retryAt: null };
 
+/** Returns the text of an error of the app, without its full stop and not longer than a line. */
+export const reasonOf = (thrown: unknown): string => messageOf(thrown).slice(0, 200).replace(/\.$/, '');
+
 const createInvalidTokenError = (text: string): SyncError => new SyncError('token-refused', text);
 
 const toInvalidTokenError = (thrown: unknown): SyncError =>
   thrown instanceof SyncError
     ? (thrown as SyncError)
-    : new SyncError('token-refused', 'The request for an access token was rejected.', { cause: thrown });
+    : new SyncError('token-refused', `The request for an access token was rejected (${reasonOf(thrown)}).`, {
+        cause: thrown,
+      });
 
 const isInvalidToken = (thrown: unknown): boolean =>
   thrown instanceof SyncError ||

@@ -28,6 +28,7 @@ import {
   type TokenSource,
   retryRequest,
   answerOf,
+  reasonOf,
   answersOf,
   type TokenRequestState,
   looksExpired,
@@ -169,7 +170,8 @@ const createTokenRequests = (
       ).pipe(
         tap({
           error: (thrown: unknown) => {
-            if (!(thrown instanceof SyncError)) trouble.report('The app could not give an access token.', thrown);
+            if (!(thrown instanceof SyncError))
+              trouble.report(`The app could not give an access token (${reasonOf(thrown)}).`, thrown);
           },
         }),
       );

@@ -17,7 +17,7 @@ import {
   timeout,
 } from 'rxjs';
 import type { Clock } from '../../clock.js';
-import { describeValue, TidemarkError } from '../../model/errors.js';
+import { messageOf, TidemarkError } from '../../model/errors.js';
 import type { ClientMessage, ServerMessage } from '../../protocol/messages.js';
 import { closeCodes } from '../../protocol/messages.js';
 import { type Dial, ConnectionError, type Wire } from '../../transport/wire.js';
@@ -72,10 +72,7 @@ export interface ConnectionAttemptPorts {
 const toConnectionError = (thrown: unknown): unknown =>
   thrown instanceof ConnectionError || thrown instanceof TidemarkError
     ? thrown
-    : new ConnectionError(
-        { kind: 'unreachable', detail: thrown instanceof Error ? thrown.message : describeValue(thrown) },
-        { cause: thrown },
-      );
+    : new ConnectionError({ kind: 'unreachable', detail: messageOf(thrown) }, { cause: thrown });
 
 /**
  * Makes one connection attempt, and keeps its connection open. Cold.

@@ -1,6 +1,6 @@
 import { ConnectionError, type ConnectionFailure } from '../../transport/wire.js';
 import { closeCodes, type Retry, type WireError } from '../../protocol/messages.js';
-import { SyncError, TidemarkError, UnreadableChangeError, StorageError } from '../../model/errors.js';
+import { messageOf, SyncError, UnreadableChangeError, StorageError } from '../../model/errors.js';
 import { type SyncErrorCode } from '../../model/error-catalogue.js';
 import type { Version } from '../../model/version.js';
 import type { Reason } from '../state/status.js';
@@ -142,6 +142,5 @@ export const toDisconnect = (thrown: unknown): Disconnect => {
     return createFatalDisconnect(new SyncError('unreadable-change', thrown.message, { cause: thrown }));
   if (thrown instanceof StorageError)
     return createFatalDisconnect(new SyncError('storage', thrown.message, { cause: thrown }));
-  const text = thrown instanceof TidemarkError || thrown instanceof Error ? thrown.message : String(thrown);
-  return createFatalDisconnect(new SyncError('unknown', text, { cause: thrown }));
+  return createFatalDisconnect(new SyncError('unknown', messageOf(thrown), { cause: thrown }));
 };

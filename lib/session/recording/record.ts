@@ -224,7 +224,7 @@ const rethrow = (thrown: unknown): void => {
  * @see `play` of `tidemark/testing`
  */
 export const record = (session: Recordable, options: RecordOptions = {}): Recording => {
-  const { clock = systemClock, eventsMax = limits.recordedEventsMax } = checkOptions('options', options, [
+  const { clock = systemClock, eventsMax = limits.recordedEventsMax } = checkOptions('options of record', options, [
     'clock',
     'eventsMax',
   ]);

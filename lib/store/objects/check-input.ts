@@ -1,10 +1,11 @@
+import { isPlainObject } from '../../model/built-ins.js';
 import { type ObjectState, propertyValueOf } from '../../merge/object-state.js';
 import { describeValue, InvalidArgumentError, SchemaError } from '../../model/errors.js';
 import { expectationOf, toStoredValue, toSlotValue } from '../../model/value-types.js';
 import { InvalidPartError, mixedOf } from '../../model/mixed-value.js';
 import type { Property, TypeShape } from '../../model/schema.js';
 import type { Overlay } from '../transaction/overlay.js';
-import { isPlainObject, isRecord, type Key, isSameValue, type Value } from '../../model/value.js';
+import { isRecord, type Key, isSameValue, type Value } from '../../model/value.js';
 
 /**
  * Checks a record of properties that an app passed. Reads getters of class instances too. Throws an

@@ -1,8 +1,8 @@
-import { isBytes, isDate, isRegExp } from '../../model/built-ins.js';
+import { isBytes, isDate, isRegExp, isPlainObject } from '../../model/built-ins.js';
 import { InvalidArgumentError } from '../../model/errors.js';
 import { expectationOf, toStoredValue } from '../../model/value-types.js';
 import type { Property } from '../../model/schema.js';
-import { compareValues, isPlainObject, isRecord, isSameValue, type Value } from '../../model/value.js';
+import { compareValues, isRecord, isSameValue, type Value } from '../../model/value.js';
 
 /** Tests one value, or a whole list or set. */
 type Test = (given: unknown) => boolean;

@@ -1,7 +1,8 @@
+import { isPlainObject } from '../../model/built-ins.js';
 import { InvalidArgumentError } from '../../model/errors.js';
 import type { Property, Schema, TypeShape } from '../../model/schema.js';
 import type { ObjectOf, TypeName } from '../../model/schema-types.js';
-import { isPlainObject, isRecord, isSameValue, type Value } from '../../model/value.js';
+import { isRecord, isSameValue, type Value } from '../../model/value.js';
 import {
   checkPath,
   createConditionTest,

@@ -1,11 +1,11 @@
-import { isDate } from '../../model/built-ins.js';
+import { isDate, isPlainObject } from '../../model/built-ins.js';
 import { audit, defer, distinctUntilChanged, filter, map, merge, type Observable, of } from 'rxjs';
 import { endOfTurn$ } from '../../clock.js';
 import { InvalidArgumentError } from '../../model/errors.js';
 import { checkOptions } from '../../model/limits.js';
 import type { Schema, TypeShape } from '../../model/schema.js';
 import type { ObjectOf, TypeName } from '../../model/schema-types.js';
-import { compareValues, isPlainObject, isRecord, type Value } from '../../model/value.js';
+import { compareValues, isRecord, type Value } from '../../model/value.js';
 import { storedValueOf } from './filter-conditions.js';
 import { createFilterPredicate, type Where } from './filter.js';
 import type { ChangesByType, Objects, TypeChangesWithViews } from '../objects/objects.js';

@@ -1,8 +1,8 @@
 import type { ListElement } from '../../merge/list-element.js';
 import { comparePositions, type InsertContext } from '../../merge/list-position.js';
-import { isSet } from '../../model/built-ins.js';
+import { isSet, isPlainObject } from '../../model/built-ins.js';
 import { SchemaError } from '../../model/errors.js';
-import { isPlainObject, isRecord, isSameValue, type Value } from '../../model/value.js';
+import { isRecord, isSameValue, type Value } from '../../model/value.js';
 import { dropEntries, checkSetElement, checkEntryKey, presentKeysOf, putEntries } from './collection-edits.js';
 import { differenceOf } from './object-difference.js';
 import { type InsertPosition, createInserting, movedRunSuffix, createPositions, runNameOf } from './insert-position.js';

@@ -85,7 +85,7 @@ const createAssignAll = (
 const createObject = (context: TransactionContext, type: string, values: unknown): void => {
   const shape = context.requireOpenShape(type);
   const given = checkRecord('values', shape, values);
-  const key = checkKey(type, shape.primaryKey.kind, givenOrDefaultOf(shape.primaryKey, given));
+  const key = checkKey(shape, givenOrDefaultOf(shape.primaryKey, given));
   checkKnownProperties(shape, key, given);
   checkNotSetAside(context, type, key);
   if (context.visibleState(type, key)) {
@@ -113,8 +113,8 @@ const updateObject = (context: TransactionContext, type: string, given: unknown,
 const putObject = (context: TransactionContext, type: string, values: unknown): void => {
   const shape = context.requireOpenShape(type);
   const given = checkRecord('values', shape, values);
-  const { name, kind } = shape.primaryKey;
-  const key = checkKey(type, kind, givenOrDefaultOf(shape.primaryKey, given));
+  const { name } = shape.primaryKey;
+  const key = checkKey(shape, givenOrDefaultOf(shape.primaryKey, given));
   if (!context.visibleState(type, key)) {
     createObject(context, type, { ...given, [name]: key });
     return;
@@ -176,7 +176,7 @@ const createTransaction = (context: TransactionContext): Transaction<Schema> => 
   dictionary: createCollectionEdit(context, 'dictionary', createDictionaryEdit),
   get: (type, given) => {
     const shape = context.requireOpenShape(type);
-    return context.view(shape, checkKey(type, shape.primaryKey.kind, given));
+    return context.view(shape, checkKey(shape, given));
   },
   objects: (type, query = {}) => {
     const shape = context.requireOpenShape(type);
@@ -216,7 +216,7 @@ export const beginTransaction = (
       );
     },
     requireObject: (shape, given) => {
-      const key = checkKey(shape.name, shape.primaryKey.kind, given);
+      const key = checkKey(shape, given);
       const state = overlay.visibleState(shape.name, key);
       if (state) return [key, state];
       checkNotSetAside(overlay, shape.name, key);

@@ -1,6 +1,6 @@
 import { catchError, concat, defer, EMPTY, ignoreElements, map, type Observable, of, tap } from 'rxjs';
 import { runAction } from '../../model/operators.js';
-import { InvalidArgumentError, SchemaError, TidemarkError } from '../../model/errors.js';
+import { messageOf, InvalidArgumentError, SchemaError, TidemarkError } from '../../model/errors.js';
 import { checkKey } from '../../model/value-types.js';
 import { checkOptions } from '../../model/limits.js';
 import { checkSchema, type Property, type Shapes } from '../../model/schema.js';
@@ -75,7 +75,7 @@ export class ImportError extends TidemarkError {
     readonly imported: Imported,
     cause: unknown,
   ) {
-    super(`Line ${line} cannot be imported: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    super(`Line ${line} cannot be imported: ${messageOf(cause)}`, { cause });
   }
 }
 
@@ -161,7 +161,7 @@ const parseObjectLine = (types: Shapes, text: unknown, number: number): ImportLi
   const shape = requireShape(types, type);
   if (!isRecord(object)) throw new InvalidArgumentError('object', 'a record of properties', object);
   const { name } = shape.primaryKey;
-  const key = checkKey(shape.name, shape.primaryKey.kind, ownValueOf(object, name));
+  const key = checkKey(shape, ownValueOf(object, name));
   const values = Object.entries(object).map(([at, json]) => {
     const property = shape.properties.get(at);
     if (property) return [at, parseValue(shape.name, key, property, json)] as const;
@@ -192,8 +192,8 @@ const updateObject = (
 };
 
 const writeLine = (shapes: Shapes, draft: TransactionDraft, line: ImportLine, onConflict: string): keyof Imported => {
-  const { primaryKey } = requireShape(shapes, line.type);
-  const key = checkKey(line.type, primaryKey.kind, ownValueOf(line.values, primaryKey.name));
+  const shape = requireShape(shapes, line.type);
+  const key = checkKey(shape, ownValueOf(line.values, shape.primaryKey.name));
   if (onConflict === 'error' || !draft.overlay.visibleState(line.type, key)) {
     draft.tx.create(line.type, line.values);
     return 'created';
@@ -207,7 +207,7 @@ const writeLine = (shapes: Shapes, draft: TransactionDraft, line: ImportLine, on
 const conflictChoices: readonly unknown[] = ['update', 'skip', 'error'];
 
 const checkConflict = (options: ImportOptions): string => {
-  const { onConflict = 'error' } = checkOptions('options', options, ['onConflict']);
+  const { onConflict = 'error' } = checkOptions('options of import', options, ['onConflict']);
   if (conflictChoices.includes(onConflict)) return onConflict;
   throw new InvalidArgumentError('options.onConflict', conflictChoices.join(' or '), onConflict);
 };

@@ -124,6 +124,7 @@ describe('the access of a user', () => {
       storage: memoryStorage(),
       authenticate: () => ({ id: 'ann' }),
       authorize: () => throwError(() => new Error('no database')),
+      log: () => undefined,
     });
     const client = connect(server.wire);
     client.send(createBind({ token: 't' }));

@@ -10,7 +10,8 @@ import { createBind } from '../test-kit.js';
 
 /** Creates a server on which a token is the millisecond of its expiry. */
 const ending = (clock: Clock, authenticate: Authenticate = (token) => ({ id: 'ann', expiresAt: Number(token) })) =>
-  createSyncServer({ storage: memoryStorage(), clock, authenticate, authorize: () => 'write' }).wire;
+  createSyncServer({ storage: memoryStorage(), clock, authenticate, authorize: () => 'write', log: () => undefined })
+    .wire;
 
 const any = expect.anything() as never;
 const expired = expect.objectContaining({

@@ -111,7 +111,11 @@ describe('whether it is ready', () => {
     let now = 50_000;
     const scheduler = new VirtualTimeScheduler();
     const storage = createFaultyStorage();
-    const sync = createSyncServer({ storage, clock: { ...systemClock, now: () => now, scheduler } });
+    const sync = createSyncServer({
+      storage,
+      clock: { ...systemClock, now: () => now, scheduler },
+      log: () => undefined,
+    });
     const { http, port } = await app(sync);
     await sync.attach(http);
     const client = await connectRawClient(port);

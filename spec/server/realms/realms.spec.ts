@@ -63,7 +63,7 @@ describe('the realms of a server', () => {
     await lastValueFrom(storage.batch([{ type: 'put', key, value: Uint8Array.of(0xc1) }], { durable: true }), {
       defaultValue: undefined,
     });
-    const client = connect(createSyncServer({ storage }).wire); // The new server has no memory of it.
+    const client = connect(createSyncServer({ storage, log: () => undefined }).wire); // The new server has no memory of it.
     client.send(createBind());
     expect(summariesOf(client)).toEqual(message);
     expect(client.end()).toBe('open');
@@ -71,7 +71,7 @@ describe('the realms of a server', () => {
 
   it('end a session whose history has lost an entry, instead of passing it over', async () => {
     const storage = memoryStorage();
-    const server = createSyncServer({ storage });
+    const server = createSyncServer({ storage, log: () => undefined });
     const writer = connect(server.wire);
     writer.send(createBind({ replica: 'x' }), createUpload(1, 3), { type: 'unbind', session: 1 });
     const [key] = (

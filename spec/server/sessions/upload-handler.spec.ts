@@ -5,7 +5,7 @@ import { memoryStorage } from '../../../lib/storage/memory.js';
 import { createBind, connect, createChangeset, createFaultyStorage, summariesOf, createUpload } from '../test-kit.js';
 
 const bound = (storage = createFaultyStorage()) => {
-  const server = createSyncServer({ storage });
+  const server = createSyncServer({ storage, log: () => undefined });
   const client = connect(server.wire);
   client.send(createBind());
   client.received();
@@ -242,7 +242,7 @@ describe('a storage that fails', () => {
 
   it('does not make a realm by halves', () => {
     const storage = createFaultyStorage();
-    const client = connect(createSyncServer({ storage }).wire);
+    const client = connect(createSyncServer({ storage, log: () => undefined }).wire);
     storage.fail(true);
     client.send(createBind());
     storage.fail(false);

@@ -277,7 +277,7 @@ describe('a recording', () => {
   it.each([
     [{ eventsMax: 0 }, 'options.eventsMax must be a number from 1 to 100000, received 0'],
     [{ eventsMax: 100_001 }, 'options.eventsMax must be a number from 1 to 100000, received 100001'],
-    [{ events: 5 }, 'options must be a record with only the names clock, eventsMax, received "events"'],
+    [{ events: 5 }, 'options of record must be a record with only the names clock, eventsMax, received "events"'],
   ])('throws for %j and subscribes to nothing', (options, message) => {
     let received = 0;
     const session = createRecordable({
