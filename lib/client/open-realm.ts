@@ -14,7 +14,7 @@ import {
   throwError,
 } from 'rxjs';
 import { systemClock } from '../clock.js';
-import { InvalidArgumentError, RealmClosedError } from '../model/errors.js';
+import { InvalidArgumentError, InvalidStateError, RealmClosedError } from '../model/errors.js';
 import { checkOptions, checkRealmName } from '../model/limits.js';
 import { isSome, none, type Option, some } from '../model/result.js';
 import { checkSchema, type Schema } from '../model/schema.js';
@@ -58,7 +58,7 @@ const syncPlanOf = (sync: SyncOptions | undefined): SyncPlan | null => {
     otherUser = 'reject',
   } = checkOptions('sync', sync, ['client', 'realm', 'stopPolicy', 'clientReset', 'otherUser']);
   const core = coreOf(client);
-  if (core.isClosed()) throw new InvalidArgumentError('sync.client', 'a client that is not closed', 'a closed client');
+  if (core.isClosed()) throw new InvalidStateError('The client of this realm is closed. Create another one.');
   const policies: readonly unknown[] = ['afterChangesUploaded', 'immediately'];
   if (!policies.includes(stopPolicy))
     throw new InvalidArgumentError('sync.stopPolicy', policies.join(' or '), stopPolicy);

@@ -51,8 +51,8 @@ export const serveSocket = (
         return;
       }
       onFailure(thrown);
-      onEnd?.('the server failed');
-      connection.end(createCloseError(socketCloseCodes.failed, 'the server failed'));
+      onEnd?.('The server failed.');
+      connection.end(createCloseError(socketCloseCodes.failed, 'The server failed.'));
     };
     const sink: Observer<Uint8Array> = {
       next: (frame) => {

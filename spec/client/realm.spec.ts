@@ -210,7 +210,7 @@ describe('a client', () => {
     expect(again.get('Task', 'milk')?.title).toBe('milk');
     await again.close();
     await expect(openRealm({ schema, storage: folder, sync: { client, realm: 'tasks' } })).rejects.toThrow(
-      /a client that is not closed/,
+      /^The client of this realm is closed\./,
     );
   });
 });

@@ -42,8 +42,8 @@ describe('accepting a socket', () => {
     ['completes', EMPTY, [1000, '']],
     ['errors with a code', throwError(() => createCloseError(4408, 'too late')), [4408, 'too late']],
     ['errors with a long text', throwError(() => createCloseError(4400, 'ü'.repeat(100))), [4400, 'ü'.repeat(61)]],
-    ['fails', throwError(() => new Error('a secret')), [4500, 'the server failed']],
-    ['errors as if it were unreachable', throwError(() => new ConnectionError({ kind: 'unreachable', detail: 'x' })), [4500, 'the server failed']], // prettier-ignore
+    ['fails', throwError(() => new Error('a secret')), [4500, 'The server failed.']],
+    ['errors as if it were unreachable', throwError(() => new ConnectionError({ kind: 'unreachable', detail: 'x' })), [4500, 'The server failed.']], // prettier-ignore
   ] as const)('closes the socket when the wire %s', async (_, answer, end) => {
     const { url, done$ } = await startWireServer(() => answer);
     expect(await openWebSocket(url).closed).toEqual(end);

@@ -116,7 +116,7 @@ export const createUploadHandler = ({ session, acceptedBind, limits, now }: Uplo
   };
   const append = (page: UploadedPage): Observable<Accepted | WriteRejected> => {
     if (unanswered.length >= pagesInFlightMax)
-      throw createCloseError(closeCodes.tooMuch, `more than ${pagesInFlightMax} uploads without an answer`);
+      throw createCloseError(closeCodes.tooMuch, `More than ${pagesInFlightMax} uploads are without an answer.`);
     unanswered.push(page.changesets.at(-1)?.version ?? 0);
     return sharedVersion === null
       ? realm.uploadQueue.append(replica, user, page).pipe(map(answer))

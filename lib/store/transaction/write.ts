@@ -62,7 +62,9 @@ const performWork = <R>({ optimistic }: CommitContext, draft: TransactionDraft, 
       throw new InvalidArgumentError('write', 'a synchronous function', result);
     }
     if (optimistic.downloadedTo !== downloadedTo)
-      throw new InvalidArgumentError('write', 'a function during which no download is applied', work);
+      throw new InvalidStateError(
+        'A download was applied inside realm.write. Its function must not wait or call the session.',
+      );
     return result;
   } finally {
     optimistic.isWriting = false;
