@@ -24,7 +24,7 @@ import type { ClientSession } from '../session/binding/session.js';
 import { toSyncSession, type SyncSession } from '../session/api/sync-session.js';
 import type { OpenStorage, Storage } from '../storage/storage.js';
 import type { ImportOptions } from '../store/transfer/import.js';
-import { checkClock, createStorageArgumentError } from '../model/check-arguments.js';
+import { checkClock, checkFunction, checkOneOf, createStorageArgumentError } from '../model/check-arguments.js';
 import { coreOf, isClient } from './sync-client.js';
 import { checkOwner } from './user-identity.js';
 import { importFrom, type ImportSource } from './import-source.js';
@@ -59,13 +59,9 @@ const syncPlanOf = (sync: SyncOptions | undefined): SyncPlan | null => {
   } = checkOptions('sync', sync, ['client', 'realm', 'stopPolicy', 'clientReset', 'otherUser']);
   const core = coreOf(client);
   if (core.isClosed()) throw new InvalidStateError('The client of this realm is closed. Create another one.');
-  const policies: readonly unknown[] = ['afterChangesUploaded', 'immediately'];
-  if (!policies.includes(stopPolicy))
-    throw new InvalidArgumentError('sync.stopPolicy', policies.join(' or '), stopPolicy);
-  if (!clientResets.includes(clientReset))
-    throw new InvalidArgumentError('sync.clientReset', `one of ${clientResets.join(', ')}`, clientReset);
-  if (!(['reject', 'read'] as readonly unknown[]).includes(otherUser))
-    throw new InvalidArgumentError('sync.otherUser', '"reject" or "read"', otherUser);
+  checkOneOf('sync.stopPolicy', ['afterChangesUploaded', 'immediately'], stopPolicy);
+  checkOneOf('sync.clientReset', clientResets, clientReset);
+  checkOneOf('sync.otherUser', ['reject', 'read'], otherUser);
   const realmName = checkRealmName(realm);
   return { core, realmName, stopImmediately: stopPolicy === 'immediately', clientReset, anyUser: otherUser === 'read' };
 };
@@ -74,9 +70,7 @@ const migrationOf = (
   { schemaVersion = 0, migrate }: { readonly schemaVersion?: unknown; readonly migrate?: unknown },
   plan: SyncPlan | null,
 ): Migration | null => {
-  if (migrate !== undefined && typeof migrate !== 'function') {
-    throw new InvalidArgumentError('migrate', 'a function', migrate);
-  }
+  if (migrate !== undefined) checkFunction('migrate', migrate);
   if (!Number.isSafeInteger(schemaVersion) || (schemaVersion as number) < 0) {
     throw new InvalidArgumentError('schemaVersion', 'a whole number from 0', schemaVersion);
   }

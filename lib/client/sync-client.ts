@@ -1,5 +1,6 @@
 import { catchError, firstValueFrom, forkJoin, type Observable, of, switchMap } from 'rxjs';
 import { DiscardError, InvalidArgumentError, type AnySyncError } from '../model/errors.js';
+import { checkOneOf } from '../model/check-arguments.js';
 import { checkOptions } from '../model/limits.js';
 import { waitForUpload } from '../session/api/completion.js';
 import { type ClientCore, createClientCore } from './client-core.js';
@@ -121,12 +122,9 @@ export const coreOf = (client: unknown): ClientCore => {
   throw new InvalidArgumentError('sync.client', 'a client made by createSyncClient', client);
 };
 
-const unsyncedPolicies: readonly unknown[] = ['keep', 'wait', 'discard'];
-
 const logOutWith = async (core: ClientCore, options: LogOutOptions = {}): Promise<void> => {
   const { unsynced = 'keep' } = checkOptions('options of logOut', options, ['unsynced']);
-  if (!unsyncedPolicies.includes(unsynced))
-    throw new InvalidArgumentError('logOut.unsynced', unsyncedPolicies.join(' or '), unsynced);
+  checkOneOf('logOut.unsynced', ['keep', 'wait', 'discard'], unsynced);
   if (unsynced === 'wait') {
     // The upload wait of a session that ends for another reason counts as done.
     const logIns = core.logIns();

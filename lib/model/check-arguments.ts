@@ -11,6 +11,11 @@ export const checkFunction = <T>(argument: string, given: T): T => {
   throw new InvalidArgumentError(argument, 'a function', given);
 };
 
+export const checkOneOf = (argument: string, values: readonly string[], given: unknown): void => {
+  if (values.includes(given as string)) return;
+  throw new InvalidArgumentError(argument, values.join(' or '), given);
+};
+
 /** `functionAdvice` is the advice for a function that was given instead. */
 export const checkObservable = <T extends Observable<unknown>>(
   argument: string,

@@ -104,7 +104,7 @@ describe('tidemark backup and restore', () => {
     [['backup'], 'Two paths are needed.'],
     [['restore', 'a'], 'Two paths are needed.'],
     [['restore', 'a', 'b', 'c'], 'Two paths are needed.'],
-    [['backup', 'a', 'b', '--all'], "Unknown option '--all'"],
+    [['backup', 'a', 'b', '--all'], "Unknown option '--all'."],
   ])('print their usage when they are called as %j', async (args, message) => {
     const [printed, printedErrors]: [string[], string[]] = [[], []];
     const code = await runCommand(args, {

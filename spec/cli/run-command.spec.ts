@@ -95,7 +95,8 @@ describe('the command line', () => {
     const { code, printedErrors } = await outputOf('serve', '--data', folder, '--secret', 'short');
     expect([code, printedErrors]).toEqual([
       2,
-      'tidemark serve: --secret must be at least 32 bytes, received "5 bytes".',
+      'tidemark serve: --secret must be at least 32 bytes, received 5 bytes. ' +
+        'Make one with npx tidemark token --new-secret <file>.',
     ]);
   });
 

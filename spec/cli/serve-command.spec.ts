@@ -190,7 +190,7 @@ describe('tidemark serve', () => {
 
   it.each([
     [['--port', '0'], 'The folder is missing. Use --data <folder>.'],
-    [['--data', 'x', '--secret', 'short'], 'secret must be at least 32 bytes, received "5 bytes"'],
+    [['--data', 'x', '--secret', 'short'], 'secret must be at least 32 bytes, received 5 bytes'],
     [['--data', 'x', '--jwks', './keys.json'], 'audience must be a name or a list of names when jwks is given'],
     [
       ['--data', 'x', '--jwks', './k', '--anyone'],

@@ -119,7 +119,11 @@ const checkSecret = (secret: unknown): Uint8Array => {
   const bytes = typeof secret === 'string' ? utf8Encoder.encode(secret) : secret;
   if (!isBytes(bytes)) throw new InvalidArgumentError('secret', 'a string or bytes', typeof secret);
   if (bytes.byteLength >= secretBytesMin) return bytes;
-  throw new InvalidArgumentError('secret', `at least ${secretBytesMin} bytes`, `${bytes.byteLength} bytes`);
+  const expected = `at least ${secretBytesMin} bytes`;
+  throw new InvalidArgumentError('secret', expected, `${bytes.byteLength} bytes`, {
+    problem: `secret must be ${expected}, received ${bytes.byteLength} bytes.`,
+    advice: 'Make one with npx tidemark token --new-secret <file>.',
+  });
 };
 
 const checkNames = (

@@ -1,5 +1,5 @@
 import { concat, defer, distinctUntilChanged, filter, map, type Observable, scan, takeWhile, throwError } from 'rxjs';
-import { InvalidArgumentError } from '../../model/errors.js';
+import { checkOneOf } from '../../model/check-arguments.js';
 import { checkOptions } from '../../model/limits.js';
 import type { SessionStore } from '../state/session-store.js';
 import type { SessionState } from '../state/session-state.js';
@@ -143,10 +143,6 @@ const observeOutstanding = (store: SessionStore, direction: ProgressDirection): 
     );
     return outstandingProgressOf(batches$);
   });
-
-const checkOneOf = (name: string, values: readonly string[], given: unknown): void => {
-  if (!(values as readonly unknown[]).includes(given)) throw new InvalidArgumentError(name, values.join(' or '), given);
-};
 
 /**
  * Returns checked options.

@@ -1,5 +1,6 @@
 import { catchError, concat, defer, EMPTY, ignoreElements, map, type Observable, of, tap } from 'rxjs';
 import { runAction } from '../../model/operators.js';
+import { checkOneOf } from '../../model/check-arguments.js';
 import { messageOf, InvalidArgumentError, SchemaError, TidemarkError } from '../../model/errors.js';
 import { checkKey } from '../../model/value-types.js';
 import { checkOptions } from '../../model/limits.js';
@@ -204,12 +205,10 @@ const writeLine = (shapes: Shapes, draft: TransactionDraft, line: ImportLine, on
   return draft.overlay.operations.length === before ? 'skipped' : 'updated';
 };
 
-const conflictChoices: readonly unknown[] = ['update', 'skip', 'error'];
-
 const checkConflict = (options: ImportOptions): string => {
   const { onConflict = 'error' } = checkOptions('options of import', options, ['onConflict']);
-  if (conflictChoices.includes(onConflict)) return onConflict;
-  throw new InvalidArgumentError('options.onConflict', conflictChoices.join(' or '), onConflict);
+  checkOneOf('options.onConflict', ['update', 'skip', 'error'], onConflict);
+  return onConflict;
 };
 
 type CreateImportError = (line: number, cause: unknown) => ImportError;
