@@ -183,7 +183,7 @@ describe('the architecture', () => {
     const loaded = loadedPackagesOf('lib/index.ts', lib);
     expect(
       loaded.filter(
-        (name) => !['rxjs', 'fractional-indexing', 'idb', '#storage'].includes(name) && !name.startsWith('#fp-ts/'),
+        (name) => !['rxjs', 'fractional-indexing', '#storage'].includes(name) && !name.startsWith('#fp-ts/'),
       ),
     ).toEqual([]);
   });

@@ -12,7 +12,6 @@ export const owners: Readonly<Record<string, readonly string[]>> = {
   'fp-ts': ['lib/model/result.ts'],
   // One of two files of lib/storage, by platform: spec/browser/bundle-size.spec.ts checks the one for browsers.
   '#storage': ['lib/client/open-realm.ts'],
-  idb: ['lib/storage/indexeddb.ts', 'lib/storage/indexeddb-io.ts'],
   'classic-level': ['lib/storage/level.ts'],
   'abstract-level': ['lib/storage/level.ts'],
   ws: ['lib/transport/websocket-listener.ts', 'lib/transport/platform-websocket.ts'],

@@ -1,4 +1,3 @@
-import type { IDBPDatabase, IDBPObjectStore } from 'idb';
 import type { StorageChange, StorageEntry, StorageRange } from './storage.js';
 
 /**
@@ -7,7 +6,15 @@ import type { StorageChange, StorageEntry, StorageRange } from './storage.js';
  */
 export const storeName = 'tidemark';
 
-type Store = IDBPObjectStore<unknown, [typeof storeName], typeof storeName>;
+const errorOf = ({ error }: IDBRequest): DOMException =>
+  error ?? new DOMException('The request failed.', 'UnknownError');
+
+/** Resolves with the result of a request, or rejects with its error. */
+export const resultOf = <A>(request: IDBRequest<A>): Promise<A> =>
+  new Promise((resolve, reject) => {
+    request.onsuccess = () => resolve(request.result);
+    request.onerror = () => reject(errorOf(request));
+  });
 
 /** Entries in the first request, when their size is unknown. */
 const firstEntries = 64;
@@ -38,15 +45,15 @@ const createRangeCollector = ({ limit, bytesMax }: StorageRange) => {
   };
 };
 
-const readForwards = async (store: Store, range: StorageRange): Promise<readonly StorageEntry[]> => {
+const readForwards = async (store: IDBObjectStore, range: StorageRange): Promise<readonly StorageEntry[]> => {
   const { found, isFull, take, next } = createRangeCollector(range);
   for (let after: string | undefined; !isFull(); after = found.at(-1)?.[0]) {
     const query = IDBKeyRange.bound(after ?? range.from, range.to, after !== undefined, true);
     const count = next();
-    const [keys, values] = (await Promise.all([store.getAllKeys(query, count), store.getAll(query, count)])) as [
-      string[],
-      Uint8Array[],
-    ];
+    const [keys, values] = (await Promise.all([
+      resultOf(store.getAllKeys(query, count)),
+      resultOf(store.getAll(query, count)),
+    ])) as [string[], Uint8Array[]];
     for (const [at, value] of values.entries()) take(keys[at] ?? '', value);
     if (keys.length < count) break;
   }
@@ -54,22 +61,23 @@ const readForwards = async (store: Store, range: StorageRange): Promise<readonly
 };
 
 /** Reads one entry at a time, because only the newest browsers read several backwards, and such ranges are short. */
-const readBackwards = async (store: Store, range: StorageRange): Promise<readonly StorageEntry[]> => {
-  const { found, isFull, take } = createRangeCollector(range);
-  let cursor = await store.openCursor(IDBKeyRange.bound(range.from, range.to, false, true), 'prev');
-  while (cursor) {
-    take(cursor.primaryKey as string, cursor.value as Uint8Array);
-    if (isFull()) break;
-    cursor = await cursor.continue();
-  }
-  return found;
-};
+const readBackwards = (store: IDBObjectStore, range: StorageRange): Promise<readonly StorageEntry[]> =>
+  new Promise((resolve, reject) => {
+    const { found, isFull, take } = createRangeCollector(range);
+    const request = store.openCursor(IDBKeyRange.bound(range.from, range.to, false, true), 'prev');
+    request.onerror = () => reject(errorOf(request));
+    request.onsuccess = () => {
+      const cursor = request.result;
+      if (cursor) take(cursor.primaryKey as string, cursor.value as Uint8Array);
+      if (!cursor || isFull()) resolve(found);
+      else cursor.continue();
+    };
+  });
 
 /** Reads the entries of a range at one moment. */
-export const readEntries = async (db: IDBPDatabase, range: StorageRange): Promise<readonly StorageEntry[]> => {
+export const readEntries = async (db: IDBDatabase, range: StorageRange): Promise<readonly StorageEntry[]> => {
   if (range.limit < 1 || range.from >= range.to) return [];
-  const { store, done } = db.transaction(storeName);
-  done.catch(() => undefined); // The requests fail with the same error, and are handled.
+  const store = db.transaction(storeName).objectStore(storeName);
   return range.reverse === true ? readBackwards(store, range) : readForwards(store, range);
 };
 
@@ -77,10 +85,7 @@ export const readEntries = async (db: IDBPDatabase, range: StorageRange): Promis
 const detachBytes = (value: Uint8Array): Uint8Array =>
   value.byteLength === value.buffer.byteLength ? value : value.slice();
 
-/**
- * Writes all changes or none. Uses plain requests without `idb`: a promise per request would cost as much as the write,
- * and `done` of `idb` does not have the reason of an abort.
- */
+/** Writes all changes or none. Uses plain requests, because a promise for each would cost as much as the write. */
 export const writeEntries = (db: IDBDatabase, changes: readonly StorageChange[], durable: boolean): Promise<void> =>
   new Promise((resolve, reject) => {
     const transaction = db.transaction(storeName, 'readwrite', { durability: durable ? 'strict' : 'relaxed' });

@@ -1,9 +1,8 @@
-import { type IDBPDatabase, openDB, unwrap } from 'idb';
 import { defer, firstValueFrom, from, ReplaySubject, timer } from 'rxjs';
 import { type Clock, systemClock } from '../clock.js';
 import { StorageError } from '../model/errors.js';
 import { createPromiseStorage } from './promise-storage.js';
-import { readEntries, storeName, writeEntries } from './indexeddb-io.js';
+import { readEntries, resultOf, storeName, writeEntries } from './indexeddb-io.js';
 import { toStorageError, fieldOf } from './storage-failure.js';
 import { acquireLock, type Release } from './storage-lock.js';
 import type { OpenStorage, Storage } from './storage.js';
@@ -27,16 +26,15 @@ const throwOpenError = (location: string) => (thrown: unknown) => {
   throw toStorageError(`${location} cannot be opened`, thrown);
 };
 
-const openDatabase = async (name: string, location: string): Promise<IDBPDatabase> => {
+const openDatabase = async (name: string, location: string): Promise<IDBDatabase> => {
   let isReplaced = false;
-  const db = await openDB(name, format, {
-    upgrade: (database, _from, _to, transaction, event) => {
-      transaction.done.catch(() => undefined); // Opening the database fails with the same error.
-      isReplaced = isDataLost(event);
-      if (isReplaced) transaction.abort();
-      else database.createObjectStore(storeName);
-    },
-  }).catch((thrown: unknown) => {
+  const request = indexedDB.open(name, format);
+  request.onupgradeneeded = (event) => {
+    isReplaced = isDataLost(event);
+    if (isReplaced) request.transaction?.abort();
+    else request.result.createObjectStore(storeName);
+  };
+  const db = await resultOf(request).catch((thrown: unknown) => {
     if (isReplaced)
       throw new StorageError(`${location} was damaged, and the browser has deleted it.`, { cause: thrown });
     return throwOpenError(location)(thrown);
@@ -49,7 +47,7 @@ const openDatabase = async (name: string, location: string): Promise<IDBPDatabas
 
 /** Creates the storage on an open database, and the function that marks it as lost. */
 const createDatabaseStorage = (
-  db: IDBPDatabase,
+  db: IDBDatabase,
   location: string,
   release: Release,
   { scheduler }: Pick<Clock, 'scheduler'>,
@@ -85,7 +83,7 @@ const createDatabaseStorage = (
 
   const storage = createPromiseStorage({
     read: (range) => whileOpen('read', () => readEntries(db, range)),
-    write: (changes, durable) => whileOpen('written', () => writeEntries(unwrap(db), changes, durable)),
+    write: (changes, durable) => whileOpen('written', () => writeEntries(db, changes, durable)),
     close: async () => {
       closed = true;
       db.close();

@@ -18,7 +18,7 @@ describe('the library in a bundle for browsers', () => {
   it('contains IndexedDB, but no LevelDB, no module of Node and no `ws`, whether or not they are installed', async () => {
     const bundle = await createBundle(everything);
     const files = filesOf(bundle);
-    for (const expected of ['/storage/browser-storage.js', '/idb/build/index.js']) {
+    for (const expected of ['/storage/browser-storage.js', '/storage/indexeddb.js']) {
       expect(files).toContainEqual(expect.stringContaining(expected));
     }
     const unwanted =

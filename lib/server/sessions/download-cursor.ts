@@ -49,6 +49,26 @@ export interface DownloadCursorOptions {
 }
 
 /**
+ * The pages of a session that are not done. Each counts a kilobyte at least, so that their bytes bound their number.
+ */
+const createPagesInFlight = () => {
+  const pages: { readonly upTo: Version; readonly bytes: number }[] = [];
+  let sum = 0;
+  return {
+    bytes: () => sum,
+    add: (upTo: Version, bytes: number): void => {
+      pages.push({ upTo, bytes: bytes + limits.downloadBytesMore });
+      sum += bytes + limits.downloadBytesMore;
+    },
+    /** Removes the pages up to a version. */
+    remove: (processedTo: Version): void => {
+      const end = pages.findIndex(({ upTo }) => upTo > processedTo);
+      for (const { bytes } of pages.splice(0, end < 0 ? pages.length : end)) sum -= bytes;
+    },
+  };
+};
+
+/**
  * Creates a cursor that withholds pages with nothing but the replica's own changesets. Such a page is done as soon as
  * everything before it is. An empty download moves the client's cursor after `limits.pageChangesetsMax` withheld
  * versions, so that it does not stay behind for ever, and when the client has caught up for the first time since its
@@ -67,20 +87,9 @@ export const createDownloadCursor = ({
   let stored = downloadedTo;
   let caughtUp = downloadedTo >= announcedHead; // The client was sent a message with `remaining` 0.
   const waiting: Marked[] = [];
-  /** The pages that are not done. Their bytes bound their number. */
-  const inFlight: { readonly upTo: Version; readonly bytes: number }[] = [];
-  let inFlightBytes = 0;
+  const inFlight = createPagesInFlight();
 
-  const hold = (upTo: Version, bytes: number): void => {
-    inFlight.push({ upTo, bytes: bytes + limits.downloadBytesMore });
-    inFlightBytes += bytes + limits.downloadBytesMore;
-  };
   const processedTo = (): Version => (stored >= sent ? covered : stored);
-  const releaseProcessed = (): void => {
-    const end = inFlight.findIndex(({ upTo }) => upTo > processedTo());
-    for (const { bytes } of inFlight.splice(0, end < 0 ? inFlight.length : end)) inFlightBytes -= bytes;
-  };
-
   const takeReached = (): readonly Marked[] => {
     const count = waiting.findIndex(({ version }) => version > covered);
     return waiting.splice(0, count < 0 ? waiting.length : count);
@@ -102,13 +111,11 @@ export const createDownloadCursor = ({
       const remaining = Math.max(0, head.version - upTo);
       if (remaining === 0) withOwn = false;
       const isSent = changesets.length > 0 || upTo - sent > limits.pageChangesetsMax || (remaining === 0 && !caughtUp);
-      if (!isSent) {
-        if (stored < sent) hold(upTo, 0);
-        return takeReached();
-      }
+      if (!isSent && stored < sent) inFlight.add(upTo, 0);
+      if (!isSent) return takeReached();
       sent = upTo;
       caughtUp ||= remaining === 0;
-      hold(upTo, totalBytesOf(changesets));
+      inFlight.add(upTo, totalBytesOf(changesets));
       const bytes = entries.at(-1)?.total ?? head.bytes;
       const remainingBytes = Math.max(0, head.bytes - bytes);
       return [{ type: 'download', session, changesets, upTo, remaining, bytes, remainingBytes }, ...takeReached()];
@@ -116,7 +123,7 @@ export const createDownloadCursor = ({
     noteReceived: (version) => {
       if (version > sent) return false;
       stored = Math.max(stored, version);
-      releaseProcessed();
+      inFlight.remove(processedTo());
       return true;
     },
     wasSent: (version) => version <= sent,
@@ -126,6 +133,6 @@ export const createDownloadCursor = ({
       return waiting.length < serverLimits.marksWaitingMax && waiting.push(mark) > 0 ? [] : null;
     },
     processedTo,
-    unconfirmedBytes: () => inFlightBytes,
+    unconfirmedBytes: inFlight.bytes,
   };
 };

@@ -89,6 +89,44 @@ const isRenewable = ({ reason }: Disconnect, attempt: number): boolean =>
 const isMissingRealm = (reason: Reason | null): boolean =>
   reason?.kind === 'suspended' && reason.code === 'no-such-realm';
 
+/** Counts equal failures in a row (R2). A renewed token between two of them does not count. */
+const createFailureCount = () => {
+  let last: Failure | null = null;
+  // The failure before a token was renewed. Its waits continue when it comes again.
+  let beforeRenewal: Failure | null = null;
+  return {
+    last: () => last,
+    /** Counts a failure, and returns whether a renewed token mends it. `isNew`: the failures before do not count. */
+    add: (disconnect: Disconnect, isNew: boolean): { readonly attempt: number; readonly isRenewed: boolean } => {
+      const previous = isNew ? null : last;
+      const before = isNew ? null : beforeRenewal;
+      const key = failureKeyOf(disconnect.reason);
+      const same = [previous, before].find((each) => each && failureKeyOf(each.reason) === key);
+      const attempt = (same?.attempt ?? 0) + 1;
+      const isRenewed = isRenewable(disconnect, attempt);
+      last = { reason: disconnect.reason, attempt };
+      beforeRenewal = isRenewed ? (previous ?? before) : null;
+      return { attempt, isRenewed };
+    },
+    reset: (): void => {
+      last = null;
+      beforeRenewal = null;
+    },
+  };
+};
+
+/** Creates the function that returns the delay of the backoff. `doublings`: how often the first delay is doubled. */
+const createDelays =
+  ({ backoffFirst, backoffMost }: Pick<SyncTimeouts, 'backoffFirst' | 'backoffMost'>, { random }: Clock) =>
+  ({ retry, reason }: Disconnect, attempt: number, doublings: number): number => {
+    if (retry === 'never') return Infinity;
+    // The first delay is as short as the server asks. Further ones are not, so that the client does not reconnect in a
+    // tight loop.
+    if (retry !== 'later') return Math.min(Math.max(retry.after, attempt === 1 ? 1 : backoffFirst), limits.timerMsMax);
+    const most = isMissingRealm(reason) ? Math.min(backoffMost, limits.missingRealmMsMax) : backoffMost;
+    return Math.min(most, backoffFirst * 2 ** doublings) * (1 - random() / 4);
+  };
+
 /**
  * Creates a backoff that doubles from `backoffFirst` to `backoffMost`.
  *
@@ -99,37 +137,26 @@ export const createBackoff = (
   timeouts: Pick<SyncTimeouts, 'backoffFirst' | 'backoffMost' | 'healthy' | 'quickRetry'>,
   clock: Clock,
 ): Backoff => {
-  const { backoffFirst, backoffMost, healthy } = timeouts;
+  const { healthy } = timeouts;
   const { scheduler, random, now } = clock;
+  const delayOf = createDelays(timeouts, clock);
   const quickRetries = createQuickRetries(timeouts, clock);
-  let attempt = 0;
+  const failures = createFailureCount();
   /** Number of the equal failures in a row that a quick retry followed. */
   let quickCount = 0;
-  // The failure before a token was renewed. Its waits continue when it comes again.
-  let beforeRenewal: Failure | null = null;
   let notBefore = -Infinity;
-  let reason: Reason | null = null;
   let isReconnectRequested = false;
   let isQuick = false;
 
-  const delayOf = ({ retry }: Disconnect): number => {
-    if (retry === 'never') return Infinity;
-    // The first delay is as short as the server asks. Further ones are not, so that the client does not reconnect in a
-    // tight loop.
-    if (retry !== 'later') return Math.min(Math.max(retry.after, attempt === 1 ? 1 : backoffFirst), limits.timerMsMax);
-    const most = isMissingRealm(reason) ? Math.min(backoffMost, limits.missingRealmMsMax) : backoffMost;
-    return Math.min(most, backoffFirst * 2 ** (attempt - quickCount - 1)) * (1 - random() / 4);
-  };
-
   return {
     get attempt() {
-      return attempt;
+      return failures.last()?.attempt ?? 0;
     },
     get notBefore() {
       return notBefore;
     },
     get reason() {
-      return reason;
+      return failures.last()?.reason ?? null;
     },
     get isQuick() {
       return isQuick;
@@ -140,28 +167,20 @@ export const createBackoff = (
     computeRetryAt: () =>
       Number.isFinite(notBefore) ? Math.ceil(now() + Math.max(0, notBefore - scheduler.now())) : null,
     recordDisconnect: (disconnect, livedMs) => {
-      const isNew = livedMs >= healthy || isReconnectRequested;
-      const last = isNew || reason === null ? null : { reason, attempt };
-      const before = isNew ? null : beforeRenewal;
-      const same = [last, before].find((each) => each && failureKeyOf(each.reason) === failureKeyOf(disconnect.reason));
-      attempt = (same?.attempt ?? 0) + 1;
-      reason = disconnect.reason;
-      const isRenewed = isRenewable(disconnect, attempt);
-      beforeRenewal = isRenewed ? (last ?? before) : null;
+      const { attempt, isRenewed } = failures.add(disconnect, livedMs >= healthy || isReconnectRequested);
       const isAtOnce = (isReconnectRequested && disconnect.retry === 'later') || isRenewed;
       const quick = isAtOnce ? null : quickRetries.delayOf(disconnect, livedMs);
       isQuick = quick !== null;
       if (isQuick) quickCount = attempt;
       else if (attempt === 1) quickCount = 0;
-      const delay = isAtOnce ? 0 : quick === null ? delayOf(disconnect) : quick * (1 - random() / 4);
-      notBefore = scheduler.now() + delay;
+      const delay =
+        quick === null ? delayOf(disconnect, attempt, attempt - quickCount - 1) : quick * (1 - random() / 4);
+      notBefore = scheduler.now() + (isAtOnce ? 0 : delay);
       isReconnectRequested = false;
     },
     reset: () => {
-      attempt = 0;
+      failures.reset();
       notBefore = -Infinity;
-      reason = null;
-      beforeRenewal = null;
       isQuick = false;
     },
     requestReconnect: () => {

@@ -2,8 +2,6 @@ import {
   BehaviorSubject,
   catchError,
   concat,
-  concatMap,
-  connect as multicast,
   defer,
   distinctUntilChanged,
   EMPTY,
@@ -22,7 +20,8 @@ import {
   type SchedulerLike,
   share,
   Subject,
-  takeUntil,
+  startWith,
+  switchMap,
   takeWhile,
   tap,
   timer,
@@ -111,16 +110,22 @@ const showLate = (
   scheduler: SchedulerLike,
 ): Observable<ClientConnectionState> =>
   attempt$.pipe(
-    multicast((open$) =>
-      merge(
-        timer(limits.quickRetryMs, scheduler).pipe(
-          map(() => connecting),
-          takeUntil(open$),
-        ),
-        open$.pipe(concatMap((open) => of(connecting, open))),
-      ),
+    startWith(null),
+    switchMap((open) =>
+      open === null ? timer(limits.quickRetryMs, scheduler).pipe(map(() => connecting)) : of(connecting, open),
     ),
   );
+
+/** Makes one attempt, and emits `connecting` before it. Cold. */
+const makeAttempt = (
+  backoff: Backoff,
+  attempt$: Observable<ClientConnectionState>,
+  scheduler: SchedulerLike,
+): Observable<ClientConnectionState> =>
+  defer(() => {
+    const connecting: ClientConnectionState = { state: 'connecting', attempt: backoff.attempt + 1 };
+    return backoff.isQuick ? showLate(connecting, attempt$, scheduler) : concat(of(connecting), attempt$);
+  });
 
 /** Whether the app has seen this state: the attempts and waits of quick retries are one. */
 const isRepeated = (before: ClientConnectionState, state: ClientConnectionState): boolean =>
@@ -177,10 +182,7 @@ export const createConnection = (ports: ClientConnectionPorts): ClientConnection
   const attempts$ = concat(
     waitForBackoff(backoff, untilRetry, scheduler),
     renewToken(tokens, backoff),
-    defer(() => {
-      const connecting: ClientConnectionState = { state: 'connecting', attempt: backoff.attempt + 1 };
-      return backoff.isQuick ? showLate(connecting, attempt$, scheduler) : concat(of(connecting), attempt$);
-    }),
+    makeAttempt(backoff, attempt$, scheduler),
   ).pipe(
     reconnect({ announce, wait: () => untilRetry }),
     distinctUntilChanged(isRepeated),

@@ -1,0 +1,51 @@
+/*
+ * npm run size: bundles programs that import a part of the library, as for a browser, and prints their sizes. Fails when
+ * one is over its limit. The targets of a later version are for information. Needs `dist/` (npm run build).
+ */
+import { existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
+import { build } from 'esbuild';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const library = join(root, 'dist', 'index.js');
+const testKit = join(root, 'dist', 'testing', 'index.js');
+if (!existsSync(library)) throw new Error('dist/index.js does not exist. Run npm run build.');
+
+/** What each program imports, and its limit in kB after gzip, without RxJS. Raising a limit is a decision. */
+const programs = [
+  { name: 'openRealm', code: `export { openRealm } from '${library}';`, most: 60.5, target: 28 },
+  {
+    name: 'openRealm and createSyncClient',
+    code: `export { openRealm, createSyncClient } from '${library}';`,
+    most: 84,
+    target: 45,
+  },
+  { name: 'record', code: `export { record } from '${library}';`, most: 5 },
+  { name: 'everything of tidemark', code: `export * from '${library}';`, most: 88 },
+  { name: 'everything of tidemark/testing', code: `export * from '${testKit}';`, most: 28 },
+];
+
+const measure = async (code) => {
+  const { outputFiles } = await build({
+    stdin: { contents: code, resolveDir: root },
+    platform: 'browser',
+    format: 'esm',
+    ...{ bundle: true, minify: true, write: false, logLevel: 'silent' },
+    external: ['rxjs', 'rxjs/*'],
+    tsconfigRaw: {}, // The paths of tsconfig.json lead to the sources for Node.
+  });
+  const [file] = outputFiles;
+  return { minified: file.contents.length / 1_000, zipped: gzipSync(file.contents, { level: 9 }).length / 1_000 };
+};
+
+console.log(`${'kB, without RxJS'.padEnd(34)}minified    gzip   limit  target`);
+let isOver = false;
+for (const { name, code, most, target } of programs) {
+  const { minified, zipped } = await measure(code);
+  isOver ||= zipped > most;
+  const columns = [minified.toFixed(1), zipped.toFixed(1), most.toFixed(1), target?.toFixed(1) ?? '–'];
+  console.log(`${name.padEnd(34)}${columns.map((text) => text.padStart(8)).join('')}${zipped > most ? '  OVER' : ''}`);
+}
+if (isOver) process.exitCode = 1;
