@@ -1,4 +1,5 @@
 /* One process of the benchmark: tidemark or its raw twin. Runs commands and reports their figures. */
+import { limits } from './limits/limits-process.js';
 import { manyClients } from './many-clients.js';
 import { manyClientsServer } from './many-clients-server.js';
 import { ours } from './tidemark-side.js';
@@ -7,7 +8,7 @@ import { measureFrameSize } from './measure-frame-size.js';
 import type { Role, RoleName, Settings, Side } from './processes.js';
 
 const roles: Readonly<Record<Side, Readonly<Partial<Record<RoleName, Role>>>>> = {
-  ours: { ...ours, scale: measureFrameSize, host: manyClientsServer.ours, crowd: manyClients.ours },
+  ours: { ...ours, scale: measureFrameSize, host: manyClientsServer.ours, crowd: manyClients.ours, limits },
   raw: { ...raw, host: manyClientsServer.raw, crowd: manyClients.raw },
 };
 

@@ -1,9 +1,11 @@
 /*
  * npm run bench [-- --quick] [upload|download|latency|live|store|server …]: compares tidemark with the same work
  * done raw. Each part has a server, a writer and a reader in their own processes. `npm run bench -- peers` compares
- * with other sync systems too, and has options of its own. See docs/BENCHMARKS.md.
+ * with other sync systems too, and `npm run bench -- limits` with the targets of single figures. Both have options of
+ * their own. See docs/BENCHMARKS.md.
  */
 import { parseArgs } from 'node:util';
+import { benchLimits } from './limits/limits-benchmark.js';
 import { download, latency, live, type Part, upload } from './measurements.js';
 import { benchPeers } from './peers/peers-benchmark.js';
 import { benchServer } from './server-benchmark.js';
@@ -15,6 +17,7 @@ for (const [signal, code] of [['SIGINT', 130] as const, ['SIGTERM', 143] as cons
   process.once(signal, () => process.exit(code)); // The exit ends every process and removes every folder.
 }
 if (process.argv[2] === 'peers') process.exit(await benchPeers(process.argv.slice(3)));
+if (process.argv[2] === 'limits') process.exit(await benchLimits(process.argv.slice(3)));
 
 const { values: options, positionals: wanted } = parseArgs({
   options: { quick: { type: 'boolean', default: false } },

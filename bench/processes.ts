@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export type Side = 'ours' | 'raw';
-export type RoleName = 'server' | 'writer' | 'reader' | 'scale' | 'host' | 'crowd';
+export type RoleName = 'server' | 'writer' | 'reader' | 'scale' | 'host' | 'crowd' | 'limits';
 
 /** The size of one changeset of this library, which the raw twin uses too. */
 export interface Weight {
@@ -28,7 +28,7 @@ export interface Settings extends Weight {
 /** The commands of a process by name. Each resolves to a number or a list of numbers. */
 export type Actions = Readonly<Record<string, (...args: number[]) => Promise<number | number[]>>>;
 export type Role = (settings: Settings) => Promise<Actions>;
-export type Roles = Readonly<Record<Exclude<RoleName, 'scale' | 'host' | 'crowd'>, Role>>;
+export type Roles = Readonly<Record<Exclude<RoleName, 'scale' | 'host' | 'crowd' | 'limits'>, Role>>;
 
 /** Milliseconds since the epoch with a high resolution, equal for all processes of this machine. */
 export const now = (): number => performance.timeOrigin + performance.now();
@@ -56,10 +56,21 @@ export interface ProcessGroup {
 }
 
 const program = fileURLToPath(new URL('./benchmark-process.js', import.meta.url));
-const actionMsMax = 120_000;
+
+interface ProcessOptions {
+  /** The longest duration of one command. */
+  readonly actionMsMax: number;
+  /** Flags for Node. */
+  readonly flags: readonly string[];
+}
+const defaultOptions: ProcessOptions = { actionMsMax: 120_000, flags: process.execArgv };
 
 /** The answer of a process, or its failure. */
-const waitForAnswer = (child: ChildProcess, what: string): Promise<{ result: number | number[]; peakKb: number }> =>
+const waitForAnswer = (
+  child: ChildProcess,
+  what: string,
+  actionMsMax: number,
+): Promise<{ result: number | number[]; peakKb: number }> =>
   new Promise((resolve, reject) => {
     const settle = (): void => {
       clearTimeout(patience);
@@ -80,7 +91,12 @@ const waitForAnswer = (child: ChildProcess, what: string): Promise<{ result: num
     child.on('message', onMessage).on('exit', onExit);
   });
 
-export const createProcessGroup = (side: Side, weight: Weight, peaks: Peaks): ProcessGroup => {
+export const createProcessGroup = (
+  side: Side,
+  weight: Weight,
+  peaks: Peaks,
+  { actionMsMax, flags } = defaultOptions,
+): ProcessGroup => {
   const folder = mkdtempSync(join(tmpdir(), 'tidemark-bench-'));
   const children = new Set<ChildProcess>();
   const actors = new Set<BenchmarkProcess>();
@@ -96,12 +112,12 @@ export const createProcessGroup = (side: Side, weight: Weight, peaks: Peaks): Pr
     start: async (role, port, location = `${role}-${++count}`) => {
       const settings: Settings = { ...weight, side, role, port, location: join(folder, location) };
       const name = `${side} ${role}`;
-      const child = fork(program, [JSON.stringify(settings)]);
+      const child = fork(program, [JSON.stringify(settings)], { execArgv: [...flags] });
       children.add(child);
       child.once('exit', () => children.delete(child));
-      await waitForAnswer(child, name);
+      await waitForAnswer(child, name, actionMsMax);
       const act = async (cue: string, ...args: number[]): Promise<number | number[]> => {
-        const answering = waitForAnswer(child, `${name}, ${cue}`);
+        const answering = waitForAnswer(child, `${name}, ${cue}`, actionMsMax);
         child.send({ cue, args }, () => undefined); // The end of a process is reported by its exit event.
         const { result, peakKb } = await answering;
         peaks.set(name, Math.max(peaks.get(name) ?? 0, peakKb));

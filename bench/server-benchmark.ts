@@ -39,7 +39,7 @@ const runWithServer = async <A>(
 };
 
 /** Kilobytes per silent client: after a while, after a garbage collection, and of the heap. */
-const measureIdle = (side: Side, clients: number): Promise<readonly number[]> =>
+export const measureIdle = (side: Side, clients: number): Promise<readonly number[]> =>
   runWithServer(side, async (processes, server, port) => {
     const warmUp = await processes.start('crowd', port);
     await warmUp.run('join', 500, 100, 100);

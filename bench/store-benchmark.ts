@@ -10,18 +10,18 @@ import { runInNewContext } from 'node:vm';
 import { ClassicLevel } from 'classic-level';
 import { memoryStorage, openRealm, type Realm } from 'tidemark';
 
-const schema = {
+export const taskSchema = {
   Task: {
     primaryKey: 'id',
     properties: { id: 'string', title: 'string', done: 'bool', due: 'date?', votes: 'int?' },
   },
 } as const;
-type Tasks = Realm<typeof schema>;
+type Tasks = Realm<typeof taskSchema>;
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 
-const task = (n: number) => ({
+export const task = (n: number) => ({
   id: `task-${String(n).padStart(6, '0')}`,
   title: `A task that is to be done, number ${n}`,
   done: n % 2 === 0,
@@ -47,7 +47,7 @@ const medianOfRounds = async (count: number, play: (round: number) => Promise<nu
   return median(all);
 };
 
-const fill = async (realm: Tasks, count: number): Promise<void> => {
+export const fill = async (realm: Tasks, count: number): Promise<void> => {
   for (let from = 0; from < count; from += 1_000) {
     await realm.write((tx) => {
       for (let n = from; n < Math.min(from + 1_000, count); n += 1) tx.create('Task', task(n));
@@ -91,14 +91,15 @@ const atLeast = (name: string, least: number, ours: number, raw: number): Figure
   holds: ours >= least,
 });
 
-const benchOpening = async (folder: string, count: number, times: number): Promise<Figure> => {
+/** Milliseconds to open a number of objects, and to read the same bytes. */
+export const measureOpening = async (folder: string, count: number, times: number): Promise<[number, number]> => {
   const location = join(folder, 'opened');
-  const realm = await openRealm({ schema, storage: location });
+  const realm = await openRealm({ schema: taskSchema, storage: location });
   await fill(realm, count);
   await realm.close();
   const ours = await medianOfRounds(times, () =>
     ms(async () => {
-      const opened = await openRealm({ schema, storage: location });
+      const opened = await openRealm({ schema: taskSchema, storage: location });
       if (opened.get('Task', task(count - 1).id) === undefined) throw new Error('it is not all there');
       await opened.close();
     }),
@@ -117,12 +118,19 @@ const benchOpening = async (folder: string, count: number, times: number): Promi
       await db.close();
     }),
   );
-  return atMostTimes(`opening ${count} objects, beside reading their bytes, ms`, 4, ours, raw);
+  return [ours, raw];
 };
+
+const benchOpening = async (folder: string, count: number, times: number): Promise<Figure> =>
+  atMostTimes(
+    `opening ${count} objects, beside reading their bytes, ms`,
+    4,
+    ...(await measureOpening(folder, count, times)),
+  );
 
 const benchInMemory = async (count: number, times: number): Promise<Figure> => {
   const perSecond = async (): Promise<number> => {
-    const realm = await openRealm({ schema, storage: memoryStorage() });
+    const realm = await openRealm({ schema: taskSchema, storage: memoryStorage() });
     const spent = await ms(() => writeConcurrently(count, 64, (n) => realm.write((tx) => tx.create('Task', task(n)))));
     await realm.close();
     return (count / spent) * 1_000;
@@ -139,7 +147,7 @@ const benchInMemory = async (count: number, times: number): Promise<Figure> => {
 
 const benchDurable = async (folder: string, count: number, times: number): Promise<Figure> => {
   const ours = await medianOfRounds(times, async (round) => {
-    const realm = await openRealm({ schema, storage: join(folder, `durable-${round}`) });
+    const realm = await openRealm({ schema: taskSchema, storage: join(folder, `durable-${round}`) });
     const spent = await ms(() => writeConcurrently(count, 256, (n) => realm.write((tx) => tx.create('Task', task(n)))));
     await realm.close();
     return (count / spent) * 1_000;
@@ -177,7 +185,7 @@ const benchDurable = async (folder: string, count: number, times: number): Promi
 
 /** Commits one after the other and awaits each, when live queries have emitted: in memory this is only the work. */
 const benchLiveQuery = async (count: number, commits: number): Promise<Figure> => {
-  const realm = await openRealm({ schema, storage: memoryStorage() });
+  const realm = await openRealm({ schema: taskSchema, storage: memoryStorage() });
   await fill(realm, count);
   const query = realm.objects$('Task', { where: { done: false }, sort: { votes: -1, title: 1 }, limit: 50 });
   let emissions = 0;
@@ -206,7 +214,7 @@ const benchLiveQuery = async (count: number, commits: number): Promise<Figure> =
 };
 
 /** Bytes in use after garbage collection, which takes several event-loop turns. */
-const usedBytes = async (): Promise<number> => {
+export const usedBytes = async (): Promise<number> => {
   let last = Infinity;
   for (let turn = 0; turn < 50; turn += 1) {
     await new Promise((resolve) => setTimeout(resolve, 20));
@@ -221,11 +229,11 @@ const usedBytes = async (): Promise<number> => {
 
 const benchMemory = async (folder: string, count: number): Promise<Figure> => {
   const storage = join(folder, 'weighed');
-  const filled = await openRealm({ schema, storage });
+  const filled = await openRealm({ schema: taskSchema, storage });
   await fill(filled, count);
   await filled.close();
   const before = await usedBytes();
-  const realm = await openRealm({ schema, storage });
+  const realm = await openRealm({ schema: taskSchema, storage });
   const ours = ((await usedBytes()) - before) / count;
   const raw = Array.from({ length: 1_000 }, (_, n) => JSON.stringify(task(n)).length).reduce((a, b) => a + b) / 1_000;
   await realm.close();

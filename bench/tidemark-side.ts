@@ -1,3 +1,5 @@
+import { readdir, stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { filter, firstValueFrom, map } from 'rxjs';
 import { createSyncClient, isSome, openRealm, type Realm, type SyncSession } from 'tidemark';
@@ -54,11 +56,30 @@ export const runAtPace = async (total: number, perSecond: number, work: () => un
   }
 };
 
+/** Returns the bytes of all files in a folder. */
+export const folderBytesOf = async (folder: string): Promise<number> => {
+  const entries = await readdir(folder, { recursive: true });
+  const sizes = entries.map((entry) =>
+    stat(join(folder, entry)).then(
+      (found) => (found.isFile() ? found.size : 0),
+      () => 0, // LevelDB has removed the file.
+    ),
+  );
+  return (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+};
+
 export const ours: Roles = {
   server: async ({ location }) => {
-    const server = createSyncServer({ storage: location, authenticate: allowAnyone, authorize: () => 'write' });
+    const server = createSyncServer({
+      ...{ storage: location, authenticate: allowAnyone, authorize: () => 'write' },
+      limits: { realmsPerUserMax: 10_000 }, // The clients of a run may be one user.
+    });
     const { port } = await server.listen({ port: 0, host: '127.0.0.1' });
-    return { port: () => Promise.resolve(port), end: () => server.close().then(() => 0) };
+    return {
+      port: () => Promise.resolve(port),
+      diskBytes: () => folderBytesOf(location),
+      end: () => server.close().then(() => 0),
+    };
   },
   writer: async (settings) => {
     const { client, realm, session } = await openDevice(settings);
