@@ -50,24 +50,24 @@ const isMomentary = ({ reason, retry }: Disconnect): boolean =>
 
 /**
  * Creates the rule of quick retries (R16): after a working connection broke, the next attempt follows almost at once,
- * and further ones each tenth of a second for some seconds. A server that breaks connections again and again gets them
- * once in a while only.
+ * and further ones each tenth of a second for some seconds. They come again only after a healthy connection, so that a
+ * server in a crash loop does not get them each time.
  */
 const createQuickRetries = (
   { quickRetry, healthy }: Pick<SyncTimeouts, 'quickRetry' | 'healthy'>,
   { scheduler }: Clock,
 ) => {
   let until = -Infinity;
-  let againAt = -Infinity;
+  let livedMsMin: number = limits.quickRetryAfterMs;
   return {
     /** The delay after a disconnect, without its random part; `null` when the backoff decides. */
     delayOf: (disconnect: Disconnect, livedMs: number): number | null => {
       const now = scheduler.now();
       if (!isMomentary(disconnect)) return null;
       if (now < until) return limits.quickRetryMs;
-      if (quickRetry === 0 || livedMs < limits.quickRetryAfterMs || now < againAt) return null;
+      if (quickRetry === 0 || livedMs < livedMsMin) return null;
       until = now + quickRetry;
-      againAt = until + healthy;
+      livedMsMin = Math.max(livedMsMin, healthy);
       return limits.quickRetryFirstMs;
     },
   };
@@ -77,6 +77,8 @@ const createQuickRetries = (
 interface Failure {
   readonly reason: Reason;
   readonly attempt: number;
+  /** Number of these failures that no quick retry followed. The waits double with it. */
+  readonly slowCount: number;
 }
 
 /**
@@ -97,16 +99,16 @@ const createFailureCount = () => {
   return {
     last: () => last,
     /** Counts a failure, and returns whether a renewed token mends it. `isNew`: the failures before do not count. */
-    add: (disconnect: Disconnect, isNew: boolean): { readonly attempt: number; readonly isRenewed: boolean } => {
+    add: (disconnect: Disconnect, isNew: boolean, isQuick: boolean): Failure & { readonly isRenewed: boolean } => {
       const previous = isNew ? null : last;
       const before = isNew ? null : beforeRenewal;
       const key = failureKeyOf(disconnect.reason);
       const same = [previous, before].find((each) => each && failureKeyOf(each.reason) === key);
       const attempt = (same?.attempt ?? 0) + 1;
       const isRenewed = isRenewable(disconnect, attempt);
-      last = { reason: disconnect.reason, attempt };
+      last = { reason: disconnect.reason, attempt, slowCount: (same?.slowCount ?? 0) + (isQuick ? 0 : 1) };
       beforeRenewal = isRenewed ? (previous ?? before) : null;
-      return { attempt, isRenewed };
+      return { ...last, isRenewed };
     },
     reset: (): void => {
       last = null;
@@ -142,8 +144,6 @@ export const createBackoff = (
   const delayOf = createDelays(timeouts, clock);
   const quickRetries = createQuickRetries(timeouts, clock);
   const failures = createFailureCount();
-  /** Number of the equal failures in a row that a quick retry followed. */
-  let quickCount = 0;
   let notBefore = -Infinity;
   let isReconnectRequested = false;
   let isQuick = false;
@@ -167,14 +167,12 @@ export const createBackoff = (
     computeRetryAt: () =>
       Number.isFinite(notBefore) ? Math.ceil(now() + Math.max(0, notBefore - scheduler.now())) : null,
     recordDisconnect: (disconnect, livedMs) => {
-      const { attempt, isRenewed } = failures.add(disconnect, livedMs >= healthy || isReconnectRequested);
-      const isAtOnce = (isReconnectRequested && disconnect.retry === 'later') || isRenewed;
-      const quick = isAtOnce ? null : quickRetries.delayOf(disconnect, livedMs);
+      const quick = quickRetries.delayOf(disconnect, livedMs);
       isQuick = quick !== null;
-      if (isQuick) quickCount = attempt;
-      else if (attempt === 1) quickCount = 0;
-      const delay =
-        quick === null ? delayOf(disconnect, attempt, attempt - quickCount - 1) : quick * (1 - random() / 4);
+      const isNew = livedMs >= healthy || isReconnectRequested;
+      const { attempt, slowCount, isRenewed } = failures.add(disconnect, isNew, isQuick);
+      const isAtOnce = (isReconnectRequested && disconnect.retry === 'later') || isRenewed;
+      const delay = quick === null ? delayOf(disconnect, attempt, slowCount - 1) : quick * (1 - random() / 4);
       notBefore = scheduler.now() + (isAtOnce ? 0 : delay);
       isReconnectRequested = false;
     },

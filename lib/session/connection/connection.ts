@@ -91,7 +91,12 @@ const renewToken = (tokens: ClientConnectionPorts['tokens'], backoff: Backoff): 
   defer(() =>
     tokens.isExpired()
       ? concat(
-          of<ClientConnectionState>({ ...waitingStateOf(backoff, null), retryAt: null, isRenewingToken: true }),
+          of<ClientConnectionState>({
+            ...waitingStateOf(backoff, null),
+            retryAt: null,
+            isQuick: false,
+            isRenewingToken: true,
+          }),
           tokens.take().pipe(
             first(({ kind }) => kind === 'token'),
             ignoreElements(),
@@ -120,29 +125,37 @@ const showLate = (
 const makeAttempt = (
   backoff: Backoff,
   attempt$: Observable<ClientConnectionState>,
+  isHidden: () => boolean,
   scheduler: SchedulerLike,
 ): Observable<ClientConnectionState> =>
   defer(() => {
     const connecting: ClientConnectionState = { state: 'connecting', attempt: backoff.attempt + 1 };
-    return backoff.isQuick ? showLate(connecting, attempt$, scheduler) : concat(of(connecting), attempt$);
+    return isHidden() ? showLate(connecting, attempt$, scheduler) : concat(of(connecting), attempt$);
   });
 
-/** Whether the app has seen this state: the attempts and waits of quick retries are one. */
+/** Whether the app need not see this state. Quick retries are one wait, and one attempt when they take long to fail. */
 const isRepeated = (before: ClientConnectionState, state: ClientConnectionState): boolean =>
-  before.state === state.state && (state.state === 'connecting' || (state.state === 'waiting' && state.isQuick));
+  (state.state === 'connecting' && before.state === 'connecting') ||
+  (state.state === 'waiting' && state.isQuick && before.state !== 'open');
 
 /** Creates a function that records a disconnect and returns the state of the wait that follows. */
-const createAnnouncer =
-  (tokens: ClientConnectionPorts['tokens'], backoff: Backoff, reportOutage: (disconnect: Disconnect) => void) =>
-  (disconnect: Disconnect): readonly ClientConnectionState[] => {
+const createAnnouncer = (
+  tokens: ClientConnectionPorts['tokens'],
+  backoff: Backoff,
+  reportOutage: (disconnect: Disconnect) => void,
+) => {
+  let isUnreported = false; // Quick retries have begun, and their outage was not reported.
+  return (disconnect: Disconnect): readonly ClientConnectionState[] => {
     if (disconnect.reason.kind === 'token-expired') tokens.markExpired();
-    const wasQuick = backoff.isQuick;
     backoff.recordDisconnect(disconnect, disconnect.livedMs);
     reportOutage(disconnect);
+    if (backoff.isQuick) isUnreported = true;
     // An outage begins when the quick retries have failed.
-    const isOutage = !backoff.isQuick && (wasQuick || backoff.attempt === 1);
-    return [waitingStateOf(backoff, isOutage ? disconnect.report : null)];
+    const report = !backoff.isQuick && (isUnreported || backoff.attempt === 1) ? disconnect.report : null;
+    if (report !== null) isUnreported = false;
+    return [waitingStateOf(backoff, report)];
   };
+};
 
 /**
  * Creates the connection of a client: opened when a session needs it, reopened after a disconnect, shared by all
@@ -179,10 +192,12 @@ export const createConnection = (ports: ClientConnectionPorts): ClientConnection
 
   const announce = createAnnouncer(tokens, backoff, createOutageReporter(timeouts.healthy, ports.onOutage));
 
+  // A realm that is opened after its quick retries shows its first attempt at once.
+  const isHidden = (): boolean => backoff.isQuick && shown.value !== null;
   const attempts$ = concat(
     waitForBackoff(backoff, untilRetry, scheduler),
     renewToken(tokens, backoff),
-    makeAttempt(backoff, attempt$, scheduler),
+    makeAttempt(backoff, attempt$, isHidden, scheduler),
   ).pipe(
     reconnect({ announce, wait: () => untilRetry }),
     distinctUntilChanged(isRepeated),

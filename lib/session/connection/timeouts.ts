@@ -62,8 +62,8 @@ export interface SyncTimeouts {
   readonly linger: number;
   /**
    * Time after a working connection broke during which the client retries each 100 ms, the first time after 50 ms. The
-   * backoff begins after that. A connection worked if it was open for a second. Such retries come again only when
-   * `healthy` has passed after the last ones. 0 turns them off.
+   * backoff begins after that. A connection worked if it was open for a second. Such retries come again only after a
+   * connection that was open for `healthy`. 0 turns them off.
    *
    * The default is as long as a server takes to restart.
    *

@@ -1,4 +1,4 @@
-import { ignoreElements, map } from 'rxjs';
+import { map } from 'rxjs';
 import { marbles } from '../../../lib/testing/marbles.js';
 import { createBackoff } from '../../../lib/session/connection/backoff.js';
 import { Disconnect } from '../../../lib/session/connection/disconnect.js';
@@ -6,7 +6,6 @@ import { defaultTimeouts } from '../../../lib/session/connection/timeouts.js';
 import {
   runAt,
   closeRealm,
-  createAnsweringServer,
   lettersOf,
   createEndingWire,
   createScriptedDial,
@@ -134,84 +133,6 @@ describe('reconnecting', () => {
       m.expectObservable(lettersOf(session.connectionState$), '14010ms !').toBe(states);
     }),
   );
-
-  it(
-    'R16 retries 50 ms after a working connection broke, then each 100 ms for 3 s, and only then with the backoff',
-    marbles((m) => {
-      const attempts = [['w', createEndingWire(m, '2s x')], ...Array.from({ length: 33 }, () => '#')] as const;
-      const { dial, lines } = createScriptedDial(m, ...attempts);
-      const { session } = createTestSession(m, { dial });
-      m.expectObservable(session.connectionState$.pipe(ignoreElements()), '12s !').toBe('');
-      const startsAt = (attempt: number, frame: string): void =>
-        m.expectSubscriptions(lines[attempt]!.subscriptions).toBe(`${frame} (^!)`);
-      startsAt(1, '2050ms');
-      startsAt(2, '2150ms');
-      startsAt(30, '4950ms');
-      startsAt(31, '5050ms');
-      startsAt(32, '6050ms');
-    }),
-  );
-
-  it(
-    'R16 shows quick retries as one wait: connecting when one takes long or succeeds, and the next wait when all failed',
-    marbles((m) => {
-      const broken = ['w', createEndingWire(m, '2s x')] as const;
-      const { session } = createTestSession(m, {
-        dial: createScriptedDial(m, broken, '#', '#', ['9ms w', createAnsweringServer()]).dial,
-      });
-      m.expectObservable(lettersOf(session.connectionState$), '3s !').toBe('C 1999ms d 258ms (cC)');
-    }),
-  );
-
-  it(
-    'R16 reports the outage only when all quick retries have failed',
-    marbles((m) => {
-      const dials = [['w', createEndingWire(m, '2s x')], ...Array.from({ length: 33 }, () => '#')] as const;
-      const { session } = createTestSession(m, { dial: createScriptedDial(m, ...dials).dial });
-      m.expectObservable(lettersOf(session.connectionState$), '6s !').toBe('C 1999ms d');
-      m.expectObservable(session.errors$.pipe(map(({ code }) => code)), '6s !').toBe('5050ms e', {
-        e: 'connection-failed',
-      });
-    }),
-  );
-
-  it('R16 retries quickly at random up to a quarter earlier', () => {
-    marbles(({ clock }) => {
-      const backoff = createBackoff(defaultTimeouts, { ...clock, random: () => 1 });
-      backoff.recordDisconnect(unexpectedClose, 1_000);
-      expect(backoff.notBefore).toBe(37.5);
-      backoff.recordDisconnect(unreachable, 0);
-      expect(backoff.notBefore).toBe(75);
-    })();
-  });
-
-  it.each<[string, Disconnect, number]>([
-    ['was open for less than a second', unexpectedClose, 999],
-    ['was closed with another code', new Disconnect({ kind: 'closed-by-server', code: 4429, text: '' }), 60_000],
-    ['was silent', new Disconnect({ kind: 'timed-out', what: 'read' }), 120_000],
-  ])('R16 does not retry quickly after a connection that %s', (_, disconnect, livedMs) => {
-    marbles(({ clock }) => {
-      const backoff = createBackoff(defaultTimeouts, clock);
-      backoff.recordDisconnect(disconnect, livedMs);
-      expect(backoff.notBefore).toBe(1_000);
-    })();
-  });
-
-  it('R16 retries quickly again only after the healthy time, so that a server in a crash loop is left alone', () => {
-    marbles((m) => {
-      const backoff = createBackoff(defaultTimeouts, m.clock);
-      const { quickRetry, healthy } = defaultTimeouts;
-      const waitAt = (ms: number): void => {
-        m.scheduler.schedule(() => {
-          backoff.recordDisconnect(unexpectedClose, 1_000);
-          waits.push(backoff.notBefore - ms);
-        }, ms);
-      };
-      const waits: number[] = [];
-      [0, quickRetry, quickRetry + healthy - 1, quickRetry + healthy].forEach(waitAt);
-      m.scheduler.schedule(() => expect(waits).toEqual([50, 1_000, 2_000, 50]), 60_000);
-    })();
-  });
 
   it.each<[string, (client: ReturnType<typeof createTestClient>) => void]>([
     ['reconnect() and logIn()', ({ connection }) => connection.resetBackoff()],
