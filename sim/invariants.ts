@@ -135,6 +135,18 @@ export const createLedger = (): Ledger => {
 };
 
 /**
+ * Returns an error if the retention cutoff is after all changesets of the history; otherwise `null`. A server whose
+ * clock was ahead for a while would otherwise reject what devices write after its correction.
+ */
+export const cutoffErrorOf = (cutoff: number, latestStamp: number): InvariantError | null =>
+  cutoff > latestStamp + 1
+    ? new InvariantError(
+        'the retention cutoff is not after the history',
+        `it is ${cutoff - latestStamp} ms after the latest changeset`,
+      )
+    : null;
+
+/**
  * Connection attempts that a device may make within a number of milliseconds. Its first backoffs take a second and
  * more, and some are cut short by the app. Runs show up to 8 and 31, with processes that are killed repeatedly. A
  * client that resets its backoff at each open connection makes about 60 in a minute.

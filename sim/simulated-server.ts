@@ -1,3 +1,6 @@
+import { decodeValue } from '../lib/model/msgpack.js';
+import { isRight } from '../lib/model/result.js';
+import { decodeLatest } from '../lib/server/history/record-codec.js';
 import { defer, of, timer, map, type Observable, type SchedulerLike, type Subscription } from 'rxjs';
 import { serverWire } from '../lib/protocol/message-wire.js';
 import { createServerCore } from '../lib/server/server-core.js';
@@ -10,7 +13,7 @@ import { backUpAndRestore } from './backup-restore.js';
 import { createMomentRandom, mixNumbers } from './moment-random.js';
 import { createDisk } from './simulated-disk.js';
 import { idOf } from './random-edits.js';
-import { InvariantError, entryNameOf, type Ledger } from './invariants.js';
+import { cutoffErrorOf, InvariantError, entryNameOf, type Ledger } from './invariants.js';
 import { createKillableClock, type KillableClock } from './killable-clock.js';
 import type { Network } from './simulated-network.js';
 import { userOf } from './device-process.js';
@@ -53,6 +56,14 @@ export interface SimulatedServerOptions {
 
 const idPattern = /e:\d+:\d+;/g;
 const logKey = /^realm\/[^/]+\/log\//;
+
+const cutoffKey = /^realm\/[^/]+\/horizon$/;
+
+/** The time of a changeset on the disk, its third field; 0 for the other records of a log. */
+const stampOf = (bytes: Uint8Array): number => {
+  const record = decodeValue(bytes);
+  return isRight(record) && Array.isArray(record.right) ? Number(record.right[2] ?? 0) : 0;
+};
 
 const limits = {
   projectionLagBytesMax: 4_096,
@@ -105,13 +116,20 @@ export const createSimulatedServer = ({
   waitFor,
 }: SimulatedServerOptions): SimulatedServer => {
   const random = createMomentRandom(seed, () => scheduler.now());
+  let latestStamp = 0; // The latest time of a changeset that was on the disk.
   const disk = createDisk({
     scheduler,
     random: createMomentRandom(mixNumbers(seed, 1), () => scheduler.now()),
     slowest: settings.diskMs,
     onDurable: (changes) => {
       for (const change of changes) {
-        if (change.type !== 'put' || !logKey.test(change.key)) continue;
+        if (change.type !== 'put') continue;
+        const fault = cutoffKey.test(change.key)
+          ? cutoffErrorOf(decodeLatest(change.key, change.value), latestStamp)
+          : null;
+        if (fault) broken(fault);
+        if (!logKey.test(change.key)) continue;
+        latestStamp = Math.max(latestStamp, stampOf(change.value));
         const text = Buffer.from(change.value).toString('latin1');
         for (const [id] of text.matchAll(idPattern)) {
           ledger.recordDurable(id);

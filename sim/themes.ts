@@ -129,7 +129,7 @@ export const themeSettings: Readonly<Record<Theme, ThemeSettings>> = {
     also: [['cloned', 0.3, ['open', 20_000]]],
     settings: { usersShared: true },
   },
-  restores: { restores: 3, more: { down: 1.5, 'half-open': 2, power: 1.5 } },
+  restores: { restores: 6, more: { down: 1.5, 'half-open': 2, power: 1.5 } },
   clocks: { more: { jump: 12, 'server clock wrong': 12 }, settings: { jumpMs: 3 * 24 * 3_600_000 } },
   crashes: { more: { killed: 6, power: 6, close: 3, lost: 6 }, serverMs: 30_000 },
   names: { settings: { strangeKeys: true, realm: longestRealm } },

@@ -2,6 +2,7 @@ import { transitions, type ConnectionState, type SyncSession, type SyncState } f
 import {
   InvariantError,
   createConnectionWatch,
+  cutoffErrorOf,
   createLedger,
   createStateWatch,
   type Ledger,
@@ -126,6 +127,13 @@ describe('the ledger of writes', () => {
     ledger.recordRestore();
     expect(checked(ledger)).toBeNull();
     expect(ledger.restoreCount()).toBe(2);
+  });
+});
+
+describe('the retention cutoff', () => {
+  it('may be one millisecond after the latest changeset of the history, and not more', () => {
+    expect(cutoffErrorOf(101, 100)).toBeNull();
+    expect(cutoffErrorOf(102, 100)?.message).toContain('the retention cutoff is not after the history');
   });
 });
 
