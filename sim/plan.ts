@@ -232,6 +232,10 @@ export const planOf = ({ seed, devices, minutes }: PlanOptions): Plan => {
   const settings = { ...defaultSettings, ...slow, ...forgets, ...themed.settings };
   // A wrong server clock together with a restore is not covered: see D113.
   const isRestored = events.some(({ act }) => act === 'restore');
-  const kept = events.filter(({ act }) => !isRestored || !act.startsWith('server clock'));
+  // Nor is a clone of a running machine whose own clock is wrong: see D135.
+  const isCloned = events.some(({ act }) => act === 'cloned');
+  const kept = events.filter(
+    ({ act }) => !(isRestored && act.startsWith('server clock')) && !(isCloned && act === 'jump'),
+  );
   return { seed, theme, settings, devices, duration, events: kept.sort((a, b) => a.at - b.at) };
 };
