@@ -206,6 +206,20 @@ describe('a download', () => {
   );
 
   it(
+    'that waits for its confirmation leaves no timer behind when the session is closed',
+    marbles((m) => {
+      const server = createAnsweringServer({
+        answers: (message) => (message.type === 'mark' ? of({ ...page, session: message.session }) : undefined),
+      });
+      const dial = createScriptedDial(m, ['--w', server]).dial;
+      const opened = createTestSession(m, { dial, timeouts: { linger: 0 } });
+      m.expectObservable(opened.session.downloadComplete$, '---^ 20ms !').toBe('');
+      runAt(m, '30ms x', { x: () => closeRealm(opened, true) });
+      runAt(m, '40ms t', { t: () => expect(m.scheduler.actions.filter(({ closed }) => !closed)).toEqual([]) });
+    }),
+  );
+
+  it(
     'E10 that cannot be read ends the session, is reported to the server, and nothing more is applied',
     marbles((m) => {
       const received: ClientMessage[] = [];

@@ -1,4 +1,4 @@
-import { ignoreElements, map, of } from 'rxjs';
+import { ignoreElements, map, NEVER, of } from 'rxjs';
 import { marbles } from '../../../lib/testing/marbles.js';
 import { createBackoff } from '../../../lib/session/connection/backoff.js';
 import { Disconnect } from '../../../lib/session/connection/disconnect.js';
@@ -52,7 +52,7 @@ describe('quick retries', () => {
       const dials = [['w', createEndingWire(m, '2s x')], ...Array.from({ length: 33 }, () => '#')] as const;
       const { session } = createTestSession(m, { dial: createScriptedDial(m, ...dials).dial });
       m.expectObservable(lettersOf(session.connectionState$), '6s !').toBe('C 1999ms d');
-      m.expectObservable(session.errors$.pipe(map(({ code }) => code)), '6s !').toBe('5050ms e', {
+      m.expectObservable(session.errors$.pipe(map(({ code }) => code)), '20s !').toBe('5050ms e', {
         e: 'connection-failed',
       });
     }),
@@ -146,6 +146,18 @@ describe('quick retries', () => {
         o: () =>
           m.expectObservable(lettersOf(client.open().session.connectionState$), '2400ms !').toBe('2200ms c 49ms C'),
       });
+    }),
+  );
+
+  it(
+    'R16 shows that the app is asked for a token also when a quick retry waits for it',
+    marbles((m) => {
+      const { dial } = createScriptedDial(m, ['w', createEndingWire(m, '2s x')]);
+      let calls = 0;
+      const client = createTestClient(m, { dial, accessToken: () => (++calls === 1 ? of('token') : NEVER) });
+      const { session } = client.open();
+      runAt(m, '1s e', { e: () => client.tokens.markExpired() });
+      m.expectObservable(session.syncState$, '3s !').toBe('a 2049ms w', { a: 'active', w: 'waitingForAccessToken' });
     }),
   );
 
