@@ -7,24 +7,25 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { build } from 'esbuild';
+import { bundleLimits } from './bundle-limits.js';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const library = join(root, 'dist', 'index.js');
 const testKit = join(root, 'dist', 'testing', 'index.js');
 if (!existsSync(library)) throw new Error('dist/index.js does not exist. Run npm run build.');
 
-/** What each program imports, and its limit in kB after gzip, without RxJS. Raising a limit is a decision. */
+/** What each program imports, with its limit and its target in kB after gzip, without RxJS. */
 const programs = [
-  { name: 'openRealm', code: `export { openRealm } from '${library}';`, most: 60.5, target: 28 },
+  { name: 'openRealm', code: `export { openRealm } from '${library}';`, most: bundleLimits.openRealm, target: 28 },
   {
     name: 'openRealm and createSyncClient',
     code: `export { openRealm, createSyncClient } from '${library}';`,
-    most: 84,
+    most: bundleLimits.openRealmAndClient,
     target: 45,
   },
-  { name: 'record', code: `export { record } from '${library}';`, most: 5 },
-  { name: 'everything of tidemark', code: `export * from '${library}';`, most: 88 },
-  { name: 'everything of tidemark/testing', code: `export * from '${testKit}';`, most: 28 },
+  { name: 'record', code: `export { record } from '${library}';`, most: bundleLimits.record },
+  { name: 'everything of tidemark', code: `export * from '${library}';`, most: bundleLimits.everything },
+  { name: 'everything of tidemark/testing', code: `export * from '${testKit}';`, most: bundleLimits.testing },
 ];
 
 const measure = async (code) => {
