@@ -161,7 +161,7 @@ const quickRetriesMax = 41;
 
 /**
  * Checks the rate of connection attempts: a client must not overload an unavailable server. A process that was killed
- * may retry quickly again before the healthy time has passed.
+ * does not know its quick retries any more, so that it may begin them again at once.
  */
 export const createConnectionWatch = (now: () => number, isQuick: boolean) => {
   const times = new Map<number, number[]>();

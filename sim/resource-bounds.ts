@@ -12,7 +12,7 @@ const bounds = {
   /** Timers of the network, the disks, the server and all devices, per device; runs show up to 11. */
   timers: 25,
   /** Bytes in flight in one direction of a connection: the bytes that may be sent before an acknowledgement. */
-  bytesInFlight: limits.pagesInFlightMax * limits.pageBytesMax,
+  bytesInFlight: Math.max(limits.pagesInFlightMax * limits.pageBytesMax, limits.downloadBytesInFlightMax),
   /** Keys of a device that are not objects: records of its realm. */
   records: 50,
   /** Tombstones of a device: deleted objects that are remembered. All devices share the same keys. */

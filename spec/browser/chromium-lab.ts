@@ -16,7 +16,7 @@ export const executable = (): string => {
   const found = (path === undefined ? executablePaths : [path]).find((candidate) => existsSync(candidate));
   if (found !== undefined) return found;
   throw new Error(
-    `These specs need a Chromium, and there is none${path === undefined ? '' : ` at ${path}`}: \`apt-get install chromium\`, or say where it is with CHROMIUM=<path>.`,
+    `Chromium was not found${path === undefined ? '' : ` at ${path}`}, and these specs need it. Install it with apt-get install chromium, or set CHROMIUM=<path>.`,
   );
 };
 

@@ -42,7 +42,7 @@ const world = () => {
   const broken: string[] = [];
   const sees = (message: ClientMessage, connection: { token: string | null }): void => {
     if ('token' in message) connection.token = message.token ?? connection.token;
-    if (message.type === 'bind' && connection.token === null) broken.push('a bind as nobody');
+    if (message.type === 'bind' && connection.token === null) broken.push('a bind without a token');
     if (message.type !== 'upload') return;
     const bytes = message.changesets.map(({ body }) => Buffer.from(body).toString('latin1')).join();
     for (const write of writes.filter(({ id }) => bytes.includes(id))) {

@@ -2,6 +2,7 @@ import { defer, filter, from, map, merge, mergeMap, NEVER, type Observable, Subj
 import { SessionClosedError } from '../../lib/model/errors.js';
 import type { Bound, ClientMessage, ServerMessage } from '../../lib/protocol/messages.js';
 import type { Clock } from '../../lib/clock.js';
+import { Disconnect } from '../../lib/session/connection/disconnect.js';
 import { createConnection, type ClientConnection } from '../../lib/session/connection/connection.js';
 import type { SessionStore } from '../../lib/session/state/session-store.js';
 import { checkTimeouts, type SyncTimeouts } from '../../lib/session/connection/timeouts.js';
@@ -129,6 +130,10 @@ export const createScriptedDial = (
 };
 
 // ------------------------------------------------------------------------------------------------ the session
+
+/** Disconnects after which a client reconnects. */
+export const unreachable = new Disconnect({ kind: 'unreachable', detail: '' });
+export const unexpectedClose = new Disconnect({ kind: 'closed-by-server', code: 1006, text: '' });
 
 export interface Scene {
   readonly dial: Dial<ClientMessage, ServerMessage>;

@@ -220,7 +220,7 @@ describe('a session with a scripted server', () => {
         delay(10, m.scheduler),
       );
       const second = scriptedServer({
-        unsolicited: (own) => uploads$.pipe(map((message) => createDownload(own, message, 'somebody'))),
+        unsolicited: (own) => uploads$.pipe(map((message) => createDownload(own, message, 'another'))),
       });
       const tasks$ = appOn(m, second.wire).pipe(
         switchMap(({ realm }) => realm.objects$('Task')),

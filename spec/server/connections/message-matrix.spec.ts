@@ -13,7 +13,7 @@ import { createBind, connect, summaryOf, summariesOf, createUpload, type TestCli
 const clientKinds = {
   'may write': { token: 'writer', replica: 'w' },
   'may read': { token: 'reader', replica: 'r' },
-  'may do nothing': { token: 'nobody', replica: 'n' },
+  'may do nothing': { token: 'no-access', replica: 'n' },
   'has the replica of another user': { token: 'writer-2', replica: 'owned' },
   'has a token that has expired': { token: 'expired', replica: 'w' },
   'has a rejected token': { token: 'forged', replica: 'w' },
@@ -299,7 +299,7 @@ describe('a client without read access', () => {
     const server = createFilledServer();
     const replies = ['owned', 'w', 'unheard-of'].map((replica) => {
       const connection = connect(server.wire);
-      connection.send(createBind({ token: 'nobody', replica }));
+      connection.send(createBind({ token: 'no-access', replica }));
       return receivedBy(connection);
     });
     expect(new Set(replies)).toEqual(new Set(['error permission-denied, never']));

@@ -16,7 +16,7 @@ import {
   rowsOf,
 } from '../../../lib/testing/history-fixtures.js';
 import { allOf } from '../../../lib/testing/suite-assertions.js';
-import { damagedVersionsOf, describeError } from '../../damaged-records.js';
+import { checkEveryDamage } from '../../damaged-records.js';
 
 const nothing = { defaultValue: undefined };
 const opened = (storage: Storage) => firstValueFrom(openHistory(storage, 'team', { random: () => 0 }));
@@ -66,13 +66,7 @@ describe('a damaged record of a history', () => {
       new Set(['dead', 'horizon', 'id', 'latest', 'log', 'object', 'objects', 'refused', 'replica', 'run', 'seen']),
     );
     expect(await errorOfHistory(entries)).toBeNull();
-    for (const [at, [key, value]] of entries.entries()) {
-      for (const damaged of damagedVersionsOf(value)) {
-        const error = await errorOfHistory(entries.with(at, [key, damaged]));
-        if (error !== null && !(error instanceof StorageError))
-          throw new Error(`${key} with ${JSON.stringify([...damaged])}: ${describeError(error)}`);
-      }
-    }
+    await checkEveryDamage(entries, errorOfHistory);
   });
 
   it.each([

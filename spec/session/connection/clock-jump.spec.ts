@@ -1,7 +1,6 @@
 import { jest } from '@jest/globals';
 import { systemClock } from '../../../lib/clock.js';
 import { createBackoff } from '../../../lib/session/connection/backoff.js';
-import { Disconnect } from '../../../lib/session/connection/disconnect.js';
 import { defaultTimeouts } from '../../../lib/session/connection/timeouts.js';
 import { marbles } from '../../../lib/testing/marbles.js';
 import {
@@ -11,6 +10,7 @@ import {
   lettersOf,
   createScriptedDial,
   createTestSession,
+  unreachable,
 } from '../test-kit.js';
 
 const day = 86_400_000;
@@ -21,7 +21,7 @@ describe('a device whose clock is set', () => {
     try {
       const { scheduler } = systemClock;
       const backoff = createBackoff(defaultTimeouts, { ...systemClock, random: () => 0 });
-      backoff.recordDisconnect(new Disconnect({ kind: 'unreachable', detail: '' }), 0);
+      backoff.recordDisconnect(unreachable, 0);
       for (const by of [-day, day]) {
         dateNow.mockReturnValue(1_800_000_000_000 + by);
         expect(backoff.notBefore - scheduler.now()).toBeLessThanOrEqual(1_000);

@@ -12,10 +12,9 @@ import {
   createScriptedDial,
   createTestClient,
   createTestSession,
+  unexpectedClose,
+  unreachable,
 } from '../test-kit.js';
-
-const unreachable = new Disconnect({ kind: 'unreachable', detail: '' });
-const unexpectedClose = new Disconnect({ kind: 'closed-by-server', code: 1006, text: '' });
 
 describe('quick retries', () => {
   it(

@@ -11,10 +11,9 @@ import {
   createScriptedDial,
   createTestClient,
   createTestSession,
+  unexpectedClose,
+  unreachable,
 } from '../test-kit.js';
-
-const unreachable = new Disconnect({ kind: 'unreachable', detail: '' });
-const unexpectedClose = new Disconnect({ kind: 'closed-by-server', code: 1006, text: '' });
 
 describe('reconnecting', () => {
   it('R1 waits twice as long after each failure, from 1 s to 5 min', () => {
