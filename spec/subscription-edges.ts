@@ -32,7 +32,7 @@ export const subscriptionEdges: readonly Allowed[] = [
     why: 'the storage is closed after the last handle, whether or not the app awaits it',
   },
   {
-    where: 'lib/client/running-realm.ts createSyncedRealm',
+    where: 'lib/client/synced-realm.ts createSyncedRealm',
     why: 'the storage is closed when the session ends, for whatever reason',
   },
   {

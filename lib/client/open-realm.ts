@@ -2,7 +2,6 @@ import { openNamedStorage, storageIdentityOf } from '#storage';
 import {
   concat,
   defer,
-  EMPTY,
   finalize,
   firstValueFrom,
   isObservable,
@@ -14,22 +13,17 @@ import {
   throwError,
 } from 'rxjs';
 import { systemClock } from '../clock.js';
-import { InvalidArgumentError, InvalidStateError, RealmClosedError } from '../model/errors.js';
-import { checkOptions, checkRealmName } from '../model/limits.js';
-import { isSome, none, type Option, some } from '../model/result.js';
+import { InvalidArgumentError, RealmClosedError } from '../model/errors.js';
+import { checkOptions } from '../model/limits.js';
+import { isSome } from '../model/result.js';
 import { checkSchema, type Schema } from '../model/schema.js';
-import { waitUntilProcessed } from '../session/conversation/receive-progress.js';
-import { clientResets } from '../session/binding/client-reset.js';
-import type { ClientSession } from '../session/binding/session.js';
-import { toSyncSession, type SyncSession } from '../session/api/sync-session.js';
 import type { OpenStorage, Storage } from '../storage/storage.js';
 import type { ImportOptions } from '../store/transfer/import.js';
-import { checkClock, checkFunction, checkOneOf, createStorageArgumentError } from '../model/check-arguments.js';
-import { coreOf, isClient } from './sync-client.js';
-import { checkOwner } from './user-identity.js';
+import { checkClock, checkFunction, createStorageArgumentError } from '../model/check-arguments.js';
+import { isClient, syncSupportOf } from './client-registry.js';
 import { importFrom, type ImportSource } from './import-source.js';
 import { enterRealm } from './realm-registry.js';
-import type { Migration, RunningRealm, OpenPlan, SyncPlan } from './running-realm.js';
+import type { Migration, RunningRealm, OpenPlan, SyncPlan } from './open-plan.js';
 import { promiseOf } from './observable-promise.js';
 import type { Realm } from './realm.js';
 import type { RealmOptions, SessionOf, SyncOptions } from './realm-options.js';
@@ -50,20 +44,9 @@ const syncPlanOf = (sync: SyncOptions | undefined): SyncPlan | null => {
   if (isClient(sync)) {
     throw new InvalidArgumentError('sync', 'a record', sync, { problem: 'sync is a client. Pass { client, realm }.' });
   }
-  const {
-    client,
-    realm,
-    stopPolicy = 'afterChangesUploaded',
-    clientReset = 'recoverOrDiscard',
-    otherUser = 'reject',
-  } = checkOptions('sync', sync, ['client', 'realm', 'stopPolicy', 'clientReset', 'otherUser']);
-  const core = coreOf(client);
-  if (core.isClosed()) throw new InvalidStateError('The client of this realm is closed. Create another one.');
-  checkOneOf('sync.stopPolicy', ['afterChangesUploaded', 'immediately'], stopPolicy);
-  checkOneOf('sync.clientReset', clientResets, clientReset);
-  checkOneOf('sync.otherUser', ['reject', 'read'], otherUser);
-  const realmName = checkRealmName(realm);
-  return { core, realmName, stopImmediately: stopPolicy === 'immediately', clientReset, anyUser: otherUser === 'read' };
+  const names = ['client', 'realm', 'stopPolicy', 'clientReset', 'otherUser'] as const;
+  const { client, ...options } = checkOptions('sync', sync, names);
+  return syncSupportOf(client).planOf(options);
 };
 
 const migrationOf = (
@@ -160,26 +143,17 @@ const openHandle$ = <S extends Schema, Sync extends SyncOptions | undefined>(
     storage: storageOf(storage),
     schema,
     shapes,
-    clock: clock === undefined ? (plan?.core.clock ?? systemClock) : checkClock(clock),
+    clock: clock === undefined ? (plan?.support.core.clock ?? systemClock) : checkClock(clock),
     sync: plan,
     migration: migrationOf(versions, plan),
     location: typeof storage === 'string' ? storageIdentityOf(storage) : storage,
     name: typeof storage === 'string' ? storage : '',
   };
-  return enterRealm(own).pipe(map((opened) => handleOf(opened, plan) as unknown as Realm<S, SessionOf<Sync>>));
-};
-
-/** Holds one public session per realm, shared by all of its handles. */
-const sessions = new WeakMap<ClientSession, Option<SyncSession>>();
-const sessionOf = (session: ClientSession, reconnect: () => void): Option<SyncSession> => {
-  const shared = sessions.get(session) ?? some(toSyncSession(session, reconnect));
-  sessions.set(session, shared);
-  return shared;
+  return enterRealm(own).pipe(map((opened) => handleOf(opened) as unknown as Realm<S, SessionOf<Sync>>));
 };
 
 /** The handle is not typed by a schema: the store checks at run time what the types of `Realm` promise. */
-const handleOf = (opened: RunningRealm, plan: SyncPlan | null) => {
-  const { store, machine, removeHandle } = opened;
+const handleOf = ({ store, syncSession, checkOwner, processed$, removeHandle }: RunningRealm) => {
   let closed = false;
   const checkOpen = (): void => {
     if (closed) throw new RealmClosedError('This handle of the realm was closed. Open the realm again with openRealm.');
@@ -201,10 +175,9 @@ const handleOf = (opened: RunningRealm, plan: SyncPlan | null) => {
   };
   const changing = <R>(work: () => Observable<R>): Promise<R> =>
     toPromise(() => {
-      checkOwner(opened, plan?.core);
+      checkOwner();
       return work();
     });
-  const session = machine && plan ? sessionOf(machine, plan.core.reconnect) : none;
   const handle = {
     /** A write runs at the call, whether or not the app awaits its promise. */
     write: (change: never) => changing(() => store.write(change)),
@@ -221,17 +194,16 @@ const handleOf = (opened: RunningRealm, plan: SyncPlan | null) => {
     import: async (lines: ImportSource, options: ImportOptions = {}) => {
       const isAllowed = (): void => {
         checkOpen();
-        checkOwner(opened, plan?.core);
+        checkOwner();
       };
       isAllowed();
       return importFrom(store.createImporter(options, isAllowed), lines);
     },
     stats: whileOpen(store.stats),
     setAside$: store.setAside$,
-    refresh: () =>
-      toPromise(() => concat(machine ? waitUntilProcessed(machine.receiveProgress) : EMPTY, of(undefined))),
-    syncSession: session,
-    session: isSome(session) ? session.value : null,
+    refresh: () => toPromise(() => concat(processed$, of(undefined))),
+    syncSession,
+    session: isSome(syncSession) ? syncSession.value : null,
     close: () => {
       const closed$ = closed ? of(undefined) : removeHandle();
       closed = true;

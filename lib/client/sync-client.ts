@@ -1,9 +1,11 @@
 import { catchError, firstValueFrom, forkJoin, type Observable, of, switchMap } from 'rxjs';
-import { DiscardError, InvalidArgumentError, type AnySyncError } from '../model/errors.js';
+import { DiscardError, type AnySyncError } from '../model/errors.js';
 import { checkOneOf } from '../model/check-arguments.js';
 import { checkOptions } from '../model/limits.js';
 import { waitForUpload } from '../session/api/completion.js';
 import { type ClientCore, createClientCore } from './client-core.js';
+import { registerClient } from './client-registry.js';
+import { createSyncSupport } from './sync-support.js';
 import { type RealmEntry, realmsOf } from './realm-registry.js';
 import {
   type AccessToken,
@@ -111,17 +113,6 @@ export interface SyncClient {
   readonly close: () => Promise<void>;
 }
 
-const cores = new WeakMap<SyncClient, ClientCore>();
-
-export const isClient = (value: unknown): boolean => cores.has(value as SyncClient);
-
-/** Returns the internals of a client that `createSyncClient` made. */
-export const coreOf = (client: unknown): ClientCore => {
-  const core = cores.get(client as SyncClient);
-  if (core) return core;
-  throw new InvalidArgumentError('sync.client', 'a client made by createSyncClient', client);
-};
-
 const logOutWith = async (core: ClientCore, options: LogOutOptions = {}): Promise<void> => {
   const { unsynced = 'keep' } = checkOptions('options of logOut', options, ['unsynced']);
   checkOneOf('logOut.unsynced', ['keep', 'wait', 'discard'], unsynced);
@@ -185,6 +176,6 @@ export const createSyncClient = (options: SyncClientOptions): SyncClient => {
       await firstValueFrom(released.length > 0 ? forkJoin(released) : of(null));
     },
   };
-  cores.set(client, core);
+  registerClient(client, createSyncSupport(core));
   return client;
 };

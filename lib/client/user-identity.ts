@@ -62,13 +62,14 @@ export const claimStore = (
  * that user.
  */
 export const checkOwner = (
-  { store, machine }: { readonly store: Pick<Store, 'isOwnedByOther'>; readonly machine: SessionStore | null },
-  core: Pick<UserIdentity, 'userId'> | undefined,
+  store: Pick<Store, 'isOwnedByOther'>,
+  session: Pick<SessionStore, 'getState'>,
+  userId: string | null,
 ): void => {
-  const connection = machine?.getState().connection;
-  const reason = connection?.state === 'disconnected' ? connection.reason : null;
+  const { connection } = session.getState();
+  const reason = connection.state === 'disconnected' ? connection.reason : null;
   const isRejectedAsOther = reason?.kind === 'failed' && reason.code === 'other-user';
-  if (isRejectedAsOther || store.isOwnedByOther(core?.userId() ?? null))
+  if (isRejectedAsOther || store.isOwnedByOther(userId))
     throw createOtherUserError(
       'Nothing was written, because the write would be uploaded as that user. Give each user a storage of their own.',
     );

@@ -12,7 +12,8 @@ import { openMetadata } from './metadata.js';
 import { createObjects, type Objects } from './objects/objects.js';
 import { decodeStoredObject } from './objects/stored-object.js';
 import { createRejectedList, readRejectedList } from './rejected/rejected-list.js';
-import { createStore, type Store } from './store.js';
+import { createLocalStore, createStore, type LocalStore, type Store } from './store.js';
+import { type CommitContext, createCommitContext } from './commit/commit-context.js';
 import { readWriteLimits } from './transaction/write-limits.js';
 
 export interface StoreOptions {
@@ -45,11 +46,8 @@ const readWaitingSizes = (outbox: Log<Changeset>): Observable<readonly number[]>
     }),
   );
 
-/**
- * Opens the realm in a storage, or creates one in an empty storage. Cold; emits once and completes. Errors with a
- * `StorageError` for unreadable data, which stays as it is.
- */
-export const openStore = ({ storage, shapes, clock }: StoreOptions): Observable<Store> =>
+/** Reads the realm in a storage. See `openStore`. */
+const openContext = ({ storage, shapes, clock }: StoreOptions): Observable<CommitContext> =>
   openMetadata(storage, clock, [toFingerprintPut(shapes)]).pipe(
     switchMap((meta) =>
       forkJoin({ outbox: openOutbox(storage), found: readFingerprint(storage) }).pipe(
@@ -62,7 +60,7 @@ export const openStore = ({ storage, shapes, clock }: StoreOptions): Observable<
                 now: readWriteLimits(storage),
               }).pipe(
                 map(({ waiting, rejected, now }) =>
-                  createStore({
+                  createCommitContext({
                     ...{ storage, shapes, clock, metadata: meta, objects, outbox, waitingSizes: waiting },
                     runId: createRandomId(clock),
                     rejectedList: createRejectedList(rejected),
@@ -77,3 +75,13 @@ export const openStore = ({ storage, shapes, clock }: StoreOptions): Observable<
       ),
     ),
   );
+
+/**
+ * Opens the realm in a storage, or creates one in an empty storage. Cold; emits once and completes. Errors with a
+ * `StorageError` for unreadable data, which stays as it is.
+ */
+export const openStore = (options: StoreOptions): Observable<Store> => openContext(options).pipe(map(createStore));
+
+/** Opens a realm as `openStore` does, without a session. Bundles of local realms contain no code of sessions. */
+export const openLocalStore = (options: StoreOptions): Observable<LocalStore> =>
+  openContext(options).pipe(map(createLocalStore));

@@ -9,7 +9,7 @@ import type { StorageChange } from '../storage/storage.js';
 import { becomeLocalOnly, joinIfLocal } from './sync/local-only.js';
 import { createRejectedWritesApi, type RejectedWritesApi } from './rejected/rejected-writes-api.js';
 import { type OwnerClaim, claimOwner, isOwnedByOther } from './ownership/claim-owner.js';
-import { createCommitContext, type CommitContext, type StoreParts } from './commit/commit-context.js';
+import type { CommitContext } from './commit/commit-context.js';
 import { exportLines } from './transfer/export.js';
 import { createImporter, type ImportOptions, type Importer } from './transfer/import.js';
 import { toMetadataPut } from './metadata.js';
@@ -42,24 +42,15 @@ export interface ReadApi {
 }
 
 /**
- * The objects of one realm. Readers see a change after it is durable. Not typed by the schema: the `client` folder adds
- * the types.
+ * The objects of one realm that does not sync. Readers see a change after it is durable. Not typed by the schema: the
+ * `client` folder adds the types.
  */
-export interface Store extends ReadApi, SyncApi, RejectedWritesApi {
+export interface LocalStore extends ReadApi, RejectedWritesApi {
   /**
    * Runs a transaction synchronously and stores it. The stream emits the result once when it is durable, or errors when
    * nothing was stored. Unsubscribing does not cancel the write.
    */
   readonly write: <R>(change: (tx: Transaction<Schema>) => R) => Observable<Written<R>>;
-  /**
-   * Downloaded part of the history, and its full size as the server last reported it. `ofBytes` is `null` before the
-   * first bind.
-   */
-  readonly downloadProgress: () => {
-    readonly version: Version;
-    readonly bytes: number;
-    readonly ofBytes: number | null;
-  };
   /**
    * The changes that would write everything in memory to an empty storage. `null` when the outbox is longer than the
    * part of it that is kept in memory.
@@ -69,17 +60,6 @@ export interface Store extends ReadApi, SyncApi, RejectedWritesApi {
    * Stops keeping changesets for a server until the realm joins one. For a realm that is opened without a server. Cold.
    */
   readonly becomeLocalOnly: () => Observable<never>;
-  /**
-   * Prepares a local realm for its first server: puts all of its objects into the outbox. Call it before the session
-   * starts. Cold.
-   */
-  readonly join: () => Observable<never>;
-  /** Whether the realm is bound to a user. */
-  readonly isOwned: () => boolean;
-  /** Whether the realm belongs to a user other than `user`. `null` stands for an unknown user. */
-  readonly isOwnedByOther: (user: string | null) => boolean;
-  /** Binds the realm to its name on the server and to its user: see `claim-owner.ts`. Cold. */
-  readonly claimOwner: (claim: OwnerClaim, anyUser: boolean) => Observable<never>;
   /** Migrates the objects to a version of the schema: see `migrate.ts`. Cold. */
   readonly migrate: (version: number, change?: Migrate<Schema>) => Observable<never>;
   /** Emits a header line with the types, then one line of JSON for each object as it is on subscription. Cold. */
@@ -91,11 +71,35 @@ export interface Store extends ReadApi, SyncApi, RejectedWritesApi {
    * with the store.
    */
   readonly setAside$: Observable<readonly SetAsideObject[]>;
-  /** The errors to report for the objects that were set aside when the store was opened. Each is returned once. */
-  readonly setAsideErrors: () => readonly ObjectSetAsideError[];
   readonly stats: () => RealmStats;
   /** Finishes pending commits and closes the storage. All streams of the store complete. */
   readonly close: () => Observable<never>;
+}
+
+/** The objects of one realm, with everything that a session needs. */
+export interface Store extends LocalStore, SyncApi {
+  /**
+   * Downloaded part of the history, and its full size as the server last reported it. `ofBytes` is `null` before the
+   * first bind.
+   */
+  readonly downloadProgress: () => {
+    readonly version: Version;
+    readonly bytes: number;
+    readonly ofBytes: number | null;
+  };
+  /**
+   * Prepares a local realm for its first server: puts all of its objects into the outbox. Call it before the session
+   * starts. Cold.
+   */
+  readonly join: () => Observable<never>;
+  /** Whether the realm is bound to a user. */
+  readonly isOwned: () => boolean;
+  /** Whether the realm belongs to a user other than `user`. `null` stands for an unknown user. */
+  readonly isOwnedByOther: (user: string | null) => boolean;
+  /** Binds the realm to its name on the server and to its user: see `claim-owner.ts`. Cold. */
+  readonly claimOwner: (claim: OwnerClaim, anyUser: boolean) => Observable<never>;
+  /** The errors to report for the objects that were set aside when the store was opened. Each is returned once. */
+  readonly setAsideErrors: () => readonly ObjectSetAsideError[];
 }
 
 const createReadApi = ({ shapes, objects, changes$, checkOpen }: CommitContext): ReadApi => {
@@ -137,48 +141,51 @@ const createReadApi = ({ shapes, objects, changes$, checkOpen }: CommitContext):
   };
 };
 
-export const createStore = (parts: StoreParts): Store => {
-  const context = createCommitContext(parts);
-  return {
-    ...createReadApi(context),
-    ...createSyncApi(context),
-    ...createRejectedWritesApi(context),
-    write: (change) => write(context, change),
-    dump: () => {
-      const outbox = context.outbox.dump();
-      const { runs, owner } = context.durable();
-      const own = [
-        toMetadataPut(context.durable()),
-        toLimitsPut(context.writeLimits.now),
-        toRunsPut(runs),
-        toOwnerPut(owner),
-      ];
-      return (
-        outbox && [...context.objects.listStored().map(toObjectPut), ...outbox, ...context.rejectedList.dump(), ...own]
-      );
-    },
-    becomeLocalOnly: () => defer(() => becomeLocalOnly(context)),
-    join: () => defer(() => joinIfLocal(context)),
-    claimOwner: (claim, anyUser) => claimOwner(context, claim, anyUser),
-    isOwned: () => context.durable().owner.user !== null,
-    isOwnedByOther: (user) => isOwnedByOther(context.durable().owner, user),
-    migrate: (version, change) => defer(() => migrate(context, version, change)),
-    export: () => exportLines(context),
-    createImporter: (options, whileOpen) => createImporter(context, options, whileOpen),
-    setAside$: context.objects.setAside.all$,
-    setAsideErrors: () => context.objects.setAside.errorsOf(context.objects.setAside.all()),
-    stats: () => statsOf(context),
-    downloadProgress: () => {
-      const { downloadedTo, downloadedBytes, headBytes, history } = context.durable();
-      return { version: downloadedTo, bytes: downloadedBytes, ofBytes: history === null ? null : headBytes };
-    },
-    close: () =>
-      concat(
-        context.closed$,
-        defer(() => {
-          context.completeStreams();
-          return parts.storage.close();
-        }),
-      ),
-  };
-};
+/** Creates the store of a realm that does not sync, without the code of a session. */
+export const createLocalStore = (context: CommitContext): LocalStore => ({
+  ...createReadApi(context),
+  ...createRejectedWritesApi(context),
+  write: (change) => write(context, change),
+  dump: () => {
+    const outbox = context.outbox.dump();
+    const { runs, owner } = context.durable();
+    const own = [
+      toMetadataPut(context.durable()),
+      toLimitsPut(context.writeLimits.now),
+      toRunsPut(runs),
+      toOwnerPut(owner),
+    ];
+    return (
+      outbox && [...context.objects.listStored().map(toObjectPut), ...outbox, ...context.rejectedList.dump(), ...own]
+    );
+  },
+  becomeLocalOnly: () => defer(() => becomeLocalOnly(context)),
+  migrate: (version, change) => defer(() => migrate(context, version, change)),
+  export: () => exportLines(context),
+  createImporter: (options, whileOpen) => createImporter(context, options, whileOpen),
+  setAside$: context.objects.setAside.all$,
+  stats: () => statsOf(context),
+  close: () =>
+    concat(
+      context.closed$,
+      defer(() => {
+        context.completeStreams();
+        return context.storage.close();
+      }),
+    ),
+});
+
+/** Creates the store of a realm that may sync. */
+export const createStore = (context: CommitContext): Store => ({
+  ...createLocalStore(context),
+  ...createSyncApi(context),
+  join: () => defer(() => joinIfLocal(context)),
+  claimOwner: (claim, anyUser) => claimOwner(context, claim, anyUser),
+  isOwned: () => context.durable().owner.user !== null,
+  isOwnedByOther: (user) => isOwnedByOther(context.durable().owner, user),
+  setAsideErrors: () => context.objects.setAside.errorsOf(context.objects.setAside.all()),
+  downloadProgress: () => {
+    const { downloadedTo, downloadedBytes, headBytes, history } = context.durable();
+    return { version: downloadedTo, bytes: downloadedBytes, ofBytes: history === null ? null : headBytes };
+  },
+});

@@ -7,6 +7,11 @@ const everything = `export * from '../../lib/index.js';`;
 const local = `export { openRealm } from '../../lib/index.js';`;
 
 const filesOf = ({ metafile }: Bundle) => Object.keys(metafile.inputs);
+/** The files of which code is in the bundle. */
+const usedFilesOf = ({ metafile }: Bundle) =>
+  Object.values(metafile.outputs).flatMap(({ inputs }) =>
+    Object.entries(inputs).flatMap(([file, { bytesInOutput }]) => (bytesInOutput > 0 ? [file] : [])),
+  );
 const kilobytes = ({ code }: Bundle) => gzipSync(code, { level: 9 }).length / 1_000;
 
 describe('the library in a bundle for browsers', () => {
@@ -23,6 +28,14 @@ describe('the library in a bundle for browsers', () => {
     const asked = Object.values(bundle.metafile.inputs).flatMap(({ imports }) => imports);
     expect(asked.filter(({ path }) => path.startsWith('node:') || builtinModules.includes(path))).toEqual([]);
     expect(Object.values(bundle.metafile.outputs).flatMap(({ imports }) => imports)).toEqual([]);
+  });
+
+  it('contains no code of sessions in an app that has only local realms', async () => {
+    const files = usedFilesOf(await createBundle(local, ['rxjs']));
+    expect(files).toContainEqual(expect.stringContaining('/store/store.js'));
+    const ofSessions =
+      /\/(session|protocol|transport)\/|\/client\/(client-core|sync-|synced-)|sync-api|apply-|rollback|clock-corr/;
+    expect(files.filter((file) => ofSessions.test(file))).toEqual([]);
   });
 
   it('is not larger than its limit', async () => {
