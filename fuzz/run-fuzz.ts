@@ -12,6 +12,7 @@ import {
   type Start,
 } from './frame-generator.js';
 import { createCheckedConnection, type CheckedConnection } from './checked-connection.js';
+import { findSkimmingFaultInFrame } from './check-skimming.js';
 import { recordConversation } from './recorded-messages.js';
 import {
   fillOldRealm,
@@ -165,6 +166,8 @@ export const fuzz = async ({ seed, frames: goal, heapUsed, progress }: FuzzOptio
       const [kind, bytes] = frame(chance, connection.checked, { realm, isPolite: connection.isPolite });
       frames += 1;
       countUp(counts, kind);
+      const skimmingFault = findSkimmingFaultInFrame(bytes);
+      if (skimmingFault !== null) fail(skimmingFault);
       connection.checked.send(bytes);
       checkProblems(connection);
       if (connection.own !== null && chance.isLikely(0.3)) closings.push(closeFuzzServer(connection.own));

@@ -80,7 +80,7 @@ export const encodeOperations = (operations: readonly Operation[]): Uint8Array =
  *
  * @throws UnreadableError for any other value.
  */
-const operationOf = (given: unknown): Operation => {
+export const operationOf = (given: unknown): Operation => {
   const [number, type, key, ...details] = checkField(
     'operation',
     'an array',
@@ -99,7 +99,7 @@ const operationOf = (given: unknown): Operation => {
 };
 
 /** Whether all numbers of an operation are finite. No schema allows others. */
-const isExact = (operation: Operation): boolean => {
+export const isExact = (operation: Operation): boolean => {
   switch (operation.kind) {
     case 'create':
     case 'update':

@@ -7,7 +7,7 @@ import { utf8Decoder } from './built-ins.js';
  * of one byte can take 100 bytes of memory. Values are counted before they are created.
  */
 
-interface Cursor {
+export interface Cursor {
   readonly bytes: Uint8Array;
   at: number;
   /**
@@ -43,7 +43,7 @@ const throwUnusedToken = (token: number): never =>
   throwCorrupt(`has a value of a kind that is not used here: 0x${token.toString(16)}`);
 
 /** Skips some bytes and returns where they begin. */
-const skipBytes = (cursor: Cursor, bytes: number): number => {
+export const skipBytes = (cursor: Cursor, bytes: number): number => {
   const from = cursor.at;
   const to = from + bytes;
   if (to > cursor.bytes.byteLength) throwCorrupt('ends too early');
@@ -129,7 +129,8 @@ const readKey = (cursor: Cursor, depth: number): unknown => {
 const readBytes = (cursor: Cursor, bytes: number): Uint8Array =>
   new Uint8Array(cursor.bytes.buffer, cursor.bytes.byteOffset + skipBytes(cursor, bytes), bytes);
 
-const spend = (cursor: Cursor, elements: number, depth: number): void => {
+/** Counts elements that the value holds, at a depth. */
+export const spend = (cursor: Cursor, elements: number, depth: number): void => {
   if (depth >= depthMax) throwCorrupt(`has more than ${depthMax} nested levels`);
   cursor.budget -= elements;
   if (cursor.budget >= 0) return;
@@ -226,6 +227,14 @@ const readLength = (cursor: Cursor, width: number): number => (lengthReaders[wid
 
 const isStringToken = (token: number): boolean => (token >= 0xa0 && token < 0xc0) || (token >= 0xd9 && token <= 0xdb);
 
+/** Reads the header of a string and returns the number of its bytes. */
+export const readStringLength = (cursor: Cursor): number => {
+  const token = cursor.bytes[cursor.at] ?? 0;
+  if (!isStringToken(token)) throwCorrupt('has no string where one is expected');
+  cursor.at += 1;
+  return token < 0xc0 ? token & 0x1f : readLength(cursor, token - 0xd9);
+};
+
 const skipArray = (cursor: Cursor, length: number, depth: number): void => {
   spend(cursor, length, depth);
   for (let left = length; left > 0; left -= 1) skipValue(cursor, depth + 1);
@@ -243,8 +252,8 @@ const skipRecord = (cursor: Cursor, length: number, depth: number): void => {
 /** Skips one value without creating it. Rejects the same bytes as `readValue`, but does not look into strings. */
 export const skipValue = (cursor: Cursor, depth: number): void => {
   const token = byteAt(cursor.bytes, skipBytes(cursor, 1));
-  const bytes = fixedBytes[token];
   if (token < 0x80 || token >= 0xe0) return;
+  const bytes = fixedBytes[token];
   if (token < 0x90) skipRecord(cursor, token & 0x0f, depth);
   else if (token < 0xa0) skipArray(cursor, token & 0x0f, depth);
   else if (token < 0xc0) skipBytes(cursor, token & 0x1f);
@@ -265,7 +274,8 @@ export const createCursor = (bytes: Uint8Array, valuesMax: number, hasHoles = fa
   hasHoles,
 });
 
-const checkEnd = ({ bytes, at }: Cursor): void => {
+/** Throws when bytes follow the value. */
+export const checkEnd = ({ bytes, at }: Cursor): void => {
   if (at !== bytes.byteLength) throwCorrupt(`has ${bytes.byteLength - at} bytes after its end`);
 };
 
@@ -289,6 +299,14 @@ export const readArrayLength = (cursor: Cursor): number | null => {
   if (token < 0x90 || (token >= 0xa0 && token !== 0xdc && token !== 0xdd)) return null;
   cursor.at += 1;
   return token < 0xa0 ? token & 0x0f : readLength(cursor, token - 0xdb);
+};
+
+/** Reads the header of a record and returns its length; `null`, without reading anything, when it is not a record. */
+export const readRecordLength = (cursor: Cursor): number | null => {
+  const token = cursor.bytes[cursor.at] ?? 0;
+  if (token < 0x80 || (token >= 0x90 && token !== 0xde && token !== 0xdf)) return null;
+  cursor.at += 1;
+  return token < 0x90 ? token & 0x0f : readLength(cursor, token - 0xdd);
 };
 
 /**

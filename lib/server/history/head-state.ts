@@ -16,14 +16,17 @@ export interface HeadState {
    * the head. Nothing may be appended meanwhile.
    */
   readonly readStates: (texts: Iterable<string>) => Observable<ReadonlyMap<string, ObjectState>>;
-  /** Must be called with the appended changesets, in order. */
-  readonly appended: (
-    changesets: readonly { readonly recorded: HistoryRecord; readonly operations: readonly Operation[] }[],
-  ) => void;
+  /** Must be called with the appended changesets, in order. Their operations are read only if the cache is used. */
+  readonly appended: (changesets: readonly AppendedChangeset[]) => void;
   /** Must be called when the stored objects have reached a version. */
   readonly moved: (version: Version) => void;
   /** Clears the cache if it was not used since the last call. */
   readonly forgetUnused: () => void;
+}
+
+interface AppendedChangeset {
+  readonly recorded: HistoryRecord;
+  readonly incoming: { readonly operations: readonly Operation[] };
 }
 
 interface RecentStep extends Step {
@@ -133,7 +136,10 @@ export const createHeadState = ({ history, projector, clock, lagBytesMax }: Head
         isUsed = true;
         return statesOf([...texts]);
       }),
-    appended: (changesets) => changesets.forEach(({ recorded, operations }) => note(recorded, operations)),
+    appended: (changesets) => {
+      if (recent === null) return;
+      for (const { recorded, incoming } of changesets) note(recorded, incoming.operations);
+    },
     moved: (version) => {
       for (const [text, one] of recent ?? []) {
         if (one.version <= version) recent?.delete(text);

@@ -6,6 +6,7 @@ import { readPagesUnder } from './record-codec.js';
 /** The large stored objects of a realm. They are few, and are known from the opening of the realm on. */
 export interface LargeObjects {
   readonly has: (text: string) => boolean;
+  readonly isEmpty: () => boolean;
   /** Returns the changes to store with an object of this size, in the same batch. */
   readonly toChanges: (text: string, bytes: number) => readonly StorageChange[];
 }
@@ -21,6 +22,7 @@ export const openLargeObjects = (storage: Storage): Observable<LargeObjects> =>
     }, new Set<string>()),
     map((texts) => ({
       has: (text) => texts.has(text),
+      isEmpty: () => texts.size === 0,
       toChanges: (text, bytes) => {
         const isLarge = bytes > serverLimits.largeObjectBytes;
         if (isLarge === texts.has(text)) return [];

@@ -113,6 +113,8 @@ export interface Projection {
    * @returns Whether the object is large.
    */
   readonly isLarge: (text: string) => boolean;
+  /** Whether any stored object has more than 1 MiB. */
+  readonly hasLarge: boolean;
   /**
    * Reads the states of existing objects. Cold. Emits all of them once, by object texts, and completes. Errors with a
    * `StorageError`.
@@ -305,6 +307,9 @@ const createProjection = (storage: Storage, found: ProjectionCursor, large: Larg
     readAllRows: (upTo) => readPagesUnder(storage, objectPrefix, { to: `${objectPrefix}${upTo} ` }).pipe(map(rowsOf)),
     advance: (page) => advanceProjection(storage, mover, page, large),
     isLarge: large.has,
+    get hasLarge() {
+      return !large.isEmpty();
+    },
     readLastTombstone: (before) =>
       readTombstones(storage, before, 1, true).pipe(map(([last]) => (last ? tombstoneTimeOf(last[0]) : null))),
     sweep: (before) =>

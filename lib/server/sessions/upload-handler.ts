@@ -122,7 +122,10 @@ export const createUploadHandler = ({ session, acceptedBind, limits, now }: Uplo
       ? realm.uploadQueue.append(replica, user, page).pipe(map(answer))
       : answerCopy(acceptedBind, sharedVersion, page).pipe(map(answer));
   };
-  const read = access === 'write' ? (changeset: Changeset) => incomingOf(changeset, limits) : rejectReadOnly;
+  const read =
+    access === 'write'
+      ? (changeset: Changeset, needsOperations: boolean) => incomingOf(changeset, limits, needsOperations)
+      : rejectReadOnly;
 
   return {
     // Changesets that follow stamps of the history are accepted, however wrong the clock was when those were written.

@@ -18,7 +18,7 @@ export type UploadOutcome = { readonly accepted: Version } | { readonly rejected
 /** Consecutive changesets, and the function that reads each one. */
 export interface UploadedPage {
   readonly changesets: readonly Changeset[];
-  readonly read: (changeset: Changeset) => IncomingChangeset;
+  readonly read: (changeset: Changeset, needsOperations: boolean) => IncomingChangeset;
 }
 
 /** A page of changesets that waits for an answer. */
@@ -27,7 +27,7 @@ export interface PendingUpload {
   readonly user: User;
   readonly changesets: readonly Changeset[];
   /**
-   * The decoded changesets. Decoded at the first access, so that a waiting page needs no more memory than its bytes.
+   * The checked changesets. Checked at the first access, so that a waiting page needs no more memory than its bytes.
    */
   readonly page: readonly IncomingChangeset[];
   readonly subscriber: Subscriber<UploadOutcome>;
@@ -36,13 +36,14 @@ export interface PendingUpload {
 export const createPendingUpload = (
   upload: Pick<PendingUpload, 'replica' | 'user' | 'subscriber'>,
   { changesets, read }: UploadedPage,
+  needsOperations: boolean,
 ): PendingUpload => {
   let page: readonly IncomingChangeset[] | null = null;
   return {
     ...upload,
     changesets,
     get page() {
-      return (page ??= changesets.map(read));
+      return (page ??= changesets.map((changeset) => read(changeset, needsOperations)));
     },
   };
 };
@@ -135,10 +136,10 @@ const rejectLateStamps = (
 ): readonly IncomingChangeset[] => {
   let last = before;
   return fresh.map((incoming) => {
-    const { changeset, operations, rejection } = incoming;
+    const { changeset, operationCount, rejection } = incoming;
     if (rejection !== undefined) return incoming;
     const isLate = last !== null && compareInstants(changeset, last) <= 0;
-    if (!isLate) last = lastInstantOf(changeset, operations.length);
+    if (!isLate) last = lastInstantOf(changeset, operationCount);
     return isLate
       ? rejectChangeset(
           changeset,
@@ -157,7 +158,7 @@ const pendingRejectionsOf = (batch: AppendBatch, replica: Replica): number =>
 const noteLatest = (
   { latest, runs }: AppendBatch,
   replica: Replica,
-  { changeset, operations, rejection }: IncomingChangeset,
+  { changeset, operationCount, rejection }: IncomingChangeset,
 ): void => {
   const before = latest.get(replica) ?? replica;
   const { version, time, count } = changeset;
@@ -168,7 +169,7 @@ const noteLatest = (
   latest.set(replica, {
     run,
     stamp: isKnown ? { time, count } : null,
-    lastStamp: isKnown ? lastInstantOf(changeset, operations.length) : before.lastStamp,
+    lastStamp: isKnown ? lastInstantOf(changeset, operationCount) : before.lastStamp,
   });
 };
 

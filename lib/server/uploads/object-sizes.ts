@@ -1,11 +1,13 @@
 import { countLiveEntries } from '../../merge/lww-map.js';
 import type { ObjectState } from '../../merge/object-state.js';
 import type { Operation } from '../../merge/operation.js';
+import { objectHashOf } from '../../merge/object-hash.js';
+import type { SkimmedBody } from '../../merge/operation-skimmer.js';
 import { encodeState } from '../../merge/state-codec.js';
 import { serverLimits } from '../server-limits.js';
 import type { WriteLimits } from '../../model/changeset.js';
 import type { IncomingChangeset } from './incoming-changeset.js';
-import { objectTextOf } from '../../model/object-key.js';
+import { objectTextOf, parseObjectText } from '../../model/object-key.js';
 import type { Projection } from '../history/projection.js';
 
 /** An upper bound of an object's size: elements of its longest collection, and bytes of its state. */
@@ -35,7 +37,7 @@ export interface ObjectSizes {
 export type SizeLimits = Pick<WriteLimits, 'elementsMax' | 'objectBytesMax'>;
 
 export interface ObjectSizesPorts {
-  readonly projection: Pick<Projection, 'isLarge'>;
+  readonly projection: Pick<Projection, 'isLarge' | 'hasLarge'>;
   readonly limits: SizeLimits;
 }
 
@@ -71,19 +73,34 @@ interface ReadChangeset {
   readonly changeset: { readonly body: Uint8Array };
 }
 
+/** The largest possible growth of an object by a changeset. */
+export interface ObjectGrowth extends ObjectSize {
+  /** The hash of the object, by `objectHashOf`. */
+  readonly hash: number;
+}
+
 /** Returns the largest possible growth of each object that a changeset touches. */
-export const growthsOf = ({ operations, changeset }: ReadChangeset): ReadonlyMap<string, ObjectSize> => {
-  const growths = new Map<string, { elements: number; bytes: number }>();
+export const growthsOf = ({ operations, changeset }: ReadChangeset): ReadonlyMap<string, ObjectGrowth> => {
+  const growths = new Map<string, { elements: number; bytes: number; hash: number }>();
   for (const operation of operations) {
-    const text = objectTextOf(operation.type, operation.key);
+    const { type, key } = operation;
+    const text = objectTextOf(type, key);
     let growth = growths.get(text);
-    if (!growth) growths.set(text, (growth = { elements: 0, bytes: changeset.body.byteLength }));
+    if (!growth)
+      growths.set(text, (growth = { elements: 0, bytes: changeset.body.byteLength, hash: objectHashOf(type, key) }));
     const added =
       operation.kind === 'insert' ? operation.keys.length : operation.kind === 'put' ? operation.entries.length : 0;
     growth.elements += added;
     growth.bytes += stampBytes * (added + 1);
   }
   return growths;
+};
+
+/** Returns the number of operations of each object, by hashes of objects. */
+const countsByHash = (hashes: readonly number[]): ReadonlyMap<number, number> => {
+  const counts = new Map<number, number>();
+  for (const hash of hashes) counts.set(hash, (counts.get(hash) ?? 0) + 1);
+  return counts;
 };
 
 /**
@@ -107,34 +124,64 @@ export const tooLargeReasonOf = (
     : null;
 };
 
+/**
+ * Counts bytes that were written to objects of unknown size, by hashes of objects. Objects with the same hash are
+ * counted together, so that a number is too high rather than too low.
+ */
+const createWrittenBytes = () => {
+  const written = new Map<number, number>();
+  const of = (hash: number): number => written.get(hash) ?? 0;
+  return {
+    of,
+    mayBeLarge: (hash: number, more: number): boolean => of(hash) + more > serverLimits.largeObjectBytes,
+    add: (hash: number, bytes: number): void => {
+      if (written.size < sizesMax) written.set(hash, of(hash) + bytes);
+      else written.clear();
+    },
+  };
+};
+
+type WrittenBytes = ReturnType<typeof createWrittenBytes>;
+
+/** Decides by the hashes of objects, and counts the bytes of a changeset that needs no check. */
+const mayExceedSkimmed = (
+  written: WrittenBytes,
+  knownHashes: ReadonlySet<number>,
+  { hashes }: SkimmedBody,
+  bodyBytes: number,
+): boolean => {
+  const counts = hashes.length > 1 ? countsByHash(hashes) : null;
+  const bytesOf = (hash: number): number => bodyBytes + stampBytes * (counts?.get(hash) ?? 1);
+  const distinct = counts === null ? hashes : [...counts.keys()];
+  for (const hash of distinct) if (knownHashes.has(hash) || written.mayBeLarge(hash, bytesOf(hash))) return true;
+  for (const hash of distinct) written.add(hash, bytesOf(hash));
+  return false;
+};
+
 export const createObjectSizes = ({ projection, limits }: ObjectSizesPorts): ObjectSizes => {
   const { elementsMax, objectBytesMax } = limits;
   /** Whether the limit is so low that each object must be checked. */
   const isStrict = objectBytesMax < 8 * serverLimits.largeObjectBytes;
   const known = new Map<string, ObjectSize>();
-  /** Bytes that were written to objects of unknown size. */
-  const unsized = new Map<string, number>();
+  /** Hashes of the objects in `known`, for skimmed changesets. */
+  const knownHashes = new Set<number>();
+  const written = createWrittenBytes();
 
   /** Growths of changesets that are being checked: each is needed twice. */
-  const growthsCache = new WeakMap<IncomingChangeset, ReadonlyMap<string, ObjectSize>>();
+  const growthsCache = new WeakMap<IncomingChangeset, ReadonlyMap<string, ObjectGrowth>>();
 
-  const allOf = (incoming: IncomingChangeset): ReadonlyMap<string, ObjectSize> => {
+  const allOf = (incoming: IncomingChangeset): ReadonlyMap<string, ObjectGrowth> => {
     const growths = growthsCache.get(incoming) ?? growthsOf(incoming);
     growthsCache.set(incoming, growths);
     return growths;
   };
-  const grow = (text: string, growth: ObjectSize): void => {
+  const grow = (text: string, growth: ObjectGrowth): void => {
     const size = known.get(text);
     if (size) known.set(text, sumOf(size, growth));
-    else if (unsized.size < sizesMax) unsized.set(text, (unsized.get(text) ?? 0) + growth.bytes);
-    else unsized.clear();
+    else written.add(growth.hash, growth.bytes);
   };
-  const isConcerned = (text: string, { elements, bytes }: ObjectSize): boolean =>
-    elements > 0 ||
-    isStrict ||
-    known.has(text) ||
-    projection.isLarge(text) ||
-    (unsized.get(text) ?? 0) + bytes > serverLimits.largeObjectBytes;
+  const isConcerned = (text: string, { elements, bytes, hash }: ObjectGrowth): boolean =>
+    elements > 0 || isStrict || known.has(text) || projection.isLarge(text) || written.mayBeLarge(hash, bytes);
   const fits = (text: string, growth: ObjectSize): boolean => {
     const size = known.get(text);
     if (!size) return false;
@@ -142,22 +189,36 @@ export const createObjectSizes = ({ projection, limits }: ObjectSizesPorts): Obj
     return elements <= elementsMax && bytes <= objectBytesMax;
   };
 
+  const mayExceedDecoded = (incoming: ReadChangeset): boolean => {
+    const growths = growthsOf(incoming); // Not cached: most changesets need no check.
+    for (const [text, growth] of growths) if (isConcerned(text, growth)) return true;
+    for (const [text, growth] of growths) grow(text, growth);
+    return false;
+  };
+
   return {
     mayExceed: (incoming) => {
-      const growths = growthsOf(incoming); // Not cached: most changesets need no check.
-      for (const [text, growth] of growths) if (isConcerned(text, growth)) return true;
-      for (const [text, growth] of growths) grow(text, growth);
-      return false;
+      const { skimmed, changeset } = incoming;
+      if (skimmed === undefined || projection.hasLarge) return mayExceedDecoded(incoming);
+      return (
+        skimmed.addsElements || isStrict || mayExceedSkimmed(written, knownHashes, skimmed, changeset.body.byteLength)
+      );
     },
     growthsOf: (incoming) => new Map([...allOf(incoming)].filter(([text, growth]) => isConcerned(text, growth))),
     isKnown: (text) => known.has(text),
     note: (text, { elements, bytes }) => {
-      known.set(text, { elements, bytes: bytes + (unsized.get(text) ?? 0) });
-      unsized.delete(text);
+      const { type, key } = parseObjectText(text);
+      const hash = objectHashOf(type, key);
+      known.set(text, { elements, bytes: bytes + written.of(hash) });
+      knownHashes.add(hash);
+      // The bytes are not forgotten: a user who has found another object of this hash could have them forgotten.
     },
     fits,
     isFull: () => known.size > sizesMax,
-    clear: () => known.clear(),
+    clear: () => {
+      known.clear();
+      knownHashes.clear();
+    },
     add: (incoming) => {
       for (const [text, growth] of allOf(incoming)) grow(text, growth);
     },

@@ -206,7 +206,7 @@ const noteAppended = (batch: AppendBatch, headState: UploadQueuePorts['headState
   for (const [replica, version] of batch.accepted) replica.accepted = Math.max(replica.accepted, version);
   for (const [replica, latest] of batch.latest) Object.assign(replica, latest);
   for (const { replica, version } of batch.rejected) replica.rejected.add(version);
-  headState.appended(batch.changesets.map(({ recorded, incoming }) => ({ recorded, operations: incoming.operations })));
+  headState.appended(batch.changesets);
 };
 
 const writeBatch = (batch: AppendBatch, ports: UploadQueuePorts): Observable<never> => {
@@ -224,6 +224,7 @@ const writeBatch = (batch: AppendBatch, ports: UploadQueuePorts): Observable<nev
 
 export const createUploadQueue = (ports: UploadQueuePorts): UploadQueue => {
   const { hold, release } = ports.replicas;
+  const needsOperations = ports.createCheck !== acceptAll;
   const queue: PendingUpload[] = [];
   const batchRequests = new Subject<void>();
   const busy = new BehaviorSubject(false);
@@ -246,7 +247,7 @@ export const createUploadQueue = (ports: UploadQueuePorts): UploadQueue => {
     append: (replica, user, page) =>
       new Observable((subscriber) => {
         hold(replica);
-        queue.push(createPendingUpload({ replica, user, subscriber }, page));
+        queue.push(createPendingUpload({ replica, user, subscriber }, page, needsOperations));
         if (busy.value) return;
         busy.next(true);
         batchRequests.next();
