@@ -58,8 +58,12 @@ export const subscriptionEdges: readonly Allowed[] = [
     why: 'a server has a follower for each of ten thousand sessions, and an operator costs a kilobyte in each',
   },
   {
-    where: 'lib/server/realms/realms.ts holdRealm',
-    why: 'each session holds its realm itself; otherwise all objects between them would stay in memory',
+    where: 'lib/server/realms/realms.ts createRealmHolds',
+    why: 'a realm without sessions is closed when its uploads are in its history, and no client waits for that',
+  },
+  {
+    where: 'lib/server/realms/server-realm.ts OpenRealm',
+    why: 'a realm works and is compacted until it is closed, and an operator costs a kilobyte in each of ten thousand',
   },
   {
     where: 'lib/server/connections/server-connection.ts createServerConnection',

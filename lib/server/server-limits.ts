@@ -29,15 +29,20 @@ export const serverLimits = {
    */
   projectionLagBytesMax: 1024 * 1024,
   /**
-   * Multiple of `projectionLagBytesMax` at which the projection advances although a client is fetching it. Bounds the
-   * rest of the history that may be kept in memory.
+   * Multiple of `projectionLagBytesMax` at which the projection advances although a client is fetching it or uploads.
+   * It bounds the rest of the history that a first download carries besides the objects.
    */
   projectionLagTimesMax: 16,
   /**
-   * Milliseconds without an upload after which the projection advances, so that uploads do not wait for work that can
-   * be done later.
+   * Milliseconds without an upload or a download of old changes after which the projection advances, so that clients do
+   * not wait for work that can be done later. A client that stores a page may be silent for seconds.
    */
-  projectionQuietMs: 250,
+  projectionQuietMs: 5_000,
+  /**
+   * Milliseconds that downloads of old changes can postpone a projection that is far behind: a first download of
+   * gigabytes on a fast line. After that, downloads that follow each other do not hold it any longer.
+   */
+  projectionDownloadMsMax: 60_000,
   /** Bytes that a stored object counts for besides its state. The same as for a changeset, so both can be compared. */
   objectBytesMore: 32,
   /**

@@ -1,10 +1,10 @@
 import {
   catchError,
   concatMap,
-  debounceTime,
   defer,
   EMPTY,
   filter,
+  finalize,
   ignoreElements,
   map,
   merge,
@@ -19,6 +19,7 @@ import { repeatWhile, runAction } from '../../model/operators.js';
 import type { Clock } from '../../clock.js';
 import { serverLimits } from '../server-limits.js';
 import type { Version } from '../../model/version.js';
+import type { DelayQueue } from '../realms/delay-queue.js';
 import type { History } from './history.js';
 import type { SnapshotLeases } from './snapshot-leases.js';
 
@@ -37,7 +38,10 @@ export interface Projector {
   readonly settled$: Observable<unknown>;
   /** Emits the version after each step. Hot. */
   readonly moved$: Observable<Version>;
-  /** Postpones work that no client waits for, because a session is being sent one of many pages. */
+  /**
+   * Postpones work that no client waits for, because a session is being sent one of many pages. A projection that is
+   * far behind waits, too, but at most `projectionDownloadMsMax`.
+   */
   readonly postpone: () => void;
   /** Returns the bytes of history after the version of the objects. */
   readonly lag: () => number;
@@ -53,19 +57,11 @@ export interface ProjectorPorts {
   readonly leases: Pick<SnapshotLeases, 'isHeld' | 'moved'>;
   readonly clock: Pick<Clock, 'scheduler'>;
   readonly lagBytesMax: number;
+  /** Calls its items after the quiet time. All realms of a server share one. */
+  readonly quietQueue: DelayQueue<() => void>;
   /** Called with errors of the work. It is tried again with the next request. */
   readonly failed: (thrown: unknown) => void;
 }
-
-/** Emits whether there was no activity for a while: `false` with each activity, `true` after a quiet time. */
-const watchQuiet = (activity$: Observable<unknown>, { scheduler }: Pick<Clock, 'scheduler'>): Observable<boolean> =>
-  merge(
-    activity$.pipe(map(() => false)),
-    activity$.pipe(
-      debounceTime(serverLimits.projectionQuietMs, scheduler),
-      map(() => true),
-    ),
-  );
 
 /** Completes with the step that reaches a version. Errors if a step fails before. */
 const waitUntilReached = (
@@ -108,19 +104,32 @@ const markWriting = () => {
   return { writing: trackWriting, settled$: defer(() => (isWriting ? settled.pipe(take(1)) : of(undefined))) };
 };
 
+/** Tracks downloads of old changes, which postpone a projection even if it is far behind, but not for ever. */
+const trackDownloads = ({ scheduler }: ProjectorPorts['clock']) => {
+  const { projectionQuietMs, projectionDownloadMsMax } = serverLimits;
+  let [since, lastPageAt] = [-Infinity, -Infinity];
+  return {
+    pageSent: (): void => {
+      const now = scheduler.now();
+      if (now - lastPageAt >= projectionQuietMs) since = now;
+      lastPageAt = now;
+    },
+    mustWait: (): boolean =>
+      scheduler.now() - lastPageAt < projectionQuietMs && scheduler.now() - since < projectionDownloadMsMax,
+  };
+};
+
 /** Decides when the objects must advance. */
-const createDueCheck = ({
-  history,
-  leases,
-  lagBytesMax,
-}: Pick<ProjectorPorts, 'history' | 'leases' | 'lagBytesMax'>) => {
+const createDueCheck = ({ history, leases, clock, lagBytesMax }: ProjectorPorts) => {
   const { log, projection } = history;
+  const downloads = trackDownloads(clock);
   let isBehind = false;
-  let isQuiet = true;
+  let isQuiet = false;
   let requiredVersion = 0;
   const lag = (): number => history.bytes - projection.cursor.total;
   return {
     lag,
+    pageSent: downloads.pageSent,
     request: () => (isBehind = true),
     require: (version: Version) => (requiredVersion = Math.max(requiredVersion, version)),
     setQuiet: (value: boolean) => (isQuiet = value),
@@ -128,49 +137,68 @@ const createDueCheck = ({
       const { version } = projection.cursor;
       if (version >= log.head) isBehind = false;
       if (version >= log.head) return false;
-      if (version < requiredVersion || lag() > lagBytesMax * serverLimits.projectionLagTimesMax) return true;
+      if (version < requiredVersion) return true;
+      if (lag() > lagBytesMax * serverLimits.projectionLagTimesMax && (isQuiet || !downloads.mustWait())) return true;
       isBehind ||= lag() > lagBytesMax;
       return isBehind && isQuiet && !leases.isHeld();
     },
   };
 };
 
+/** Calls `check` with each activity, and after a quiet time. */
+const watchActivity = (
+  quietQueue: ProjectorPorts['quietQueue'],
+  setQuiet: (isQuiet: boolean) => void,
+  check: () => void,
+) => {
+  const onQuiet = (): void => {
+    setQuiet(true);
+    check();
+  };
+  return {
+    note: (): void => {
+      setQuiet(false);
+      quietQueue.put(onQuiet);
+      check();
+    },
+    stop: (): void => quietQueue.remove(onQuiet),
+  };
+};
+
 /**
  * Creates a projector. Each step applies one page of the history, in an event-loop turn of its own, so that uploads and
  * downloads come first. It starts when the history is more than `lagBytesMax` ahead or on request, and then continues
- * to the head, but only while no uploads and no downloads of old changes are under way. Far behind it continues in any
- * case.
+ * to the head, but only while no uploads and no downloads of old changes are under way. Far behind it continues even
+ * during uploads.
  */
-export const createProjector = ({ history, leases, clock, lagBytesMax, failed }: ProjectorPorts): Projector => {
+export const createProjector = (ports: ProjectorPorts): Projector => {
+  const { history, leases, clock, quietQueue, failed } = ports;
   const { log, projection } = history;
   const jobs = new Subject<Observable<unknown>>();
   const steps = new Subject<Version>();
   const failures = new Subject<unknown>();
-  const disturbances = new Subject<void>();
   const { writing, settled$ } = markWriting();
-  const due = createDueCheck({ history, leases, lagBytesMax });
+  const due = createDueCheck(ports);
   let isWorking = false;
 
+  const noteStep = (): void => {
+    leases.moved();
+    steps.next(projection.cursor.version);
+  };
   const step$ = defer(() => log.page(projection.cursor.version)).pipe(
     switchMap((page) => writing(projection.advance(page))),
-    tap({
-      complete: () => {
-        leases.moved();
-        steps.next(projection.cursor.version);
-      },
-    }),
+    tap({ complete: noteStep }),
   );
 
-  const pass$: Observable<never> = defer(() =>
-    (due.isDue() ? step$ : EMPTY).pipe(
-      repeatWhile(due.isDue, clock.scheduler),
-      catchError((thrown: unknown) => {
-        failed(thrown);
-        failures.next(thrown);
-        return EMPTY;
-      }),
-      tap({ complete: () => (isWorking = false) }),
-    ),
+  const onFailure = (thrown: unknown): Observable<never> => {
+    failed(thrown);
+    failures.next(thrown);
+    return EMPTY;
+  };
+  const pass$ = defer(() => (due.isDue() ? step$ : EMPTY)).pipe(
+    repeatWhile(due.isDue, clock.scheduler),
+    catchError(onFailure),
+    tap({ complete: () => (isWorking = false) }),
   );
 
   const check = (): void => {
@@ -178,12 +206,13 @@ export const createProjector = ({ history, leases, clock, lagBytesMax, failed }:
     isWorking = true;
     jobs.next(pass$);
   };
+  const activity = watchActivity(quietQueue, due.setQuiet, check);
 
   return {
-    working$: merge(
-      jobs.pipe(concatMap((job$) => job$)),
-      watchQuiet(merge(log.head$, disturbances), clock).pipe(tap(due.setQuiet), tap(check)),
-    ).pipe(ignoreElements()),
+    working$: merge(jobs.pipe(concatMap((job$) => job$)), log.head$.pipe(tap(activity.note))).pipe(
+      ignoreElements(),
+      finalize(activity.stop),
+    ),
     requestCatchUp: () => {
       due.request();
       check();
@@ -194,7 +223,10 @@ export const createProjector = ({ history, leases, clock, lagBytesMax, failed }:
         due.require(version);
         return merge(waitUntilReached(steps, failures, version), runAction(check));
       }),
-    postpone: () => disturbances.next(),
+    postpone: () => {
+      due.pageSent();
+      activity.note();
+    },
     settled$,
     moved$: steps,
     lag: due.lag,

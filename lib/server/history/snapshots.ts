@@ -43,6 +43,12 @@ export interface SnapshotsPorts {
 /** Factor by which the changes must be larger than the objects. Replacing all objects costs a replica more. */
 const snapshotGainTimes = 2;
 
+/** Whether a replica may be sent a snapshot. Otherwise the changes after `downloadedTo` are a few pages at most. */
+export const maySendSnapshot = (
+  { head, floor }: Pick<History['log'], 'head' | 'floor'>,
+  downloadedTo: Version,
+): boolean => downloadedTo < floor || head - downloadedTo > limits.pageChangesetsMax;
+
 /** Emits the bytes of the history up to a version that is not trimmed. */
 const readBytesUpTo = ({ log, bytes }: SnapshotsPorts['history'], version: Version): Observable<number> => {
   if (version === 0) return of(0);
@@ -102,7 +108,7 @@ export const createSnapshots = ({ history, leases, projector }: SnapshotsPorts):
 
   /** Whether sending the objects is cheaper than sending the changes. */
   const isSnapshotCheaper = (downloadedTo: Version): Observable<boolean> => {
-    if (log.head - downloadedTo <= limits.pageChangesetsMax) return of(false);
+    if (!maySendSnapshot(log, downloadedTo)) return of(false);
     return readBytesUpTo(history, downloadedTo).pipe(
       map((bytesRead) => {
         const { bytes, total } = projection.cursor;

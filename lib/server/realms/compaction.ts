@@ -1,16 +1,4 @@
-import {
-  catchError,
-  concat,
-  defer,
-  EMPTY,
-  exhaustMap,
-  ignoreElements,
-  of,
-  switchMap,
-  tap,
-  timer,
-  type Observable,
-} from 'rxjs';
+import { catchError, concat, defer, EMPTY, ignoreElements, of, switchMap, tap, type Observable } from 'rxjs';
 import { repeatWhile, runAction } from '../../model/operators.js';
 import type { Clock } from '../../clock.js';
 import { limits } from '../../model/limits.js';
@@ -23,18 +11,26 @@ import type { HeadState } from '../history/head-state.js';
 import type { Projector } from '../history/projector.js';
 import type { ReplicaCursors } from './replica-cursors.js';
 
+/** The parts of a realm that a round needs only when there is work. */
+export interface CompactionWorks {
+  readonly uploadQueue: Pick<UploadQueue, 'rejectBefore'>;
+  readonly projector: Pick<Projector, 'requestCatchUp' | 'runExclusive'>;
+  readonly leases: Pick<SnapshotLeases, 'isHeld'>;
+  readonly headState: Pick<HeadState, 'forgetUnused'>;
+}
+
 export interface CompactionPorts {
   readonly history: Pick<
     History,
     'log' | 'projection' | 'trim' | 'retentionCutoff' | 'retentionCutoffFrom' | 'raiseRetentionCutoff'
   >;
-  readonly uploadQueue: Pick<UploadQueue, 'rejectBefore'>;
-  readonly projector: Pick<Projector, 'requestCatchUp' | 'runExclusive'>;
-  readonly leases: Pick<SnapshotLeases, 'isHeld'>;
-  readonly headState: Pick<HeadState, 'forgetUnused'>;
+  readonly realm: {
+    /** `null` if the parts were never used. */
+    readonly presentWorks: CompactionWorks | null;
+    startWorks(): CompactionWorks;
+  };
   readonly replicaCursors: Pick<ReplicaCursors, 'flush' | 'findTrimVersion'>;
   readonly clock: Clock;
-  readonly compactionMs: number;
   readonly retentionMs: number;
   /** Called with errors. The failed work is tried again in the next round. */
   readonly failed: (thrown: unknown) => void;
@@ -56,14 +52,14 @@ const repeatPieces = (piece$: Observable<boolean>, { scheduler }: Pick<Clock, 's
   });
 
 /** Removes changesets from the history that no replica needs and that the projection contains. */
-const trimHistory = ({ history, projector, replicaCursors, clock }: CompactionPorts): Observable<never> => {
+const trimHistory = ({ history, realm, replicaCursors, clock }: CompactionPorts): Observable<never> => {
   const { log, projection } = history;
   const trimTo = (trimVersion: Version): Observable<boolean> =>
     defer(() => {
       const to = Math.min(trimVersion, projection.cursor.version, log.floor + limits.trimEntriesMax);
       return to - log.floor < serverLimits.trimEntriesMin
         ? of(false)
-        : concat(projector.runExclusive(history.trim(to)), of(true));
+        : concat(realm.startWorks().projector.runExclusive(history.trim(to)), of(true));
     });
   return defer(() => {
     if (log.head - log.floor < serverLimits.trimEntriesMin) return EMPTY;
@@ -78,20 +74,8 @@ const trimHistory = ({ history, projector, replicaCursors, clock }: CompactionPo
  * tombstones, once the projection contains everything from before the cutoff: a replica that starts from the projection
  * would treat older changesets as new.
  */
-const sweepTombstones = ({
-  history,
-  uploadQueue,
-  projector,
-  leases,
-  clock,
-  retentionMs,
-}: CompactionPorts): Observable<never> => {
+const sweepTombstones = ({ history, realm, clock, retentionMs }: CompactionPorts): Observable<never> => {
   const { projection } = history;
-  const sweep$ = defer(() => {
-    if (leases.isHeld()) return of(false);
-    if (projection.cursor.version >= history.retentionCutoffFrom) return projection.sweep(history.retentionCutoff);
-    return of(false);
-  });
   return defer(() => {
     const before = Math.floor(clock.now() - retentionMs);
     if (before <= 0) return EMPTY;
@@ -101,6 +85,13 @@ const sweepTombstones = ({
         // Not later than the removed tombstones: if the clock was far ahead for a while, changesets that are written
         // after its correction must still be accepted.
         const cutoff = last + 1;
+        const { uploadQueue, projector, leases } = realm.startWorks();
+        const sweep$ = defer(() => {
+          if (leases.isHeld()) return of(false);
+          if (projection.cursor.version >= history.retentionCutoffFrom)
+            return projection.sweep(history.retentionCutoff);
+          return of(false);
+        });
         return concat(
           uploadQueue.rejectBefore(cutoff), // Not exclusive, because pending uploads may wait for the projection.
           projector.runExclusive(history.raiseRetentionCutoff(cutoff)),
@@ -112,15 +103,16 @@ const sweepTombstones = ({
 };
 
 /**
- * Compacts an open realm at intervals, a bounded piece of work per event-loop turn. Never emits, completes or errors.
+ * Runs one round of compaction of an open realm, a bounded piece of work per event-loop turn. Cold. Never emits or
+ * errors; completes after the round. A realm without work reads its oldest tombstone and creates nothing.
  */
-export const runCompaction = (ports: CompactionPorts): Observable<never> => {
-  const { replicaCursors, projector, headState, clock, compactionMs, failed } = ports;
-  const round$ = concat(
+export const createCompactionRound = (ports: CompactionPorts): Observable<never> => {
+  const { history, realm, replicaCursors, failed } = ports;
+  return concat(
     replicaCursors.flush(),
     runAction(() => {
-      headState.forgetUnused();
-      projector.requestCatchUp();
+      realm.presentWorks?.headState.forgetUnused();
+      if (history.projection.cursor.version < history.log.head) realm.startWorks().projector.requestCatchUp();
     }),
     trimHistory(ports),
     sweepTombstones(ports),
@@ -130,5 +122,4 @@ export const runCompaction = (ports: CompactionPorts): Observable<never> => {
       return EMPTY;
     }),
   );
-  return timer(compactionMs, compactionMs, clock.scheduler).pipe(exhaustMap(() => round$));
 };

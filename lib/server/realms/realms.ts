@@ -1,27 +1,29 @@
 import {
   BehaviorSubject,
+  concat,
   defer,
+  EMPTY,
   filter,
-  finalize,
+  ignoreElements,
   map,
-  merge,
-  NEVER,
   of,
   ReplaySubject,
   share,
   switchMap,
   take,
   tap,
-  Observable,
-  type Subscriber,
+  type Observable,
   type Subscription,
 } from 'rxjs';
 import { isRealmName } from '../../model/limits.js';
 import type { Storage } from '../../storage/storage.js';
 import { hasHistory, openHistory } from '../history/storage-history.js';
 import { SessionFailure } from '../server-errors.js';
-import { createReplicaCache, type ReplicaCache } from './replica-cache.js';
-import { assembleRealm, type ServerRealm, type ServerRealmOptions } from './server-realm.js';
+import { serverLimits } from '../server-limits.js';
+import { createDelayQueue } from './delay-queue.js';
+import type { RealmWorksOptions } from './realm-works.js';
+import { createReplicaCache } from './replica-cache.js';
+import { OpenRealm, type ServerRealm, type ServerRealmOptions } from './server-realm.js';
 
 export interface OpenRealmOptions {
   readonly create: boolean;
@@ -45,7 +47,7 @@ export interface Realms {
   readonly idle$: Observable<unknown>;
 }
 
-export interface RealmsOptions extends ServerRealmOptions {
+export interface RealmsOptions extends RealmWorksOptions {
   readonly storage$: Observable<Storage>;
   /** Called with the time up to which a history is stamped. */
   readonly stamped?: (latest: number) => void;
@@ -58,39 +60,18 @@ const closingMax = 16;
 const createNoSuchRealmError = (name: string): SessionFailure =>
   new SessionFailure('no-such-realm', `Realm "${name}" does not exist yet.`, 'later');
 
-const openRealm = (
-  storage: Storage,
-  name: string,
-  options: RealmsOptions,
-  replicaCache: ReplicaCache,
-): Observable<ServerRealm> =>
-  openHistory(storage, name, options.clock, replicaCache, options.stamped).pipe(
-    switchMap((history) => {
-      const { realm, working$ } = assembleRealm(history, name, options);
-      return merge(working$, of(realm), NEVER).pipe(finalize(() => history.close()));
-    }),
-  );
-
-/**
- * Holds a realm by subscribing to it directly. Every operator in between would stay as long as the session, ten
- * thousand times.
- */
-const holdRealm = (realm$: Observable<ServerRealm>, teardown: Subscription): Observable<ServerRealm> =>
-  new Observable((subscriber) => {
-    // Released with its answer, so that the chain of operators is released, too.
-    let pending: Subscriber<ServerRealm> | null = subscriber;
-    teardown.add(
-      realm$.subscribe({
-        next: (realm) => {
-          const answered = pending;
-          pending = null;
-          answered?.next(realm);
-          answered?.complete();
-        },
-        error: (thrown: unknown) => pending?.error(thrown),
-      }),
-    );
-  });
+/** A realm that is open or being opened. */
+interface RealmEntry {
+  readonly name: string;
+  /** Number of sessions that hold the realm. */
+  holders: number;
+  /** `null` until it is open. */
+  realm: OpenRealm | null;
+  /** Opens the realm for all sessions that wait for it; `null` once it is open. */
+  opening$: Observable<OpenRealm> | null;
+  /** Waits until a realm without holders may be closed. */
+  closing: Subscription | null;
+}
 
 /** Limits the open realms of a server. */
 const createRealmSlots = (
@@ -116,51 +97,101 @@ const createRealmSlots = (
   };
 };
 
+/** Creates the options of all realms of a server, which share two timers. */
+const createRealmOptions = (options: RealmsOptions): ServerRealmOptions => {
+  const { clock, limits } = options;
+  const { scheduler } = clock;
+  const runNow = (act: () => void): void => act();
+  return {
+    ...options,
+    compactionQueue: createDelayQueue<OpenRealm>({
+      ...{ scheduler, delayMs: limits.compactionMs },
+      onDue: (realm) => realm.compact(),
+    }),
+    quietQueue: createDelayQueue({ scheduler, delayMs: serverLimits.projectionQuietMs, onDue: runNow }),
+  };
+};
+
+/**
+ * Counts the holders of realms, and forgets a realm without holders when it is idle: uploads are written even if no
+ * client waits for them. Subscribes until the realm is idle.
+ */
+const createRealmHolds = (isOpen: (entry: RealmEntry) => boolean, forget: (entry: RealmEntry) => void) => {
+  const release = (entry: RealmEntry): void => {
+    entry.holders -= 1;
+    if (entry.holders > 0 || !isOpen(entry)) return;
+    const close = (): void => forget(entry);
+    if (entry.realm === null) close();
+    else entry.closing = entry.realm.idle$.pipe(take(1)).subscribe({ next: close, error: close });
+  };
+  return {
+    /** Holds a realm until `teardown` is unsubscribed. Emits the realm once, or nothing if the session has ended. */
+    hold: (entry: RealmEntry, teardown: Subscription): Observable<OpenRealm> => {
+      entry.closing?.unsubscribe();
+      entry.closing = null;
+      entry.holders += 1;
+      teardown.add(() => release(entry));
+      if (teardown.closed) return EMPTY;
+      return entry.realm === null ? (entry.opening$ ?? EMPTY) : of(entry.realm);
+    },
+  };
+};
+
+/** Completes if the history of a realm is stored. Errors with `no-such-realm` if it is not. */
+const checkExists = (storage: Storage, name: string): Observable<never> =>
+  hasHistory(storage, name).pipe(
+    tap((exists) => {
+      if (!exists) throw createNoSuchRealmError(name);
+    }),
+    ignoreElements(),
+  );
+
+/**
+ * Creates the registry of realms. It counts holders instead of sharing a stream, because each operator that stays
+ * subscribed would cost a kilobyte for each of ten thousand realms. Opening and closing are streams.
+ */
 export const createRealms = (options: RealmsOptions): Realms => {
-  const { storage$, limits } = options;
+  const { storage$, limits, clock, stamped } = options;
   const replicaCache = createReplicaCache();
-  const open = new Map<string, Observable<ServerRealm>>();
+  const realmOptions = createRealmOptions(options);
+  const open = new Map<string, RealmEntry>();
   const count = new BehaviorSubject(0);
   const slots = createRealmSlots(limits.realmsOpenMax, { has: (name) => open.has(name), size: () => open.size });
 
-  const shareRealm = (storage: Storage, name: string): Observable<ServerRealm> => {
-    let realm: ServerRealm | null = null;
-    return openRealm(storage, name, options, replicaCache).pipe(
-      tap((open) => (realm = open)),
-      finalize(() => {
-        open.delete(name);
-        slots.settled(name);
-        count.next(open.size);
-      }),
-      share({
-        connector: () => new ReplaySubject(1),
-        resetOnRefCountZero: () => realm?.idle$ ?? of(true), // Uploads are written even if no client waits for them.
-        resetOnError: true,
-        resetOnComplete: true,
-      }),
-    );
-  };
-
-  const openAny = (storage: Storage, name: string, given: OpenRealmOptions): Observable<ServerRealm> => {
-    const present = open.get(name);
-    if (present !== undefined) {
-      slots.settled(name);
-      return present;
-    }
-    slots.check(given);
-    const realm$ = shareRealm(storage, name);
-    open.set(name, realm$);
+  const forget = (entry: RealmEntry): void => {
+    const { name, realm } = entry;
+    realm?.close();
+    if (open.get(name) !== entry) return;
+    open.delete(name);
+    slots.settled(name);
     count.next(open.size);
-    return realm$;
   };
 
-  const openStored = (storage: Storage, name: string, given: OpenRealmOptions): Observable<Observable<ServerRealm>> =>
-    (open.has(name) ? of(true) : hasHistory(storage, name)).pipe(
-      map((exists) => {
-        if (exists) return openAny(storage, name, given);
-        throw createNoSuchRealmError(name);
+  const { hold } = createRealmHolds((entry) => open.get(entry.name) === entry, forget);
+
+  const openHistoryOnce = (storage: Storage, entry: RealmEntry): Observable<OpenRealm> =>
+    openHistory(storage, entry.name, clock, replicaCache, stamped).pipe(
+      map((history) => {
+        entry.realm = new OpenRealm(entry.name, history, realmOptions);
+        entry.opening$ = null;
+        if (entry.holders === 0) forget(entry);
+        return entry.realm;
       }),
+      tap({ error: () => forget(entry) }),
+      share({ connector: () => new ReplaySubject(1), resetOnRefCountZero: true }),
     );
+
+  const findOrAdd = (storage: Storage, name: string, given: OpenRealmOptions): RealmEntry => {
+    slots.settled(name);
+    const present = open.get(name);
+    if (present !== undefined) return present;
+    slots.check(given);
+    const entry: RealmEntry = { name, holders: 0, realm: null, opening$: null, closing: null };
+    entry.opening$ = openHistoryOnce(storage, entry);
+    open.set(name, entry);
+    count.next(open.size);
+    return entry;
+  };
 
   return {
     open: (name, given) =>
@@ -168,8 +199,13 @@ export const createRealms = (options: RealmsOptions): Realms => {
         if (!isRealmName(name)) throw new SessionFailure('no-such-realm', 'The realm has an invalid name.');
         return storage$.pipe(
           take(1),
-          switchMap((storage) => (given.create ? of(openAny(storage, name, given)) : openStored(storage, name, given))),
-          switchMap((realm$) => holdRealm(realm$, given.teardown)),
+          switchMap((storage) =>
+            concat(
+              given.create || open.has(name) ? EMPTY : checkExists(storage, name),
+              defer(() => hold(findOrAdd(storage, name, given), given.teardown)),
+            ),
+          ),
+          take(1),
         );
       }),
     count: () => count.value,

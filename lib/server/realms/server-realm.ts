@@ -1,107 +1,131 @@
-import { catchError, concat, defer, EMPTY, ignoreElements, merge, switchMap, take, tap, type Observable } from 'rxjs';
-import type { Clock } from '../../clock.js';
+import { catchError, concat, defer, EMPTY, of, switchMap, take, type Observable, type Subscription } from 'rxjs';
+import type { Version } from '../../model/version.js';
 import type { History } from '../history/history.js';
-import { createUploadQueue, type UploadQueue } from '../uploads/upload-queue.js';
-import { createPermitCheck, acceptAll } from '../uploads/permit-check.js';
-import { createSnapshotLeases, type SnapshotLeases } from '../history/snapshot-leases.js';
-import type { ServerLimits } from '../server-options.js';
-import type { Permit } from '../uploads/permit.js';
-import { createSchemaCheck, type SchemaOf } from '../uploads/server-schemas.js';
-import { createHeadState } from '../history/head-state.js';
-import { createProjector } from '../history/projector.js';
-import { createReplicas, type Replicas } from './replicas.js';
-import { createSettledObjects } from '../history/settled-objects.js';
+import { maySendSnapshot, type Snapshots } from '../history/snapshots.js';
+import { createFailedEvent } from '../http/server-events.js';
 import { createDownloadCache, type DownloadCache } from '../sessions/download-cache.js';
+import type { UploadQueue } from '../uploads/upload-queue.js';
+import { createCompactionRound } from './compaction.js';
+import type { DelayQueue } from './delay-queue.js';
+import { createRealmWorks, type RealmWorks, type RealmWorksOptions } from './realm-works.js';
+import { createReplicas, type Replicas } from './replicas.js';
 import { createReplicaCursors, type ReplicaCursors } from './replica-cursors.js';
-import { createObjectSizes } from '../uploads/object-sizes.js';
-import { createSnapshots, type Snapshots } from '../history/snapshots.js';
-import { createFailedEvent, type ServerLog } from '../http/server-events.js';
-import { runCompaction } from './compaction.js';
 
 /** An open realm of the server. */
 export interface ServerRealm {
   readonly history: History;
   readonly replicas: Replicas;
-  readonly uploadQueue: UploadQueue;
-  readonly snapshots: Snapshots;
-  readonly leases: Pick<SnapshotLeases, 'end'>;
+  readonly uploadQueue: Pick<UploadQueue, 'append'>;
+  readonly replicaCursors: Pick<ReplicaCursors, 'begin' | 'note' | 'end'>;
   readonly downloadCache: DownloadCache;
+  readonly createSnapshotFetch: Snapshots['createFetch'];
+  readonly offerSnapshot: Snapshots['offer'];
+  /** Ends the lease of a replica that has all objects of a snapshot. */
+  readonly endLease: (replica: string) => void;
   /** Postpones the projection, because a session is being sent one of many pages. */
   readonly postponeProjection: () => void;
-  readonly replicaCursors: Pick<ReplicaCursors, 'begin' | 'note' | 'end'>;
+}
+
+export interface ServerRealmOptions extends RealmWorksOptions {
+  /** Starts the rounds of compaction. All realms of a server share one. */
+  readonly compactionQueue: DelayQueue<OpenRealm>;
+  /** Notices that a realm is quiet. All realms of a server share one. */
+  readonly quietQueue: DelayQueue<() => void>;
+}
+
+/**
+ * One open realm. A class, because a server has ten thousand of them: an idle realm is this record, its history, and
+ * its bound replicas. Everything else is created at its first use.
+ *
+ * Subscribes to its work from the first use on, and to rounds of compaction, until it is closed.
+ */
+export class OpenRealm implements ServerRealm {
+  readonly replicas: Replicas;
+  readonly replicaCursors: ReplicaCursors;
+  private works: RealmWorks | null = null;
+  private cache: DownloadCache | null = null;
+  private running: Subscription | null = null;
+  private round: Subscription | null = null;
+
+  constructor(
+    readonly name: string,
+    readonly history: History,
+    private readonly options: ServerRealmOptions,
+  ) {
+    const { clock, limits, compactionQueue } = options;
+    this.replicas = createReplicas(history);
+    this.replicaCursors = createReplicaCursors({ history, now: clock.now, retentionMs: limits.retentionMs });
+    compactionQueue.put(this);
+  }
+
+  get uploadQueue(): UploadQueue {
+    return this.startWorks().uploadQueue;
+  }
+
+  get downloadCache(): DownloadCache {
+    return (this.cache ??= createDownloadCache());
+  }
+
+  /** The parts that work; `null` if they were never used. */
+  get presentWorks(): RealmWorks | null {
+    return this.works;
+  }
+
+  startWorks(): RealmWorks {
+    if (this.works !== null) return this.works;
+    const { name, history, replicas, options } = this;
+    this.works = createRealmWorks({ name, history, replicas, quietQueue: options.quietQueue }, options);
+    this.running = this.works.working$.subscribe({ error: (thrown: unknown) => this.noteFailure(thrown) });
+    return this.works;
+  }
+
+  offerSnapshot(replica: string, downloadedTo: Version): Observable<Version | null> {
+    return maySendSnapshot(this.history.log, downloadedTo)
+      ? this.startWorks().snapshots.offer(replica, downloadedTo)
+      : of(null);
+  }
+
+  createSnapshotFetch(...args: Parameters<Snapshots['createFetch']>): ReturnType<Snapshots['createFetch']> {
+    return this.startWorks().snapshots.createFetch(...args);
+  }
+
+  endLease(replica: string): void {
+    this.works?.leases.end(replica);
+  }
+
+  postponeProjection(): void {
+    this.works?.projector.postpone();
+  }
+
+  /** Runs a round of compaction, unless the previous one still runs. */
+  compact(): void {
+    const { history, replicaCursors, options } = this;
+    const { clock, compactionQueue, limits } = options;
+    compactionQueue.put(this);
+    if (this.round !== null && !this.round.closed) return;
+    const failed = (thrown: unknown): void => this.noteFailure(thrown);
+    const ports = { history, replicaCursors, clock, retentionMs: limits.retentionMs, failed, realm: this };
+    this.round = createCompactionRound(ports).subscribe({ error: failed });
+  }
+
   /**
    * Emits once, when all uploads are in the history, the replica cursors are stored, and nothing else is being written.
    */
-  readonly idle$: Observable<unknown>;
+  get idle$(): Observable<unknown> {
+    const flushed$ = defer(() => this.replicaCursors.flush()).pipe(catchError(() => EMPTY));
+    const uploaded$ = defer(() => this.works?.uploadQueue.idle$ ?? of(true));
+    const settled$ = defer(() => this.works?.projector.settled$ ?? of(true));
+    return uploaded$.pipe(switchMap(() => concat(flushed$, settled$).pipe(take(1))));
+  }
+
+  close(): void {
+    this.options.compactionQueue.remove(this);
+    this.round?.unsubscribe();
+    this.running?.unsubscribe();
+    this.history.close();
+  }
+
+  private noteFailure(thrown: unknown): void {
+    this.options.log(createFailedEvent(this.name, thrown));
+  }
 }
-
-export interface ServerRealmOptions {
-  readonly limits: ServerLimits;
-  readonly clock: Clock;
-  /** `null` if every user with write access may write everything. */
-  readonly permit: Permit | null;
-  readonly schemaOf: SchemaOf;
-  readonly log: ServerLog;
-}
-
-/** Times `projectionLagBytesMax` of recent changes that `permit` may keep in memory. */
-const headStateLagTimes = 4;
-
-/** Creates all parts of an open realm. `working$` must stay subscribed while the realm is open. */
-export const assembleRealm = (
-  history: History,
-  name: string,
-  { limits, clock, permit, schemaOf, log }: ServerRealmOptions,
-): { readonly realm: ServerRealm; readonly working$: Observable<never> } => {
-  const { projectionLagBytesMax: lagBytesMax, permitMsMax, rejectionsPendingMax, retentionMs, compactionMs } = limits;
-  const leases = createSnapshotLeases({
-    now: () => clock.scheduler.now(), // A monotonic clock: setting the wall clock back delays nothing.
-    idleMs: limits.snapshotLeaseMs,
-    holdMs: limits.snapshotHoldMsMax,
-  });
-  const failed = (error: unknown): void => log(createFailedEvent(name, error));
-  const projector = createProjector({ history, leases, clock, lagBytesMax, failed });
-  const headState = createHeadState({ history, projector, clock, lagBytesMax: headStateLagTimes * lagBytesMax });
-  const permitCheck =
-    permit === null ? acceptAll : createPermitCheck({ permit, realm: name, clock, permitMsMax }, headState);
-  const shapes = schemaOf(name);
-  const createCheck = shapes === null ? permitCheck : createSchemaCheck(shapes, permitCheck);
-  const sizes = createObjectSizes({ projection: history.projection, limits });
-  const settledObjects = createSettledObjects({ history, projector, clock });
-  const replicas = createReplicas(history);
-  const uploadQueue = createUploadQueue({
-    history,
-    replicas,
-    createCheck,
-    headState,
-    sizes,
-    settledObjects,
-    limits,
-    clock,
-    rejectionsPendingMax,
-  });
-  const snapshots = createSnapshots({ history, leases, projector });
-  const replicaCursors = createReplicaCursors({ history, now: clock.now, retentionMs });
-  const compaction$ = runCompaction({
-    history,
-    uploadQueue,
-    projector,
-    leases,
-    headState,
-    replicaCursors,
-    clock,
-    compactionMs,
-    retentionMs,
-    failed,
-  });
-  const moved$ = projector.moved$.pipe(tap(headState.moved));
-  const flushed$ = defer(() => replicaCursors.flush()).pipe(catchError(() => EMPTY));
-  const idle$ = uploadQueue.idle$.pipe(switchMap(() => concat(flushed$, projector.settled$).pipe(take(1))));
-  return {
-    realm: {
-      ...{ history, replicas, uploadQueue, snapshots, leases, replicaCursors, idle$ },
-      ...{ downloadCache: createDownloadCache(), postponeProjection: projector.postpone },
-    },
-    working$: merge(uploadQueue.working$, moved$, projector.working$, compaction$).pipe(ignoreElements()),
-  };
-};

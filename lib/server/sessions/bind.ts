@@ -107,8 +107,8 @@ const openAndBind = (
                 switchMap((agreed) => {
                   if (agreed !== replica.accepted) return of(acceptCopy(bind, admitted, agreed));
                   replica.announcedRuns = bind.runs;
-                  return realm.snapshots
-                    .offer(replica.id, bind.downloadedTo)
+                  return realm
+                    .offerSnapshot(replica.id, bind.downloadedTo)
                     .pipe(map((snapshot) => ({ ...admitted, snapshot, sharedVersion: null })));
                 }),
               ),

@@ -55,7 +55,7 @@ type SnapshotFetchOptions = Omit<DownloadFeedOptions, 'acceptedBind' | 'bytesInF
  */
 const createSnapshotFetch = ({ bind: { session }, acceptedBind, teardown, send, failed }: SnapshotFetchOptions) => {
   const { realm, replica, snapshot } = acceptedBind;
-  const page = realm.snapshots.createFetch(replica.id, snapshot);
+  const page = realm.createSnapshotFetch(replica.id, snapshot);
   let isBusy = false;
   let isDone = false; // The last page was sent.
   return {
@@ -64,7 +64,7 @@ const createSnapshotFetch = ({ bind: { session }, acceptedBind, teardown, send, 
         throw createProtocolViolation(
           `received: version ${version} was acknowledged before its whole snapshot was sent.`,
         );
-      realm.leases.end(replica.id);
+      realm.endLease(replica.id);
     },
     fetch: ({ version, after }: Fetch): void => {
       if (isBusy || version !== snapshot) throw createNotNowError(version);

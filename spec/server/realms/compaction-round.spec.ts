@@ -1,8 +1,8 @@
-import { defer, EMPTY, ignoreElements, map, merge, of, take, timer } from 'rxjs';
+import { defer, EMPTY, exhaustMap, map, merge, of, take, timer } from 'rxjs';
 import type { Clock } from '../../../lib/clock.js';
 import { limits } from '../../../lib/model/limits.js';
 import { runAction } from '../../../lib/model/operators.js';
-import { type CompactionPorts, runCompaction } from '../../../lib/server/realms/compaction.js';
+import { type CompactionPorts, createCompactionRound } from '../../../lib/server/realms/compaction.js';
 import { marbles } from '../../../lib/testing/marbles.js';
 
 const piecesMax = 100;
@@ -19,10 +19,12 @@ const trimmable = (clock: Clock): { readonly ports: CompactionPorts; readonly pi
     });
   const ports = {
     history: { log, trim, projection: { cursor: { version: log.head }, readLastTombstone: () => of(null) } },
-    projector: { requestCatchUp: () => undefined, runExclusive: <A>(work: A): A => work },
     replicaCursors: { flush: () => EMPTY, findTrimVersion: () => defer(() => of(log.head)) },
-    headState: { forgetUnused: () => undefined },
-    ...{ clock, compactionMs: 1_000, retentionMs: 1_000, failed: fail },
+    realm: {
+      presentWorks: null,
+      startWorks: () => ({ projector: { requestCatchUp: fail, runExclusive: <A>(work: A): A => work } }),
+    },
+    ...{ clock, retentionMs: 1_000, failed: fail },
   };
   return { ports: ports as unknown as CompactionPorts, pieces: () => pieces };
 };
@@ -36,11 +38,12 @@ describe('a round of compaction', () => {
     'does a bounded number of pieces of one kind of work, and leaves the rest to the next round',
     marbles(({ clock, expectObservable }) => {
       const { ports, pieces } = trimmable(clock);
+      const rounds$ = timer(1_000, 1_000, clock.scheduler).pipe(exhaustMap(() => createCompactionRound(ports)));
       const counts$ = timer(1_500, 1_000, clock.scheduler).pipe(map(pieces), take(3));
-      expectObservable(merge(runCompaction(ports).pipe(ignoreElements()), counts$), '4s !').toBe(
-        '1500ms a 999ms b 999ms b',
-        { a: piecesMax, b: piecesInAll },
-      );
+      expectObservable(merge(rounds$, counts$), '4s !').toBe('1500ms a 999ms b 999ms b', {
+        a: piecesMax,
+        b: piecesInAll,
+      });
     }),
   );
 });

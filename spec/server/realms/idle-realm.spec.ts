@@ -1,0 +1,90 @@
+import { lastValueFrom, NEVER, of, Subscription } from 'rxjs';
+import { limits as bounds } from '../../../lib/model/limits.js';
+import { createRealms, type Realms } from '../../../lib/server/realms/realms.js';
+import { OpenRealm } from '../../../lib/server/realms/server-realm.js';
+import { serverLimits } from '../../../lib/server/server-limits.js';
+import type { ServerLimits } from '../../../lib/server/server-options.js';
+import { memoryStorage } from '../../../lib/storage/memory.js';
+import { createChangeset } from '../test-kit.js';
+import { createCountingClock } from './timer-count.js';
+
+const createWorld = () => {
+  const { clock, timers, pass } = createCountingClock();
+  const limits = { ...bounds, ...serverLimits } as unknown as ServerLimits;
+  const realms = createRealms({
+    ...{ clock, limits, permit: null, schemaOf: () => null, log: () => undefined },
+    storage$: of(memoryStorage()),
+  });
+  return { realms, timers, pass };
+};
+
+const openOne = async (realms: Realms, name: string) => {
+  const teardown = new Subscription();
+  const realm = await lastValueFrom(realms.open(name, { create: true, teardown, makeRoom: () => null }));
+  if (!(realm instanceof OpenRealm)) throw new Error('the realm has another class');
+  return { realm, teardown };
+};
+
+describe('an idle realm of a server', () => {
+  it('has neither a timer nor a projector, also after rounds of compaction', async () => {
+    const { realms, timers, pass } = createWorld();
+    const opened: OpenRealm[] = [];
+    for (let index = 0; index < 100; index += 1) {
+      const { realm } = await openOne(realms, `realm-${index}`);
+      await lastValueFrom(realm.replicas.bind('a', 'u', { teardown: new Subscription(), failed: () => undefined }));
+      realm.replicaCursors.begin('a', 0, 0);
+      expect(await lastValueFrom(realm.offerSnapshot('a', 0))).toBeNull();
+      realm.postponeProjection();
+      realm.endLease('a');
+      opened.push(realm);
+    }
+    expect(timers()).toBe(1); // One for the rounds of all realms.
+    pass(3 * serverLimits.compactionMs + 1);
+    expect(timers()).toBe(1);
+    expect(opened.filter(({ presentWorks }) => presentWorks !== null)).toEqual([]);
+  });
+
+  it('creates its queue and projector with the first upload, and has a timer only until it is quiet', async () => {
+    const { realms, timers, pass } = createWorld();
+    const { realm, teardown } = await openOne(realms, 'team');
+    const holder = { teardown: new Subscription(), failed: () => undefined };
+    const replica = await lastValueFrom(realm.replicas.bind('a', 'u', holder));
+    const read = () => ({ changeset: createChangeset(1), operationCount: 0, operations: [] });
+    const page = { changesets: [createChangeset(1)], read };
+    const outcomes = await lastValueFrom(realm.uploadQueue.append(replica, { id: 'u' }, page));
+    expect(outcomes).toEqual({ accepted: 1 });
+    expect(realm.presentWorks).not.toBeNull();
+    expect(timers()).toBe(2); // For the rounds, and for the quiet time.
+    pass(serverLimits.projectionQuietMs + 1);
+    expect(timers()).toBe(1);
+    teardown.unsubscribe();
+    expect([realms.count(), timers()]).toEqual([0, 0]);
+  });
+
+  it('is closed with its last session, and not before', async () => {
+    const { realms, timers } = createWorld();
+    const first = await openOne(realms, 'team');
+    const second = await openOne(realms, 'team');
+    expect(second.realm).toBe(first.realm);
+    first.teardown.unsubscribe();
+    expect([realms.count(), timers()]).toEqual([1, 1]);
+    second.teardown.unsubscribe();
+    expect([realms.count(), timers()]).toEqual([0, 0]);
+    expect((await openOne(realms, 'team')).realm).not.toBe(first.realm);
+  });
+
+  it('is not left open by a session that ends while the realm is being opened', () => {
+    const { clock, timers } = createCountingClock();
+    const limits = { ...bounds, ...serverLimits } as unknown as ServerLimits;
+    const silent = { ...memoryStorage(), range: () => NEVER };
+    const realms = createRealms({
+      ...{ clock, limits, permit: null, schemaOf: () => null, log: () => undefined },
+      storage$: of(silent),
+    });
+    const teardown = new Subscription();
+    teardown.add(realms.open('team', { create: true, teardown, makeRoom: () => null }).subscribe());
+    expect(realms.count()).toBe(1);
+    teardown.unsubscribe();
+    expect([realms.count(), timers()]).toEqual([0, 0]);
+  });
+});
