@@ -41,8 +41,8 @@ export const clientBugs: readonly Bug[] = [
   ),
   createBug(
     'a rejected write is not rolled back',
-    'session/conversation/conversation.js',
-    'realm.rollBack(...all).pipe(reportSetAside(conversation, false))',
+    'session/conversation/handle-rejections.js',
+    'realm.rollBack(...all)',
     'realm.acknowledge(last.version)',
   ),
   createBug(
@@ -78,8 +78,8 @@ export const clientBugs: readonly Bug[] = [
   createBug(
     'a client takes every sent changeset as accepted',
     'session/conversation/conversation.js',
-    'realm.acknowledge(version), defer(() => of',
-    'realm.acknowledge(cursors.sent), defer(() => of',
+    'realm.acknowledge(version), {',
+    'realm.acknowledge(cursors.sent), {',
   ),
   createBug(
     'a client reconnects without backoff',

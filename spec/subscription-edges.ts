@@ -3,12 +3,20 @@ import type { Allowed } from './architecture-rules.js';
 /** Places where `lib` may subscribe. */
 export const subscriptionEdges: readonly Allowed[] = [
   {
-    where: 'lib/session/connection/mux.ts createMux',
-    why: 'a channel passes the messages of its session to the shared socket until the channel closes',
+    where: 'lib/session/state/session-store.ts startWithValue',
+    why: 'the subject of a session is created for its first observer',
   },
   {
-    where: 'lib/session/state/session-store.ts createSessionStore',
+    where: 'lib/session/binding/session.ts createSession',
     why: 'a session runs whether or not an app reads it; its effects end when it is released',
+  },
+  {
+    where: 'lib/session/binding/stall-watchdog.ts createStallWatch',
+    why: 'a stall is handled until something moves or the connection ends',
+  },
+  {
+    where: 'lib/session/conversation/message-work.ts',
+    why: 'operators for each message took a third of a reader’s time; the work ends with the conversation',
   },
   {
     where: 'lib/session/recording/record.ts record',

@@ -9,7 +9,8 @@ import { runConversation } from '../conversation/conversation.js';
 import type { Disconnect } from '../connection/disconnect.js';
 import type { ClientSessionPorts } from './session-ports.js';
 import { reconnect } from '../connection/reconnect.js';
-import { type ResetDecision, handleClientReset } from './client-reset.js';
+import { type ResetDecision, createClientResets } from './client-reset.js';
+import type { SessionObservers } from '../conversation/conversation-ports.js';
 import type { SessionEvent } from '../state/session-events.js';
 import type { SessionState } from '../state/session-state.js';
 
@@ -50,6 +51,11 @@ export interface BindingPorts extends ClientSessionPorts {
   /** Backoff of this session only, besides that of the connection. */
   readonly backoff: Backoff;
   readonly resetDecision: ResetDecision;
+  readonly observers: SessionObservers;
+  /** Applies an event of the current connection. */
+  readonly dispatch: (event: SessionEvent) => void;
+  /** Returns the last state that was shown. */
+  readonly getShown: () => SessionState;
   /** Whether the session has left this connection. Then nothing more is sent on it. */
   readonly hasLeft: () => boolean;
 }
@@ -64,11 +70,7 @@ const claimRealm = ({ realm, user }: ClientSessionPorts, token: string | null): 
  * Binds the session on an open connection. When only this session is disconnected, binds again after its own backoff
  * (E2).
  */
-export const bindSession = (
-  ports: BindingPorts,
-  mark$: Observable<number>,
-  openConnection: OpenConnection,
-): Observable<SessionEvent> =>
+export const bindSession = (ports: BindingPorts, openConnection: OpenConnection): Observable<SessionEvent> =>
   defer(() => {
     const { clock, tokens, reconnect$, backoff } = ports;
     let boundAt = Infinity;
@@ -78,28 +80,26 @@ export const bindSession = (
     const connecting = (): Observable<SessionEvent> =>
       of({ type: 'connection', connection: { state: 'connecting', attempt: backoff.attempt + 1 } });
     const recordEvent = ({ type }: SessionEvent): void => {
-      if (type === 'bound') {
-        boundAt = clock.scheduler.now();
-        tokens.markAccepted();
-      }
-      if (type === 'downloaded') backoff.reset();
+      if (type !== 'bound') return;
+      boundAt = clock.scheduler.now();
+      tokens.markAccepted();
     };
     const { realm, clientReset, resetDecision } = ports;
-    const bound = handleClientReset({
-      realm,
-      clientReset,
-      clock,
-      replacedLimit,
-      resetDecision,
-      onEvent: recordEvent,
-    })(
+    const resets = createClientResets({ realm, clientReset, clock, replacedLimit, resetDecision });
+    const onProgress = (type: 'downloaded' | 'marked'): void => {
+      if (type === 'downloaded') backoff.reset();
+      resets.recordProgress();
+    };
+    const bound = resets.bindWithResets(
       runWithToken(ports, (taken) => {
         token = taken;
         // Shown again, because the session was shown as disconnected while it waited for the token.
         return concat(
           connecting(),
           claimRealm(ports, taken),
-          runConversation(openConnection.openChannel(), { ...ports, token, mark$, replacedLimit }),
+          runConversation(openConnection.openChannel(), { ...ports, token, onProgress, replacedLimit }).pipe(
+            tap(recordEvent),
+          ),
         );
       }),
     );

@@ -88,8 +88,14 @@ export interface ClientResetPorts {
   readonly clock: Pick<Clock, 'scheduler'>;
   readonly replacedLimit: ReplacedLimit;
   readonly resetDecision: ResetDecision;
-  /** Is called with every event of a bind. */
-  readonly onEvent: (event: SessionEvent) => void;
+}
+
+/** Performs the client resets of one session on one connection. */
+export interface ClientResets {
+  /** Binds the session, again after each reset. */
+  readonly bindWithResets: (bound: Observable<SessionEvent>) => Observable<SessionEvent>;
+  /** Records that something was downloaded. */
+  readonly recordProgress: () => void;
 }
 
 /**
@@ -103,14 +109,13 @@ export interface ClientResetPorts {
  * decide (E5). A decision of the app holds until something is downloaded. The counters belong to one connection of one
  * session.
  */
-export const handleClientReset = ({
+export const createClientResets = ({
   realm,
   clientReset: mode,
   clock: { scheduler },
   replacedLimit,
   resetDecision,
-  onEvent,
-}: ClientResetPorts): ((bound: Observable<SessionEvent>) => Observable<SessionEvent>) => {
+}: ClientResetPorts): ClientResets => {
   let resets = 0;
   let copies = 0;
   let resetTimes: readonly number[] = [];
@@ -136,11 +141,6 @@ export const handleClientReset = ({
       return bound.pipe(
         tap((event) => {
           if (event.type === 'bound') isBound = true;
-          onEvent(event);
-          if (event.type !== 'downloaded' && event.type !== 'marked') return;
-          resets = 0;
-          copies = 0;
-          resetDecision.mode = null;
         }),
         catchError((thrown: unknown) => {
           const disconnect = toDisconnect(thrown);
@@ -162,5 +162,12 @@ export const handleClientReset = ({
         }),
       );
     });
-  return resetAndBind;
+  return {
+    bindWithResets: resetAndBind,
+    recordProgress: () => {
+      resets = 0;
+      copies = 0;
+      resetDecision.mode = null;
+    },
+  };
 };

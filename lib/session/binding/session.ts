@@ -1,86 +1,99 @@
-import {
-  catchError,
-  defer,
-  distinctUntilChanged,
-  EMPTY,
-  filter,
-  finalize,
-  map,
-  merge,
-  type Observable,
-  of,
-  switchMap,
-} from 'rxjs';
+import { catchError, defer, EMPTY, finalize, type Observable, of, Subscription, switchMap } from 'rxjs';
 import { type BindingPorts, disconnectEventsOf, bindSession, runWithToken } from './bind-session.js';
 import { type ReceiveProgress, createReceiveProgress } from '../conversation/receive-progress.js';
 import { createBackoff } from '../connection/backoff.js';
 import { createSnapshotBuffer } from '../conversation/snapshot-buffer.js';
 import type { ClientConnectionState } from '../connection/connection-state.js';
+import type { OpenConnection } from '../connection/connection-attempt.js';
+import type { SessionObservers } from '../conversation/conversation-ports.js';
 import { toDisconnect } from '../connection/disconnect.js';
-import { createSessionStore, type SessionStore } from '../state/session-store.js';
+import { createSessionStore, type SessionStore, toDefectError } from '../state/session-store.js';
+import type { OutboxState } from '../../model/sync-port.js';
 import type { ClientSessionPorts } from './session-ports.js';
-import type { ResetDecision } from './client-reset.js';
 import type { SessionEvent } from '../state/session-events.js';
 import { createInitialState, type SessionState } from '../state/session-state.js';
 import { needsConnection } from '../state/transitions.js';
-import { watchStalls } from './stall-watchdog.js';
+import { createStallWatch } from './stall-watchdog.js';
 
 /** The state of a session, and its count of received messages. */
 export interface ClientSession extends SessionStore {
   readonly receiveProgress: ReceiveProgress;
 }
 
-/** Creates a session, which runs from its creation on (S1). Its state decides whether it holds the connection. */
+/**
+ * Creates a session, which runs from its creation on (S1). Its state decides whether it holds the connection.
+ *
+ * An edge: the outbox and the connection are subscribed here until the session ends.
+ */
 export const createSession = (given: ClientSessionPorts): ClientSession => {
-  const backoff = createBackoff(given.timeouts, given.clock);
   const receiveProgress = createReceiveProgress();
-  const resetDecision: ResetDecision = { mode: null };
-  const own = { snapshotBuffer: createSnapshotBuffer(), backoff, receiveProgress, resetDecision };
+  const observers: SessionObservers = { onMarks: null, onWatch: null };
+  const running = new Subscription();
+  const snapshotBuffer = createSnapshotBuffer();
+  let need: ConnectionNeed | null = null; // `null`: the session is being created.
+  let sync = Subscription.EMPTY;
+
+  const endByDefect = (thrown: unknown): void => store.dispatch({ type: 'fatal', error: toDefectError(thrown) });
+  const updateNeed = (next: ConnectionNeed): void => {
+    if (next === need) return;
+    need = next;
+    sync.unsubscribe();
+    if (need === 'ended') snapshotBuffer.drop();
+    if (need !== 'needed') return;
+    // Added to `running` before it is subscribed, because its events may end it synchronously.
+    const own = (sync = new Subscription(() => {
+      running.remove(own);
+    }));
+    running.add(own);
+    own.add(runSync(ports).subscribe({ next: store.dispatchReceived, error: endByDefect }));
+  };
   const store = createSessionStore(
     createInitialState(given.start, given.outbox, given.initialDownload, given.loggedOut),
-    (state$, hasLeft) => {
-      const ports = { ...given, ...own, hasLeft };
-      return merge(
-        ports.realm.outbox$.pipe(map((outbox): SessionEvent => ({ type: 'outbox', outbox }))),
-        state$.pipe(
-          map(connectionNeedOf),
-          distinctUntilChanged(),
-          switchMap((need) => {
-            if (need === 'ended') ports.snapshotBuffer.drop();
-            return need === 'needed' ? runSync(ports, state$) : EMPTY;
-          }),
-        ),
-      ).pipe(finalize(ports.snapshotBuffer.drop));
+    {
+      onShown: (state) => {
+        if (need === null) return;
+        updateNeed(connectionNeedOf(state));
+        observers.onWatch?.(state);
+        observers.onMarks?.(state);
+      },
+      onReleased: () => {
+        running.unsubscribe();
+        snapshotBuffer.drop();
+      },
+      onError: given.onError,
+      onFatalError: given.onFatalError,
     },
-    given.onError,
-    given.onFatalError,
   );
-  return Object.assign(store, { receiveProgress });
+  const ports: BindingPorts = {
+    ...given,
+    ...{ snapshotBuffer, receiveProgress, observers },
+    backoff: createBackoff(given.timeouts, given.clock),
+    resetDecision: { mode: null },
+    hasLeft: store.hasLeft,
+    getShown: store.getShown,
+    dispatch: store.dispatchReceived,
+  };
+  const showOutbox = (outbox: OutboxState): void => store.dispatch({ type: 'outbox', outbox });
+  running.add(given.realm.outbox$.subscribe({ next: showOutbox, error: endByDefect }));
+  updateNeed(connectionNeedOf(store.getShown()));
+  return { ...store, receiveProgress };
 };
 
-/** Emits the number of the mark to request. One mark answers all requests that were made before it was sent. */
-const markRequestsOf = (state$: Observable<SessionState>): Observable<number> =>
-  defer(() => {
-    let asked = 0;
-    return state$.pipe(
-      filter(({ marks }) => marks.wanted > Math.max(marks.answered, asked)),
-      map(({ marks }) => (asked = marks.wanted)),
-    );
-  });
+type ConnectionNeed = 'needed' | 'paused' | 'ended';
 
 /**
  * Whether the session needs a connection: yes, not now (paused), or never again. In the last case the partial snapshot
  * is discarded.
  */
-const connectionNeedOf = ({ sync, loggedOut }: SessionState): 'needed' | 'paused' | 'ended' =>
+const connectionNeedOf = ({ sync, loggedOut }: SessionState): ConnectionNeed =>
   needsConnection(sync) ? 'needed' : sync === 'paused' && !loggedOut ? 'paused' : 'ended';
 
 /**
  * Emits all events of a session while it needs a connection. Never errors: the error that ends it is its last event.
  */
-const runSync = (ports: BindingPorts, state$: Observable<SessionState>): Observable<SessionEvent> =>
+const runSync = (ports: BindingPorts): Observable<SessionEvent> =>
   runWithToken(ports, () =>
-    ports.connection.state$.pipe(switchMap((connection) => handleConnectionState(ports, state$, connection))),
+    ports.connection.state$.pipe(switchMap((connection) => handleConnectionState(ports, connection))),
   ).pipe(
     catchError((thrown: unknown) => {
       const { fatal } = toDisconnect(thrown);
@@ -88,11 +101,7 @@ const runSync = (ports: BindingPorts, state$: Observable<SessionState>): Observa
     }),
   );
 
-const handleConnectionState = (
-  ports: BindingPorts,
-  state$: Observable<SessionState>,
-  connection: ClientConnectionState,
-): Observable<SessionEvent> => {
+const handleConnectionState = (ports: BindingPorts, connection: ClientConnectionState): Observable<SessionEvent> => {
   switch (connection.state) {
     case 'connecting':
       return of({ type: 'connection', connection });
@@ -104,9 +113,20 @@ const handleConnectionState = (
     case 'failed':
       return of({ type: 'fatal', error: connection.error });
     case 'open':
-      return merge(
-        watchStalls(state$, { ...ports, openConnection: connection }),
-        bindSession(ports, markRequestsOf(state$), connection),
-      );
+      return bindWatched(ports, connection);
   }
 };
+
+/** Binds the session on an open connection, and watches it for stalls. */
+const bindWatched = (ports: BindingPorts, openConnection: OpenConnection): Observable<SessionEvent> =>
+  defer(() => {
+    const watch = createStallWatch({ ...ports, openConnection });
+    ports.observers.onWatch = watch.observe;
+    watch.observe(ports.getShown());
+    return bindSession(ports, openConnection).pipe(
+      finalize(() => {
+        ports.observers.onWatch = null;
+        watch.stop();
+      }),
+    );
+  });

@@ -2,12 +2,15 @@ import {
   catchError,
   concat,
   defer,
+  EMPTY,
   finalize,
   ignoreElements,
   map,
   merge,
+  NEVER,
   of,
   type Observable,
+  repeat,
   Subject,
   switchMap,
   takeUntil,
@@ -30,8 +33,8 @@ import {
 } from './disconnect.js';
 import type { FrameSizeTracker } from '../conversation/frame-size-limit.js';
 import { createHeartbeat } from './heartbeat.js';
-import { createInFlightBytes } from '../conversation/in-flight-bytes.js';
-import { createMux, type Channel } from './mux.js';
+import { createInFlightBytes, type InFlightBytes } from '../conversation/in-flight-bytes.js';
+import { createMux, type Channel, type Mux } from './mux.js';
 import type { SyncTimeouts } from './timeouts.js';
 
 /** The time between a ping and its answer. */
@@ -96,50 +99,39 @@ const runConnection = (
   { timeouts, clock, probe$, token$, onAlive, frames }: Omit<ConnectionAttemptPorts, 'dial'>,
 ): Observable<OpenConnection> =>
   defer(() => {
-    const mux = createMux(token$, frames);
+    const { scheduler } = clock;
+    const inFlight = createInFlightBytes();
+    const mux = createMux(token$, frames, (message) => {
+      frames.recordSent(message);
+      inFlight.recordSent(message);
+    });
     const probes = new Subject<void>();
     const closed = new Subject<never>();
     const { answered$, openChannel } = mux;
     const roundTrip$ = new Subject<RoundTrip>();
-    const measureRoundTrip = (message: ServerMessage): void => {
-      if (message.type === 'pong')
-        roundTrip$.next({ type: 'roundTrip', ms: Math.max(0, clock.scheduler.now() - message.sentAt) });
-    };
-    const received$ = new Subject<void>();
-    const inFlight = createInFlightBytes();
+    const received = createReceiver(clock, { mux, frames, inFlight, roundTrip$ });
+    const { received$ } = received;
     const probeTimeout$ = merge(
       probe$.pipe(map(() => timeouts.probe + inFlight.transferMs())),
       // A stalled connection is left to the read timeout.
       probes.pipe(map(() => Math.max(timeouts.probe, timeouts.read))),
     );
     const outgoing$ = merge(
-      mux.outgoing$.pipe(tap(frames.recordSent), tap(inFlight.recordSent)),
+      mux.outgoing$,
       createHeartbeat({ timeouts, clock, answered$, probe$: probeTimeout$, received$, onAlive }),
     );
 
     const incoming$ = wire(outgoing$).pipe(
-      // Placed above all processing, so that it measures the network and not this client.
-      timeout({
-        each: timeouts.read,
-        scheduler: clock.scheduler,
-        with: () => throwError(() => createSilenceDisconnect('read')),
-      }),
-      tap(throwConnectionError),
-      tap((message) => {
-        received$.next();
-        frames.recordReceived(message);
-        inFlight.recordReceived(message);
-        mux.receive(message);
-        measureRoundTrip(message);
-      }),
+      tap(received.receive),
       ignoreElements(),
       catchError((thrown: unknown) => throwError(() => frames.convertError(thrown))),
       finalize(frames.recordClosed),
-      takeUntil(closed), // Errors, and ends the connection with that error.
+      // Both error, and end the connection with that error.
+      takeUntil(merge(closed, waitForSilence(timeouts.read, received.at, clock))),
     );
     const open: OpenConnection = {
       state: 'open',
-      since: clock.scheduler.now(),
+      since: scheduler.now(),
       openChannel,
       roundTrip$,
       probe: () => probes.next(),
@@ -150,10 +142,57 @@ const runConnection = (
       closedByServer$, // A wire that completes is a closed connection, also with code 1000.
     ).pipe(
       catchError((thrown: unknown) => {
-        throw Object.assign(toDisconnect(thrown), { livedMs: clock.scheduler.now() - open.since });
+        throw Object.assign(toDisconnect(thrown), { livedMs: scheduler.now() - open.since });
       }),
     );
   });
+
+/** The parts of a connection that each received message passes through. */
+interface ReceiverParts {
+  readonly mux: Mux;
+  readonly frames: FrameSizeTracker;
+  readonly inFlight: InFlightBytes;
+  readonly roundTrip$: Subject<RoundTrip>;
+}
+
+/** Creates the function that handles one received message: operators would cost more than the work on the message. */
+const createReceiver = ({ scheduler }: Clock, { mux, frames, inFlight, roundTrip$ }: ReceiverParts) => {
+  const received$ = new Subject<void>();
+  let at = scheduler.now();
+  return {
+    /** Emits at each received message. */
+    received$,
+    /** Returns the time of the last received message, by the scheduler. Before the first: that of the connection. */
+    at: () => at,
+    receive: (message: ServerMessage): void => {
+      at = scheduler.now();
+      throwConnectionError(message);
+      if (received$.observed) received$.next();
+      frames.recordReceived(message);
+      inFlight.recordReceived(message);
+      mux.receive(message);
+      if (message.type === 'pong') roundTrip$.next({ type: 'roundTrip', ms: Math.max(0, at - message.sentAt) });
+    },
+  };
+};
+
+/**
+ * Errors when nothing was received for the read timeout. Emits nothing.
+ *
+ * A timer that starts again with each message took a tenth of a reader's time. So this `timeout` ends once per read
+ * timeout, and continues for the time that is left since the last message. No message starts a timer.
+ */
+const waitForSilence = (read: number, receivedAt: () => number, { scheduler }: Clock): Observable<never> =>
+  defer(() => {
+    const computeLeft = (): number => receivedAt() + read - scheduler.now();
+    return NEVER.pipe(
+      timeout({
+        first: computeLeft(),
+        scheduler,
+        with: () => (computeLeft() > 0 ? EMPTY : throwError(() => createSilenceDisconnect('read'))),
+      }),
+    );
+  }).pipe(repeat());
 
 const closedByServer$ = throwError(
   () => new Disconnect({ kind: 'closed-by-server', code: closeCodes.normal, text: '' }),

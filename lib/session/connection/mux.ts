@@ -1,37 +1,26 @@
-import {
-  BehaviorSubject,
-  map,
-  merge,
-  NEVER,
-  Observable,
-  observeOn,
-  queueScheduler,
-  Subject,
-  type Subscriber,
-} from 'rxjs';
+import { BehaviorSubject, map, merge, NEVER, type Observable, observeOn, queueScheduler, Subject } from 'rxjs';
 import type { ClientMessage, ServerMessage } from '../../protocol/messages.js';
 import { createFrameSizeTracker, type FrameSizeLimit } from '../conversation/frame-size-limit.js';
-import type { Wire } from '../../transport/wire.js';
 
-/** A channel: one session's share of a connection, with a session number and a wire of its own. */
+/**
+ * A channel: one session's share of a connection, with a session number.
+ *
+ * A plain object with functions, because every message passes through it and every idle session has one.
+ */
 export interface Channel {
   readonly session: number;
-  /**
-   * The wire of the session. The first message on it must be a bind. To unsubscribe unbinds the session.
-   *
-   * Emits only messages for this session. Never completes by itself.
-   */
-  readonly wire: Wire<ClientMessage, ServerMessage>;
-  /**
-   * The received messages. The subscriber removes each message that it handles.
-   *
-   * So it sees the messages that follow, without an operator in each idle session.
-   */
+  /** The received messages. The reader removes each message that it handles. */
   readonly inbox: ServerMessage[];
   /** Number of received messages. */
-  readonly counters: { received: number };
+  readonly received: number;
   /** Size limit of uploads on this connection. */
   readonly frames: FrameSizeLimit;
+  /** Opens the channel, or replaces its reader. The reader is called after each message was added to the inbox. */
+  readonly read: (onMessage: () => void) => void;
+  /** Sends a message. The first one must be a bind. */
+  readonly send: (message: ClientMessage) => void;
+  /** Unbinds the session. Nothing is received afterwards. */
+  readonly close: () => void;
 }
 
 /** Many sessions on one open connection. Its lifetime is that of the connection. */
@@ -46,17 +35,51 @@ export interface Mux {
   readonly answered$: Observable<number | null>;
 }
 
+/** A channel as its mux sees it. */
+class OpenChannel implements Channel {
+  readonly inbox: ServerMessage[] = [];
+  received = 0;
+  #onMessage: (() => void) | null = null;
+
+  constructor(
+    readonly session: number,
+    readonly frames: FrameSizeLimit,
+    private readonly channels: Map<number, OpenChannel>,
+    private readonly sendLater: (message: ClientMessage) => void,
+  ) {}
+
+  read(onMessage: () => void): void {
+    this.#onMessage = onMessage;
+    this.channels.set(this.session, this);
+  }
+
+  receive(message: ServerMessage): void {
+    this.received += 1;
+    this.inbox.push(message);
+    this.#onMessage?.();
+  }
+
+  send(message: ClientMessage): void {
+    if (this.#onMessage !== null) this.sendLater(message);
+  }
+
+  close(): void {
+    if (this.#onMessage === null) return;
+    this.#onMessage = null;
+    this.channels.delete(this.session);
+    this.sendLater({ type: 'unbind', session: this.session });
+  }
+}
+
 /**
- * Creates a mux. An edge: the messages that a channel sends are subscribed here, inside the subscription of its wire.
+ * Creates a mux. `onSent` is called with each message that is sent.
  */
 export const createMux = (
   token$: Observable<string> = NEVER,
   frames: FrameSizeLimit = createFrameSizeTracker(),
+  onSent: (message: ClientMessage) => void = () => undefined,
 ): Mux => {
-  const channels = new Map<
-    number,
-    { readonly subscriber: Subscriber<ServerMessage> } & Pick<Channel, 'inbox' | 'counters'>
-  >();
+  const channels = new Map<number, OpenChannel>();
   const outgoing = new Subject<ClientMessage>();
   const answered = new BehaviorSubject<number | null>(null);
   let last = 0;
@@ -70,41 +93,30 @@ export const createMux = (
     return message;
   };
 
-  const wireOf =
-    (session: number, { inbox, counters }: Pick<Channel, 'inbox' | 'counters'>): Wire<ClientMessage, ServerMessage> =>
-    (sent$) =>
-      new Observable((subscriber) => {
-        channels.set(session, { subscriber, inbox, counters });
-        const sending = sent$.subscribe({
-          next: (message) => outgoing.next(withoutRepeating(message)),
-          error: (thrown: unknown) => subscriber.error(thrown),
-        });
-        return () => {
-          channels.delete(session);
-          sending.unsubscribe();
-          outgoing.next({ type: 'unbind', session });
-        };
-      });
+  // An answer may come synchronously, while a message is being sent (`of(server)`). The queue sends one message at a
+  // time, so that the stack does not grow.
+  const send = (message: ClientMessage): void => {
+    const sent = withoutRepeating(message);
+    queueScheduler.schedule(() => {
+      if (!outgoing.observed) return;
+      onSent(sent);
+      outgoing.next(sent);
+    });
+  };
 
   return {
-    // An answer may come synchronously, while a message is being sent (`of(server)`). The queue sends one message at a
-    // time, so that the stack does not grow.
-    outgoing$: merge(outgoing, token$.pipe(map((token) => withoutRepeating({ type: 'token', token })))).pipe(
-      observeOn(queueScheduler),
+    outgoing$: merge(
+      outgoing,
+      token$.pipe(
+        map((token) => withoutRepeating({ type: 'token', token })),
+        observeOn(queueScheduler),
+      ),
     ),
     receive: (message) => {
       if (message.type === 'pong') answered.next(message.sentAt);
-      const channel = message.type === 'pong' || message.session === null ? undefined : channels.get(message.session);
-      if (!channel) return;
-      channel.counters.received += 1;
-      channel.inbox.push(message);
-      channel.subscriber.next(message);
+      else if (message.session !== null) channels.get(message.session)?.receive(message);
     },
-    openChannel: () => {
-      const session = ++last;
-      const kept = { inbox: [], counters: { received: 0 } };
-      return { session, frames, ...kept, wire: wireOf(session, kept) };
-    },
+    openChannel: () => new OpenChannel(++last, frames, channels, send),
     answered$: answered,
   };
 };

@@ -1,23 +1,39 @@
-import { type Observable, ReplaySubject, Subject } from 'rxjs';
+import { ReplaySubject, type Subject, Subscription } from 'rxjs';
 import type { Clock } from '../../clock.js';
 import type { Version } from '../../model/version.js';
-import type { Bound, ClientMessage } from '../../protocol/messages.js';
+import type { RetentionCutoff } from '../../model/changeset.js';
+import type { Bound } from '../../protocol/messages.js';
+import type { Channel } from '../connection/mux.js';
 import type { ReceiveProgress } from './receive-progress.js';
 import type { SnapshotBuffer } from './snapshot-buffer.js';
 import type { ReplacedLimit } from '../binding/replaced-limit.js';
 import type { SessionEvent } from '../state/session-events.js';
+import type { SessionState } from '../state/session-state.js';
 import type { SyncTimeouts } from '../connection/timeouts.js';
 import { createReceipts, type Receipts } from './receipts.js';
 import { createUploadWindow, type UploadWindow } from './upload-window.js';
 import type { UploadPart } from './upload-parts.js';
 import type { Greeting, SyncedRealm } from '../../model/sync-port.js';
 
+/** Functions that are called with each state that a session shows. Operators on `state$` would cost more. */
+export interface SessionObservers {
+  /** Requests the marks that the session waits for. */
+  onMarks: ((state: SessionState) => void) | null;
+  /** Watches for stalls. */
+  onWatch: ((state: SessionState) => void) | null;
+}
+
 export interface ConversationPorts {
   readonly realm: SyncedRealm;
   readonly realmName: string;
   readonly token: string | null;
-  /** The number of each mark to request: the current unanswered one on subscription, then each new one. */
-  readonly mark$: Observable<number>;
+  /** Is called with each event of a message after its effects are stored, except with `bound`. */
+  readonly dispatch: (event: SessionEvent) => void;
+  /** Is called when a page was stored or a mark was answered, before its event. */
+  readonly onProgress: (type: 'downloaded' | 'marked') => void;
+  readonly observers: SessionObservers;
+  /** Returns the last state that the session has shown. */
+  readonly getShown: () => SessionState;
   readonly replacedLimit: ReplacedLimit;
   /** The received pages of a snapshot. */
   readonly snapshotBuffer: SnapshotBuffer;
@@ -29,18 +45,28 @@ export interface ConversationPorts {
   readonly clock: Clock;
 }
 
-/** The state of one conversation: a session on one channel. */
+/**
+ * The state of one conversation: a session on one channel. A record for plain functions, because each message passes
+ * through it and each idle session has one.
+ */
 export interface Conversation extends ConversationPorts {
+  readonly channel: Channel;
   readonly session: number;
   readonly greeting: Greeting;
-  readonly bound: Subject<Bound>;
-  readonly accepted: ReplaySubject<Version>;
-  /** Messages that answer messages of the server. */
-  readonly answers: Subject<ClientMessage>;
+  /** The answer to the bind. `null` until it was received. */
+  bound: Bound | null;
+  /** The versions up to which the server has answered, for the uploads. */
+  readonly accepted: Subject<Version>;
   readonly uploadWindow: UploadWindow;
   readonly receipts: Receipts;
-  /** Events about messages that were sent. */
-  readonly events: Subject<SessionEvent>;
+  /** Everything that runs until the conversation ends. */
+  readonly running: Subscription;
+  /** Whether a message is being handled, or is scheduled to be. */
+  isBusy: boolean;
+  /** Handles the next message of the inbox. Throws a `Disconnect` for an invalid one. */
+  readonly handleMessage: (conversation: Conversation) => void;
+  /** Ends the conversation with an error. */
+  fail: (thrown: unknown) => void;
   /**
    * Cursors that the messages of the server are checked against.
    *
@@ -48,7 +74,6 @@ export interface Conversation extends ConversationPorts {
    * `rejected`: the last rejected client version. `lastMark`: the last mark requested.
    */
   readonly cursors: {
-    isBound: boolean;
     sent: Version;
     downloadedTo: Version;
     rejected: Version;
@@ -57,38 +82,55 @@ export interface Conversation extends ConversationPorts {
     /** The parts of a page that are not sent yet. */
     rest: readonly UploadPart[] | null;
     lastMark: number;
-    /** The head of the history, as `bound` reported it. */
-    head: Pick<Bound, 'head' | 'headBytes'>;
     /** The version of the snapshot that is being fetched. */
     fetching: Version | null;
+    /** The cutoff whose tombstones are removed when everything up to its version is stored. */
+    forgetAt: RetentionCutoff | null;
   };
   /** Time of the bind, by this device's clock. */
   readonly bindSentAt: number;
 }
 
-export const createConversation = (session: number, greeting: Greeting, ports: ConversationPorts): Conversation => {
-  const answers = new Subject<ClientMessage>();
-  return {
+const throwError = (thrown: unknown): never => {
+  throw thrown;
+};
+
+export const createConversation = (
+  channel: Channel,
+  greeting: Greeting,
+  ports: ConversationPorts,
+  {
+    handleMessage,
+    sendReceived,
+  }: {
+    readonly handleMessage: (conversation: Conversation) => void;
+    readonly sendReceived: (conversation: Conversation, version: Version) => void;
+  },
+): Conversation => {
+  const conversation: Conversation = {
     ...ports,
-    session,
+    channel,
+    session: channel.session,
     greeting,
-    bound: new Subject(),
+    bound: null,
     accepted: new ReplaySubject(1),
-    answers,
-    events: new Subject(),
     uploadWindow: createUploadWindow(ports.clock),
-    receipts: createReceipts(ports.clock, (version) => answers.next({ type: 'received', session, version })),
+    receipts: createReceipts(ports.clock, (version) => sendReceived(conversation, version)),
+    running: new Subscription(),
+    isBusy: false,
+    handleMessage,
+    fail: throwError,
     cursors: {
-      isBound: false,
       sent: greeting.acknowledged,
       downloadedTo: greeting.downloadedTo,
       rejected: greeting.acknowledged,
       withdrawn: null,
       rest: null,
       lastMark: 0,
-      head: { head: 0, headBytes: 0 },
       fetching: null,
+      forgetAt: null,
     },
     bindSentAt: ports.clock.now(),
   };
+  return conversation;
 };

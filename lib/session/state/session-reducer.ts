@@ -3,7 +3,7 @@ import type { Version } from '../../model/version.js';
 import { downloadOf, updateBatch, uploadOf } from './transfer-progress.js';
 import type { SessionEndError, SessionEvent } from './session-events.js';
 import type { OutboxState } from '../../model/sync-port.js';
-import { forgetServerState, hasWork, movementOf, noStall, type SessionState } from './session-state.js';
+import { forgetServerState, hasMoved, hasWork, noStall, type SessionState } from './session-state.js';
 import { updateVersionShift } from './version-shift.js';
 import type { ConnectionStatus, Reason } from './status.js';
 import { updateTrouble } from './trouble.js';
@@ -150,8 +150,7 @@ const applyCollected = (state: SessionState, { bytes, remainingBytes }: EventOf<
 
 /** Ends a stall when something moved, or when nothing waits any more. */
 const clearStallIfMoving = (before: SessionState, after: SessionState): SessionState =>
-  after.stall.since !== null &&
-  (!needsConnection(after.sync) || !hasWork(after) || movementOf(before) !== movementOf(after))
+  after.stall.since !== null && (!needsConnection(after.sync) || !hasWork(after) || hasMoved(before, after))
     ? { ...after, stall: noStall }
     : after;
 

@@ -44,9 +44,12 @@ export const noStall: SessionState['stall'] = { since: null, times: 0 };
 export const hasWork = ({ outbox, marks, downloaded }: SessionState): boolean =>
   outbox.changesets > 0 || marks.wanted > marks.answered || (downloaded.behind ?? 0) > 0;
 
-/** Returns a text that changes whenever something moves: an acknowledgement, a page or a mark. */
-export const movementOf = ({ outbox, marks, downloaded, transfers }: SessionState): string =>
-  `${outbox.acknowledged} ${downloaded.version} ${transfers.download?.bytes ?? 0} ${marks.answered}`;
+/** Whether something has moved between two states: an acknowledgement, a page or a mark. */
+export const hasMoved = (before: SessionState, after: SessionState): boolean =>
+  before.outbox.acknowledged !== after.outbox.acknowledged ||
+  before.downloaded.version !== after.downloaded.version ||
+  before.marks.answered !== after.marks.answered ||
+  (before.transfers.download?.bytes ?? 0) !== (after.transfers.download?.bytes ?? 0);
 
 export const createInitialState = (
   sync: SyncState,

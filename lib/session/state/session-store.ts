@@ -1,4 +1,4 @@
-import { type Observable, queueScheduler, ReplaySubject, Subject, Subscription } from 'rxjs';
+import { defer, EMPTY, Observable, of, queueScheduler, Subject } from 'rxjs';
 import { SyncError } from '../../model/errors.js';
 import type { SessionEvent } from './session-events.js';
 import { stagesOf, reduceSession } from './session-reducer.js';
@@ -18,25 +18,31 @@ export interface SessionStore {
   readonly error$: Observable<SyncError>;
 }
 
+/** The store as its session sees it. */
+export interface OwnSessionStore extends SessionStore {
+  /** Applies an event of the connection, unless the session has left that connection and this is not shown yet. */
+  readonly dispatchReceived: (event: SessionEvent) => void;
+  /** Whether the session has left its connection, but that is not shown yet. */
+  readonly hasLeft: () => boolean;
+  /** Returns the last state that was shown. */
+  readonly getShown: () => SessionState;
+}
+
+/** The functions that a store calls. Not operators, because an operator costs a kilobyte in every session. */
+export interface SessionHooks {
+  /** Is called with each state that is shown, before any observer receives it. */
+  readonly onShown: (state: SessionState) => void;
+  /** Is called when the session has ended. */
+  readonly onReleased: () => void;
+  /** Is called with every error first, because a session may fail before the app can subscribe. */
+  readonly onError?: ((error: SyncError) => void) | undefined;
+  /** Is called with every fatal error synchronously, before anything of it is shown. */
+  readonly onFatalError?: ((error: SyncError) => void) | undefined;
+}
+
 /** Whether an event describes a connection and not the data of the realm. */
 const isConnectionEvent = ({ type }: SessionEvent): boolean =>
   type === 'input' || type === 'connection' || type === 'bound' || type === 'fatal' || type === 'stalled';
-
-/** The outcome of one event: the new state, the states that observers see, and the error that they see. */
-interface Outcome {
-  readonly state: SessionState;
-  readonly states: readonly SessionState[];
-  readonly error: SyncError | null;
-}
-
-const reduceEvent = (before: SessionState, event: SessionEvent): Outcome => {
-  const state = reduceSession(before, event);
-  return {
-    state,
-    states: state === before ? [] : stagesOf(before, state),
-    error: visibleErrorOf(before, state, event),
-  };
-};
 
 const visibleErrorOf = (before: SessionState, after: SessionState, event: SessionEvent): SyncError | null => {
   if (event.type === 'trouble') return event.error;
@@ -45,74 +51,79 @@ const visibleErrorOf = (before: SessionState, after: SessionState, event: Sessio
 };
 
 /**
- * Creates the state of a session from `reduceSession` and a stream of effects.
- *
- * An edge: the effects are subscribed here, and unsubscribed when the session ends.
+ * Emits a value and then those of a subject, which is subscribed first: an observer of the value may cause the next.
+ */
+const startWithValue = <T>(subject: Subject<T>, value: T): Observable<T> =>
+  new Observable((subscriber) => {
+    subject.subscribe(subscriber);
+    subscriber.next(value);
+  });
+
+/**
+ * Creates the state of a session from `reduceSession`.
  *
  * An event is applied synchronously, but shown through a queue. So an observer may call `pause` in its handler and read
  * `paused` right after the call, while other observers still see the earlier states in their order.
  */
-export const createSessionStore = (
-  initial: SessionState,
-  /**
-   * `isLeft`: the session has left its connection, but that is not shown yet. Events of that connection are ignored.
-   */
-  effectsOf: (state$: Observable<SessionState>, isLeft: () => boolean) => Observable<SessionEvent>,
-  /** Is called with every error first, because a session may fail before the app can subscribe. */
-  onError: (error: SyncError) => void = () => undefined,
-  /** Is called with every fatal error synchronously, before anything of it is shown. */
-  onFatalError: (error: SyncError) => void = () => undefined,
-): SessionStore => {
-  const states = new ReplaySubject<SessionState>(1);
-  const errors = new Subject<SyncError>();
-  const running = new Subscription();
-  let lastShown = initial; // The last state that was shown.
-  let current = initial; // The state after all events. A plain fold: operators cost a kilobyte each, in every session.
+export const createSessionStore = (initial: SessionState, hooks: SessionHooks): OwnSessionStore => {
+  let states: Subject<SessionState> | null = null; // Created for the first observer.
+  let errors: Subject<SyncError> | null = null;
+  let lastShown = initial;
+  let current = initial; // The state after all events.
+  let isReleased = false;
 
-  const show = ({ states: shown, error, state }: Outcome): void => {
-    if (running.closed) return;
-    shown.forEach((each) => states.next((lastShown = each)));
-    if (error) {
-      onError(error);
-      errors.next(error);
+  const showState = (state: SessionState): void => {
+    lastShown = state;
+    try {
+      hooks.onShown(state);
+    } catch (thrown) {
+      dispatch({ type: 'fatal', error: toDefectError(thrown) });
     }
-    if (!state.released) return;
-    running.unsubscribe();
-    states.complete();
-    errors.complete();
+    states?.next(state);
+  };
+
+  const show = (before: SessionState, after: SessionState, error: SyncError | null): void => {
+    if (isReleased) return;
+    if (after !== before) stagesOf(before, after).forEach(showState);
+    if (error) {
+      hooks.onError?.(error);
+      errors?.next(error);
+    }
+    if (!after.released) return;
+    isReleased = true;
+    hooks.onReleased();
+    states?.complete();
+    errors?.complete();
   };
 
   /** Applies an event. States that result from a callback of `onFatalError` are shown after the error. */
   const dispatch = (event: SessionEvent): void => {
-    const outcome = reduceEvent(current, event);
-    current = outcome.state;
-    const { error } = outcome;
-    const showLater = (): void => void queueScheduler.schedule(() => show(outcome));
+    const before = current;
+    const after = reduceSession(before, event);
+    current = after;
+    const error = visibleErrorOf(before, after, event);
+    if (after === before && error === null) return;
+    const showLater = (): void => void queueScheduler.schedule(() => show(before, after, error));
     if (error?.fatal !== true) showLater();
     else
       runAtomically(() => {
         showLater();
-        onFatalError(error);
+        hooks.onFatalError?.(error);
       });
   };
 
-  const isLeft = (): boolean => lastShown.leaveCount !== current.leaveCount;
-
-  states.next(initial);
-  running.add(
-    effectsOf(states, isLeft).subscribe({
-      next: (event) => {
-        if (!isConnectionEvent(event) || !isLeft()) dispatch(event);
-      },
-      error: (thrown: unknown) => dispatch({ type: 'fatal', error: toDefectError(thrown) }),
-    }),
-  );
+  const hasLeft = (): boolean => lastShown.leaveCount !== current.leaveCount;
 
   return {
     dispatch,
+    dispatchReceived: (event) => {
+      if (!isConnectionEvent(event) || !hasLeft()) dispatch(event);
+    },
+    hasLeft,
     getState: () => current,
-    state$: states.asObservable(),
-    error$: errors.asObservable(),
+    getShown: () => lastShown,
+    state$: defer(() => (isReleased ? of(lastShown) : startWithValue((states ??= new Subject()), lastShown))),
+    error$: defer(() => (isReleased ? EMPTY : (errors ??= new Subject()))),
   };
 };
 
@@ -133,5 +144,5 @@ export const runAtomically = (work: () => void): void => {
   once(); // The queue was busy, because this call came from an observer.
 };
 
-const toDefectError = (thrown: unknown): SyncError =>
+export const toDefectError = (thrown: unknown): SyncError =>
   new SyncError('unknown', 'A defect of tidemark ended the session.', { cause: thrown });

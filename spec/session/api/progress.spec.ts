@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { EMPTY, map, NEVER, type Observable, take } from 'rxjs';
+import { map, NEVER, type Observable, take } from 'rxjs';
 import { InvalidArgumentError, SessionClosedError } from '../../../lib/model/errors.js';
 import type { ServerMessage } from '../../../lib/protocol/messages.js';
 import { createSessionStore, type SessionStore } from '../../../lib/session/state/session-store.js';
@@ -160,7 +160,11 @@ describe('progress$ of downloads', () => {
 
 // ------------------------------------------------------------------------------------------------ a property
 
-const machineOf = (): SessionStore => createSessionStore(createInitialState('active', none, fresh), () => EMPTY);
+const machineOf = (): SessionStore =>
+  createSessionStore(createInitialState('active', none, fresh), {
+    onShown: () => undefined,
+    onReleased: () => undefined,
+  });
 
 describe('progress$, whatever happens', () => {
   it('P6 P7 never decreases and never repeats itself; the estimate stays within 0 and 1, and is 1 when nothing is outstanding', () => {

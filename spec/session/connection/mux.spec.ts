@@ -1,6 +1,5 @@
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { NEVER } from 'rxjs';
 import type { ClientMessage, ServerMessage } from '../../../lib/protocol/messages.js';
 import { createMux } from '../../../lib/session/connection/mux.js';
 
@@ -14,28 +13,33 @@ describe('a mux', () => {
     const mux = createMux();
     const sent: ClientMessage[] = [];
     mux.outgoing$.subscribe((message) => sent.push(message));
-    const received: ServerMessage[] = [];
+    const calls: number[] = [];
     const one = mux.openChannel();
     const other = mux.openChannel();
-    const subscription = one.wire(NEVER).subscribe((message) => received.push(message));
-    other.wire(NEVER).subscribe((message) => received.push(message));
+    one.read(() => calls.push(1));
+    other.read(() => calls.push(2));
     [1, 2, 77].forEach((session) => mux.receive(mark(session)));
-    subscription.unsubscribe();
+    one.close();
+    one.close();
     mux.receive(mark(1));
-    expect(received).toEqual([mark(1), mark(2)]);
+    one.send({ type: 'mark', session: 1, request: 1 });
+    expect(calls).toEqual([1, 2]);
+    expect([one.inbox, other.inbox]).toEqual([[mark(1)], [mark(2)]]);
+    expect([one.received, other.received]).toEqual([1, 1]);
     expect(sent).toEqual([{ type: 'unbind', session: 1 }]);
   });
 
   it('S28 keeps nothing of a session that has left it, however many come and go on one connection', async () => {
     const mux = createMux();
     const left = Array.from({ length: 100 }, () => {
-      const subscription = mux.openChannel().wire(NEVER).subscribe();
-      subscription.unsubscribe();
-      return new WeakRef(subscription);
+      const channel = mux.openChannel();
+      channel.read(() => undefined);
+      channel.close();
+      return new WeakRef(channel);
     });
     await new Promise(setImmediate); // An object that was read in an event-loop turn is kept until its end.
     collect();
-    expect(left.filter((subscription) => subscription.deref() !== undefined)).toHaveLength(0);
+    expect(left.filter((channel) => channel.deref() !== undefined)).toHaveLength(0);
     expect(mux.openChannel().session).toBe(101); // The object itself is still referenced.
   });
 });
