@@ -1,6 +1,49 @@
-import { defer, EMPTY, map } from 'rxjs';
+import { defer, EMPTY, map, type Observable } from 'rxjs';
+import type { StorageError } from '../model/errors.js';
 import { createClosedError } from './check-changes.js';
-import type { Storage, StorageChange, StorageEntry } from './storage.js';
+import type { Storage, StorageChange, StorageEntry, StorageRange } from './storage.js';
+
+/** A class, because a server has one for each of ten thousand open realms. */
+class PrefixedStorage implements Storage {
+  readonly lost$?: Observable<StorageError>;
+  private closed = false;
+
+  constructor(
+    private readonly storage: Storage,
+    private readonly prefix: string,
+  ) {
+    if (storage.lost$) this.lost$ = storage.lost$;
+  }
+
+  range(range: StorageRange): Observable<readonly StorageEntry[]> {
+    const { storage, prefix } = this;
+    return defer(() => {
+      this.checkOpen();
+      return storage.range({ ...range, from: prefix + range.from, to: prefix + range.to });
+    }).pipe(map((entries) => entries.map(([key, value]): StorageEntry => [key.slice(prefix.length), value])));
+  }
+
+  batch(changes: readonly StorageChange[], options: { readonly durable: boolean }): Observable<never> {
+    const { storage, prefix } = this;
+    const outside = (change: StorageChange): StorageChange => ({ ...change, key: change.key && prefix + change.key });
+    return defer(() => {
+      this.checkOpen();
+      return storage.batch(changes.map(outside), options);
+    });
+  }
+
+  close(): Observable<never> {
+    return defer(() => {
+      if (this.closed) return EMPTY;
+      this.closed = true;
+      return this.storage.batch([], { durable: false }); // Batches run in order: after this one, all batches of the view are done.
+    });
+  }
+
+  private checkOpen(): void {
+    if (this.closed) throw createClosedError();
+  }
+}
 
 /**
  * Creates a view of the entries of a storage whose keys start with a prefix. The keys of the view are without the
@@ -9,28 +52,5 @@ import type { Storage, StorageChange, StorageEntry } from './storage.js';
  *
  * Prefix and key together must be a valid key. The prefix of one view must not be the start of another's.
  */
-export const createPrefixedStorage = (storage: Storage, prefix: string): Storage => {
-  let closed = false;
-
-  const whileOpen = <A>(call: () => A): A => {
-    if (closed) throw createClosedError();
-    return call();
-  };
-  const outside = (change: StorageChange): StorageChange => ({ ...change, key: change.key && prefix + change.key });
-  const inside = ([key, value]: StorageEntry): StorageEntry => [key.slice(prefix.length), value];
-
-  return {
-    range: (range) =>
-      defer(() => whileOpen(() => storage.range({ ...range, from: prefix + range.from, to: prefix + range.to }))).pipe(
-        map((entries) => entries.map(inside)),
-      ),
-    batch: (changes, options) => defer(() => whileOpen(() => storage.batch(changes.map(outside), options))),
-    close: () =>
-      defer(() => {
-        if (closed) return EMPTY;
-        closed = true;
-        return storage.batch([], { durable: false }); // Batches run in order: after this one, all batches of the view are done.
-      }),
-    ...(storage.lost$ && { lost$: storage.lost$ }),
-  };
-};
+export const createPrefixedStorage = (storage: Storage, prefix: string): Storage =>
+  new PrefixedStorage(storage, prefix);

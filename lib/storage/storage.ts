@@ -46,24 +46,24 @@ export const isOneKey = ({ from, to }: StorageRange): boolean => to.length === f
  * `StorageError`, also when `decode` throws one.
  */
 export const readRecord = <A, M>(
-  { range }: Pick<Storage, 'range'>,
+  storage: Pick<Storage, 'range'>,
   key: string,
   decode: (key: string, value: Uint8Array) => A,
   missing: M,
-): Observable<A | M> => range(keyRangeOf(key)).pipe(map(([found]) => (found ? decode(...found) : missing)));
+): Observable<A | M> => storage.range(keyRangeOf(key)).pipe(map(([found]) => (found ? decode(...found) : missing)));
 
 /**
  * Reads a range of a storage page by page. Requests the next page after the subscriber has processed the current one;
  * the last page is empty. Cold; completes; errors with a `StorageError`.
  */
 export const readStoragePages = (
-  { range }: Pick<Storage, 'range'>,
+  storage: Pick<Storage, 'range'>,
   whole: StorageRange,
 ): Observable<readonly StorageEntry[]> =>
-  range(whole).pipe(
+  storage.range(whole).pipe(
     expand((entries) => {
       const end = entries.at(-1);
-      return end ? range({ ...whole, from: `${end[0]} ` }) : EMPTY; // A space: the first key after it.
+      return end ? storage.range({ ...whole, from: `${end[0]} ` }) : EMPTY; // A space: the first key after it.
     }),
   );
 

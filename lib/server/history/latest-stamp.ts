@@ -15,22 +15,32 @@ export interface LatestStamp {
 
 const stepOf = (time: number): number => Math.ceil(time / latestStepMs) * latestStepMs;
 
+/** A class, because a server has one for each open realm. */
+class StoredLatestStamp implements LatestStamp {
+  private stored: number;
+
+  constructor(
+    public time: number,
+    private readonly notify: (time: number) => void,
+  ) {
+    this.stored = time;
+    notify(time);
+  }
+
+  toChanges(to: number): readonly StorageChange[] {
+    return to > this.stored ? [{ type: 'put', key, value: encodeLatest(stepOf(to)) }] : [];
+  }
+
+  raise(to: number): void {
+    this.time = Math.max(this.time, to);
+    if (to > this.stored) this.stored = stepOf(to);
+    this.notify(this.stored);
+  }
+}
+
 /** Creates the latest stamp. Calls `notify` with the stored time at first and with each batch. */
-export const createLatestStamp = (found: number, notify: (time: number) => void): LatestStamp => {
-  let [time, stored] = [found, found];
-  notify(found);
-  return {
-    get time() {
-      return time;
-    },
-    toChanges: (to) => (to > stored ? [{ type: 'put', key, value: encodeLatest(stepOf(to)) }] : []),
-    raise: (to) => {
-      time = Math.max(time, to);
-      if (to > stored) stored = stepOf(to);
-      notify(stored);
-    },
-  };
-};
+export const createLatestStamp = (found: number, notify: (time: number) => void): LatestStamp =>
+  new StoredLatestStamp(found, notify);
 
 export const readLatestStamp = (storage: Storage): Observable<number> =>
   readValue(storage, key).pipe(map((value) => (value === undefined ? 0 : checkStoredTime(key, value))));

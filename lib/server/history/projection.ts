@@ -217,7 +217,7 @@ const advanceProjection = (
   large: LargeObjects,
 ): Observable<never> =>
   defer(() => {
-    const { cursor } = mover.position;
+    const { cursor } = mover;
     const [first] = page.entries;
     const last = page.entries.at(-1);
     if (first === undefined || last === undefined) return EMPTY;
@@ -226,14 +226,14 @@ const advanceProjection = (
     const steps = pageStepsOf(page);
     return changeObjects(storage, mover, {
       texts: steps.keys(),
-      isLarge: large.has,
+      isLarge: (text) => large.has(text),
       changesOf: (known, before, slice) => changesOf(steps, known, before, slice, large),
       last: (at) => ({ ...at, version: page.upTo, total: last.total }),
     });
   });
 
-const readTombstones = ({ range }: Storage, before: number, limit: number, reverse = false) =>
-  range({ from: tombstonePrefix, to: tombstoneKey(before, ''), limit, bytesMax: Infinity, reverse });
+const readTombstones = (storage: Storage, before: number, limit: number, reverse = false) =>
+  storage.range({ from: tombstonePrefix, to: tombstoneKey(before, ''), limit, bytesMax: Infinity, reverse });
 
 /**
  * Removes deleted objects, and tombstones of elements and entries of others. Objects with later tombstones stay in the
@@ -269,7 +269,7 @@ const sweepTombstones = (
   };
   return changeObjects(storage, mover, {
     texts: new Set(keys.map(tombstoneTextOf)),
-    isLarge: large.has,
+    isLarge: (text) => large.has(text),
     changesOf: sweepObjects,
     // Last: objects that are not in the index are not visited again.
     more: keys.map((key): StorageChange => ({ type: 'del', key })),
@@ -277,50 +277,74 @@ const sweepTombstones = (
   });
 };
 
-const createProjection = (storage: Storage, found: ProjectionCursor, large: LargeObjects): Projection => {
-  const mover = createCursorMover(storage, found);
-  const { position } = mover;
-  return {
-    get cursor() {
-      return position.cursor;
-    },
-    get isMoving() {
-      return position.isMoving;
-    },
-    readStates: (texts) =>
-      from(slicesOf(texts, large.has)).pipe(
-        concatMap((slice) => readObjects(storage, slice).pipe(subscribeOn(queueScheduler))),
-        reduce((all, known) => {
-          for (const [text, { state }] of known) all.set(text, state);
-          return all;
-        }, new Map<string, ObjectState>()),
-      ),
-    readRows: (after) =>
-      storage
-        .range({
-          from: after === null ? objectPrefix : `${objectPrefix}${after} `,
-          to: endOf(objectPrefix),
-          limit: limits.pageChangesetsMax,
-          bytesMax: limits.pageBytesMax,
-        })
-        .pipe(map(rowsOf)),
-    readAllRows: (upTo) => readPagesUnder(storage, objectPrefix, { to: `${objectPrefix}${upTo} ` }).pipe(map(rowsOf)),
-    advance: (page) => advanceProjection(storage, mover, page, large),
-    isLarge: large.has,
-    get hasLarge() {
-      return !large.isEmpty();
-    },
-    readLastTombstone: (before) =>
-      readTombstones(storage, before, 1, true).pipe(map(([last]) => (last ? tombstoneTimeOf(last[0]) : null))),
-    sweep: (before) =>
-      readTombstones(storage, before, limits.pageChangesetsMax).pipe(
-        switchMap((entries) => {
-          const keys = entries.map(([key]) => key);
-          return keys.length === 0 ? of(false) : concat(sweepTombstones(storage, mover, before, keys, large), of(true));
-        }),
-      ),
-  };
-};
+/** A class, because a server has one for each open realm. */
+class StoredProjection implements Projection {
+  private readonly mover: CursorMover;
+
+  constructor(
+    private readonly storage: Storage,
+    found: ProjectionCursor,
+    private readonly large: LargeObjects,
+  ) {
+    this.mover = createCursorMover(storage, found);
+  }
+
+  get cursor(): ProjectionCursor {
+    return this.mover.cursor;
+  }
+
+  get isMoving(): boolean {
+    return this.mover.isMoving;
+  }
+
+  get hasLarge(): boolean {
+    return !this.large.isEmpty();
+  }
+
+  isLarge(text: string): boolean {
+    return this.large.has(text);
+  }
+
+  readStates(texts: Iterable<string>): Observable<ReadonlyMap<string, ObjectState>> {
+    return from(slicesOf(texts, (text) => this.large.has(text))).pipe(
+      concatMap((slice) => readObjects(this.storage, slice).pipe(subscribeOn(queueScheduler))),
+      reduce((all, known) => {
+        for (const [text, { state }] of known) all.set(text, state);
+        return all;
+      }, new Map<string, ObjectState>()),
+    );
+  }
+
+  readRows(after: string | null): Observable<readonly Row[]> {
+    const start = after === null ? objectPrefix : `${objectPrefix}${after} `;
+    const { pageChangesetsMax: limit, pageBytesMax: bytesMax } = limits;
+    return this.storage.range({ from: start, to: endOf(objectPrefix), limit, bytesMax }).pipe(map(rowsOf));
+  }
+
+  readAllRows(upTo: string): Observable<readonly Row[]> {
+    return readPagesUnder(this.storage, objectPrefix, { to: `${objectPrefix}${upTo} ` }).pipe(map(rowsOf));
+  }
+
+  advance(page: LogPage<HistoryRecord>): Observable<never> {
+    return advanceProjection(this.storage, this.mover, page, this.large);
+  }
+
+  readLastTombstone(before: number): Observable<number | null> {
+    return readTombstones(this.storage, before, 1, true).pipe(
+      map(([last]) => (last ? tombstoneTimeOf(last[0]) : null)),
+    );
+  }
+
+  sweep(before: number): Observable<boolean> {
+    const { storage, mover, large } = this;
+    return readTombstones(storage, before, limits.pageChangesetsMax).pipe(
+      switchMap((entries) => {
+        const keys = entries.map(([key]) => key);
+        return keys.length === 0 ? of(false) : concat(sweepTombstones(storage, mover, before, keys, large), of(true));
+      }),
+    );
+  }
+}
 
 const emptyCursor: ProjectionCursor = { version: 0, total: 0, objects: 0, bytes: 0 };
 
@@ -339,6 +363,9 @@ export const openProjection = (storage: Storage, floor: number): Observable<Proj
       // Without a cursor, remains of earlier objects would be counted twice.
       const clean$ =
         value === undefined ? concat(deleteUnder(storage, objectPrefix), deleteUnder(storage, tombstonePrefix)) : EMPTY;
-      return concat(clean$, openLargeObjects(storage).pipe(map((large) => createProjection(storage, cursor, large))));
+      return concat(
+        clean$,
+        openLargeObjects(storage).pipe(map((large) => new StoredProjection(storage, cursor, large))),
+      );
     }),
   );

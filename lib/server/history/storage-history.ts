@@ -8,16 +8,16 @@ import { encodeValue } from '../../model/msgpack.js';
 import { bytesOf } from '../../model/changeset.js';
 import { StorageError } from '../../model/errors.js';
 import { createDamageError, decodeStoredFields } from '../../model/stored-data.js';
-import { isCount } from '../../model/version.js';
 import { createPrefixedStorage } from '../../storage/prefixed-storage.js';
-import type { Storage } from '../../storage/storage.js';
+import { isCount, type Version } from '../../model/version.js';
+import type { Storage, StorageChange } from '../../storage/storage.js';
 import type { Addition, History } from './history.js';
 import type { HistoryRecord } from './history-record.js';
 import { createLatestStamp, type LatestStamp, readLatestStamp } from './latest-stamp.js';
 import { openProjection, type Projection } from './projection.js';
-import { createReplicaStore, putReplica, rejectedKey, runChangesOf, type RealmReplicaCache } from './replica-store.js';
+import { createReplicaStore, putReplica, rejectedKey, runChangesOf, type ReplicaStore } from './replica-store.js';
 import { createReplicaCache, type ReplicaCache } from '../realms/replica-cache.js';
-import { checkStoredTime, readValue, encodeRejection } from './record-codec.js';
+import { checkStoredTime, readValue, encodeRejection, type ReplicaCursor } from './record-codec.js';
 
 const idKey = 'id';
 const logPrefix = 'log/';
@@ -33,28 +33,6 @@ const decode = (key: string, bytes: Uint8Array): HistoryRecord => {
   throw createDamageError('record', key);
 };
 
-const appendTo =
-  (storage: Storage, log: Log<HistoryRecord>, latest: LatestStamp, noteAppended: (addition: Addition) => void) =>
-  (addition: Addition): Observable<never> =>
-    defer(() => {
-      const { after, changesets, replicas, rejected, runs } = addition;
-      if (after !== log.head)
-        return throwError(() => new StorageError(`The history ends at ${log.head}, not at ${after}.`));
-      const changes = log.toAppendChanges(after, changesets);
-      for (const [id, record] of replicas) changes.push(putReplica(id, record));
-      for (const { replica, version, ...rejection } of rejected)
-        changes.push({ type: 'put', key: rejectedKey(replica, version), value: encodeRejection(rejection) });
-      for (const run of runs) changes.push(...runChangesOf(run));
-      const stamped = changesets.reduce((time, each) => Math.max(time, each.time), 0);
-      changes.push(...latest.toChanges(stamped)); // Last, as `clock-watch.ts` expects.
-      const confirm$ = runAction(() => {
-        latest.raise(stamped);
-        noteAppended(addition); // First, because followers of the new head may ask for its bytes.
-        if (changesets.length > 0) log.confirmAppend(after, changesets);
-      });
-      return concat(storage.batch(changes, { durable: true }), confirm$);
-    });
-
 interface OpenedHistory {
   readonly id: string;
   readonly log: Log<HistoryRecord>;
@@ -62,58 +40,128 @@ interface OpenedHistory {
   readonly total: number;
   readonly retentionCutoff: number;
   readonly latestStamp: LatestStamp;
-  readonly replicaCache: RealmReplicaCache;
+  readonly replicas: ReplicaStore;
 }
 
-const createStorageHistory = (
-  storage: Storage,
-  { id, log, projection, total, retentionCutoff: storedCutoff, latestStamp, replicaCache }: OpenedHistory,
-): History => {
-  let bytes = total;
-  let cutoff = storedCutoff;
-  let cutoffFrom = log.head;
-  return {
-    id,
-    log,
-    projection,
-    ...createReplicaStore(storage, replicaCache),
-    get bytes() {
-      return bytes;
-    },
-    get retentionCutoff() {
-      return cutoff;
-    },
-    get retentionCutoffFrom() {
-      return cutoffFrom;
-    },
-    get latestStampTime() {
-      return latestStamp.time;
-    },
-    append: appendTo(storage, log, latestStamp, ({ changesets, replicas }) => {
-      bytes = changesets.at(-1)?.total ?? bytes;
-      for (const [replica, record] of replicas) replicaCache.set(replica, record);
-    }),
-    trim: (upTo) =>
-      defer(() => {
-        if (upTo > projection.cursor.version)
-          throw new Error('Defect: the history must not be trimmed after the version of the objects.');
-        const confirm$ = runAction(() => log.confirmTrim(upTo));
-        return concat(storage.batch(log.toTrimChanges(upTo), { durable: true }), confirm$);
-      }),
-    raiseRetentionCutoff: (to) =>
-      defer(() => {
-        cutoff = Math.max(cutoff, to);
-        cutoffFrom = Infinity; // Pending changesets may be older than the cutoff.
-        const confirm$ = runAction(() => {
-          cutoffFrom = log.head;
-        });
-        return concat(
-          storage.batch([{ type: 'put', key: retentionCutoffKey, value: encodeValue(cutoff) }], { durable: true }),
-          confirm$,
-        );
-      }),
-    close: () => log.close(),
-  };
+/**
+ * A history on the server's own storage. A class, because a server has one for each of ten thousand open realms, and
+ * each closure would be there as often.
+ */
+class StorageHistory implements History {
+  readonly id: string;
+  readonly log: Log<HistoryRecord>;
+  readonly projection: Projection;
+  bytes: number;
+  retentionCutoff: number;
+  retentionCutoffFrom: Version;
+  private readonly latestStamp: LatestStamp;
+  private readonly replicas: ReplicaStore;
+
+  constructor(
+    private readonly storage: Storage,
+    { id, log, projection, total, retentionCutoff, latestStamp, replicas }: OpenedHistory,
+  ) {
+    this.id = id;
+    this.log = log;
+    this.projection = projection;
+    this.bytes = total;
+    this.retentionCutoff = retentionCutoff;
+    this.retentionCutoffFrom = log.head;
+    this.latestStamp = latestStamp;
+    this.replicas = replicas;
+  }
+
+  get latestStampTime(): number {
+    return this.latestStamp.time;
+  }
+
+  get cursors$(): History['cursors$'] {
+    return this.replicas.cursors$;
+  }
+
+  append(addition: Addition): Observable<never> {
+    return defer(() => {
+      const { storage, log } = this;
+      const { after, changesets } = addition;
+      if (after !== log.head)
+        return throwError(() => new StorageError(`The history ends at ${log.head}, not at ${after}.`));
+      const changes = log.toAppendChanges(after, changesets);
+      pushReplicaChanges(changes, addition);
+      const stamped = changesets.reduce((time, each) => Math.max(time, each.time), 0);
+      changes.push(...this.latestStamp.toChanges(stamped)); // Last, as `clock-watch.ts` expects.
+      const confirm$ = runAction(() => this.confirmAppend(addition, stamped));
+      return concat(storage.batch(changes, { durable: true }), confirm$);
+    });
+  }
+
+  trim(upTo: Version): Observable<never> {
+    return defer(() => {
+      const { storage, log, projection } = this;
+      if (upTo > projection.cursor.version)
+        throw new Error('Defect: the history must not be trimmed after the version of the objects.');
+      const confirm$ = runAction(() => log.confirmTrim(upTo));
+      return concat(storage.batch(log.toTrimChanges(upTo), { durable: true }), confirm$);
+    });
+  }
+
+  raiseRetentionCutoff(to: number): Observable<never> {
+    return defer(() => {
+      this.retentionCutoff = Math.max(this.retentionCutoff, to);
+      this.retentionCutoffFrom = Infinity; // Pending changesets may be older than the cutoff.
+      const confirm$ = runAction(() => {
+        this.retentionCutoffFrom = this.log.head;
+      });
+      const value = encodeValue(this.retentionCutoff);
+      return concat(this.storage.batch([{ type: 'put', key: retentionCutoffKey, value }], { durable: true }), confirm$);
+    });
+  }
+
+  readReplica(id: string): ReturnType<History['readReplica']> {
+    return this.replicas.readReplica(id);
+  }
+
+  readRuns(id: string): ReturnType<History['readRuns']> {
+    return this.replicas.readRuns(id);
+  }
+
+  createReplica(id: string, user: string): Observable<never> {
+    return this.replicas.createReplica(id, user);
+  }
+
+  readRejected(id: string): ReturnType<History['readRejected']> {
+    return this.replicas.readRejected(id);
+  }
+
+  forgetRejected(id: string, versions: readonly Version[]): Observable<never> {
+    return this.replicas.forgetRejected(id, versions);
+  }
+
+  writeCursors(cursors: ReadonlyMap<string, ReplicaCursor>): Observable<never> {
+    return this.replicas.writeCursors(cursors);
+  }
+
+  forgetCursors(ids: readonly string[]): Observable<never> {
+    return this.replicas.forgetCursors(ids);
+  }
+
+  close(): void {
+    this.log.close();
+  }
+
+  private confirmAppend({ after, changesets, replicas }: Addition, stamped: number): void {
+    this.latestStamp.raise(stamped);
+    this.bytes = changesets.at(-1)?.total ?? this.bytes; // First, because followers of the new head may ask for it.
+    for (const [replica, record] of replicas) this.replicas.remember(replica, record);
+    if (changesets.length > 0) this.log.confirmAppend(after, changesets);
+  }
+}
+
+/** Adds the changes that store replicas, rejections and runs. */
+const pushReplicaChanges = (changes: StorageChange[], { replicas, rejected, runs }: Addition): void => {
+  for (const [id, record] of replicas) changes.push(putReplica(id, record));
+  for (const { replica, version, ...rejection } of rejected)
+    changes.push({ type: 'put', key: rejectedKey(replica, version), value: encodeRejection(rejection) });
+  for (const run of runs) changes.push(...runChangesOf(run));
 };
 
 /** Emits the bytes of a history: of its last changeset, or of the objects if the whole history is trimmed. */
@@ -156,10 +204,6 @@ export const openHistory = (
   replicaCache: ReplicaCache = createReplicaCache(),
   stamped: (latest: number) => void = () => undefined,
 ): Observable<History> => {
-  const known: RealmReplicaCache = {
-    get: (replica) => replicaCache.get(realm, replica),
-    set: (replica, record) => replicaCache.set(realm, replica, record),
-  };
   const realmStorage = realmStorageOf(storage, realm);
   const create$ = defer(() => {
     const id = createRandomId(clock);
@@ -172,16 +216,10 @@ export const openHistory = (
           switchMap((projection) =>
             forkJoin([totalOf(log, projection), readRetentionCutoff(realmStorage), readLatestStamp(realmStorage)]).pipe(
               map(([total, retentionCutoff, time]) => {
-                const latest = createLatestStamp(time, stamped);
-                return createStorageHistory(realmStorage, {
-                  id,
-                  log,
-                  projection,
-                  total,
-                  retentionCutoff,
-                  latestStamp: latest,
-                  replicaCache: known,
-                });
+                const latestStamp = createLatestStamp(time, stamped);
+                const replicas = createReplicaStore(realmStorage, realm, replicaCache);
+                const opened = { id, log, projection, total, retentionCutoff, latestStamp, replicas };
+                return new StorageHistory(realmStorage, opened);
               }),
             ),
           ),

@@ -62,23 +62,39 @@ export interface ObjectChanges {
   readonly bytes: number;
 }
 
-/** Creates the cursor and its move, which is written in one batch with the changes of the objects. */
-export const createCursorMover = (storage: Storage, found: ProjectionCursor) => {
-  const position = { cursor: found, isMoving: false };
-  const move = (changes: StorageChange[], next: ProjectionCursor): Observable<never> =>
-    defer(() => {
+/** The cursor of the stored objects. */
+export interface CursorMover {
+  cursor: ProjectionCursor;
+  /** Whether another version is being written. */
+  isMoving: boolean;
+  /** Moves the cursor in one batch with changes of the objects. */
+  readonly move: (changes: StorageChange[], next: ProjectionCursor) => Observable<never>;
+}
+
+/** A class, because a server has one for each open realm. */
+class StoredCursor implements CursorMover {
+  isMoving = false;
+
+  constructor(
+    private readonly storage: Storage,
+    public cursor: ProjectionCursor,
+  ) {}
+
+  move(changes: StorageChange[], next: ProjectionCursor): Observable<never> {
+    return defer(() => {
       changes.push({ type: 'put', key: cursorKey, value: encodeCursor(next) });
       const confirm$ = runAction(() => {
-        position.cursor = next;
+        this.cursor = next;
       });
       // Durable each time: the history after it may be trimmed next, and storage engines do not promise that a crash
       // keeps an older batch if it keeps a newer one.
-      return concat(storage.batch(changes, { durable: true }), confirm$);
+      return concat(this.storage.batch(changes, { durable: true }), confirm$);
     });
-  return { position, move };
-};
+  }
+}
 
-export type CursorMover = ReturnType<typeof createCursorMover>;
+export const createCursorMover = (storage: Storage, found: ProjectionCursor): CursorMover =>
+  new StoredCursor(storage, found);
 
 export interface ChangeObjectsOptions {
   readonly texts: Iterable<string>;
@@ -95,24 +111,24 @@ export interface ChangeObjectsOptions {
  */
 export const changeObjects = (
   storage: Storage,
-  { position, move }: CursorMover,
+  mover: CursorMover,
   { texts, isLarge, changesOf, more = [], last }: ChangeObjectsOptions,
 ): Observable<never> =>
   defer(() => {
-    position.isMoving = true;
-    let { objects, bytes } = position.cursor;
+    mover.isMoving = true;
+    let { objects, bytes } = mover.cursor;
     let changes: StorageChange[] = [];
     let size = 0;
     const writeBatch = (to: (at: ProjectionCursor) => ProjectionCursor): Observable<never> =>
       defer(() => {
         const batch = changes;
         [changes, size] = [[], 0];
-        return move(batch, to({ ...position.cursor, objects, bytes }));
+        return mover.move(batch, to({ ...mover.cursor, objects, bytes }));
       });
     const changeSlice = (slice: readonly string[]): Observable<never> =>
       readObjects(storage, slice).pipe(
         switchMap((known) => {
-          const changed = changesOf(known, { ...position.cursor, objects, bytes }, slice);
+          const changed = changesOf(known, { ...mover.cursor, objects, bytes }, slice);
           ({ objects, bytes } = changed);
           for (const change of changed.changes) {
             changes.push(change);
@@ -127,6 +143,6 @@ export const changeObjects = (
       return writeBatch(last);
     });
     return concat(from(slicesOf(texts, isLarge)).pipe(concatMap(changeSlice)), last$).pipe(
-      finalize(() => (position.isMoving = false)),
+      finalize(() => (mover.isMoving = false)),
     );
   });

@@ -32,62 +32,92 @@ export interface ReplicaCursorsPorts {
   readonly retentionMs: number;
 }
 
+/** The progress of a bound replica. */
+interface ActiveReplica {
+  /** The version after which the replica is sent everything. */
+  readonly after: Version;
+  /** The version that the replica has; `null` while it has to fetch a snapshot. */
+  readonly downloadedTo: Version | null;
+}
+
 interface CursorScan {
   readonly least: Version;
   readonly forgotten: readonly string[];
 }
 
-export const createReplicaCursors = ({ history, now, retentionMs }: ReplicaCursorsPorts): ReplicaCursors => {
-  const { log } = history;
-  const active = new Map<string, { readonly after: Version; readonly downloadedTo: Version | null }>();
-  let noted = new Map<string, ReplicaCursor>();
+/** A class, because a server has one for each open realm. */
+class StoredReplicaCursors implements ReplicaCursors {
+  private readonly active = new Map<string, ActiveReplica>();
+  private noted: Map<string, ReplicaCursor> | null = null;
 
-  const flush = (): Observable<never> =>
-    defer(() => {
-      if (noted.size === 0) return EMPTY;
-      const all = noted;
-      noted = new Map();
-      return history.writeCursors(all);
+  constructor(
+    private readonly history: ReplicaCursorsPorts['history'],
+    private readonly now: () => number,
+    private readonly retentionMs: number,
+  ) {}
+
+  begin(replica: string, after: Version, downloadedTo: Version | null): void {
+    this.active.set(replica, { after, downloadedTo });
+    if (downloadedTo !== null) this.keep(replica, downloadedTo);
+  }
+
+  note(replica: string, downloadedTo: Version): void {
+    if (this.active.has(replica)) this.active.set(replica, { after: downloadedTo, downloadedTo });
+    this.keep(replica, downloadedTo);
+  }
+
+  end(replica: string): void {
+    const downloadedTo = this.active.get(replica)?.downloadedTo ?? null;
+    this.active.delete(replica);
+    if (downloadedTo !== null) this.keep(replica, downloadedTo);
+  }
+
+  flush(): Observable<never> {
+    return defer(() => {
+      if (this.noted === null) return EMPTY;
+      const all = this.noted;
+      this.noted = null;
+      return this.history.writeCursors(all);
     });
+  }
 
-  const scanPage = (before: CursorScan, page: readonly (readonly [string, ReplicaCursor])[]): CursorScan => {
+  findTrimVersion(): Observable<Version> {
+    const { log } = this.history;
+    const scan$ = defer(() => {
+      let least = log.head;
+      for (const { after } of this.active.values()) if (after >= log.floor) least = Math.min(least, after);
+      return this.history.cursors$.pipe(
+        reduce<readonly (readonly [string, ReplicaCursor])[], CursorScan>((scan, page) => this.scanPage(scan, page), {
+          least,
+          forgotten: [],
+        }),
+      );
+    });
+    return concat(this.flush(), scan$).pipe(
+      switchMap(({ least, forgotten }) =>
+        concat(forgotten.length > 0 ? this.history.forgetCursors(forgotten) : EMPTY, of(least)),
+      ),
+    );
+  }
+
+  private keep(replica: string, downloadedTo: Version): void {
+    this.noted = (this.noted ?? new Map<string, ReplicaCursor>()).set(replica, {
+      downloadedTo,
+      confirmedAt: this.now(),
+    });
+  }
+
+  private scanPage(before: CursorScan, page: readonly (readonly [string, ReplicaCursor])[]): CursorScan {
     let { least } = before;
     const forgotten = [...before.forgotten];
     for (const [replica, { downloadedTo, confirmedAt }] of page) {
-      if (active.has(replica)) continue;
-      if (confirmedAt < now() - retentionMs) forgotten.push(replica);
-      else if (downloadedTo > 0 && downloadedTo >= log.floor) least = Math.min(least, downloadedTo);
+      if (this.active.has(replica)) continue;
+      if (confirmedAt < this.now() - this.retentionMs) forgotten.push(replica);
+      else if (downloadedTo > 0 && downloadedTo >= this.history.log.floor) least = Math.min(least, downloadedTo);
     }
     return { least, forgotten };
-  };
+  }
+}
 
-  return {
-    begin: (replica, after, downloadedTo) => {
-      active.set(replica, { after, downloadedTo });
-      if (downloadedTo !== null) noted.set(replica, { downloadedTo, confirmedAt: now() });
-    },
-    note: (replica, downloadedTo) => {
-      if (active.has(replica)) active.set(replica, { after: downloadedTo, downloadedTo });
-      noted.set(replica, { downloadedTo, confirmedAt: now() });
-    },
-    end: (replica) => {
-      const downloadedTo = active.get(replica)?.downloadedTo ?? null;
-      active.delete(replica);
-      if (downloadedTo !== null) noted.set(replica, { downloadedTo, confirmedAt: now() });
-    },
-    flush,
-    findTrimVersion: () =>
-      concat(
-        flush(),
-        defer(() => {
-          let least = log.head;
-          for (const { after } of active.values()) if (after >= log.floor) least = Math.min(least, after);
-          return history.cursors$.pipe(reduce(scanPage, { least, forgotten: [] }));
-        }),
-      ).pipe(
-        switchMap(({ least, forgotten }) =>
-          concat(forgotten.length > 0 ? history.forgetCursors(forgotten) : EMPTY, of(least)),
-        ),
-      ),
-  };
-};
+export const createReplicaCursors = ({ history, now, retentionMs }: ReplicaCursorsPorts): ReplicaCursors =>
+  new StoredReplicaCursors(history, now, retentionMs);

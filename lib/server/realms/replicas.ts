@@ -49,11 +49,13 @@ export interface Replicas {
    * The session that has it so far ends with `replaced`, and its uploads are settled first, so that no later write of
    * this replica can appear in the history. Errors with `replica-taken` if the replica belongs to another user.
    */
-  readonly bind: (id: string, user: string, holder: Holder) => Observable<Replica>;
+  bind(id: string, user: string, holder: Holder): Observable<Replica>;
   /** Holds a replica for an upload until that is settled. */
-  readonly hold: (replica: Replica) => void;
-  readonly release: (replica: Replica) => void;
+  hold(replica: Replica): void;
+  release(replica: Replica): void;
 }
+
+type ReplicasHistory = Pick<History, 'readReplica' | 'readRejected' | 'createReplica'>;
 
 const replicaOf = (
   id: string,
@@ -93,68 +95,79 @@ const waitUntilSettled = (replica: Replica): Observable<Replica> =>
         });
       });
 
-export const createReplicas = (history: Pick<History, 'readReplica' | 'readRejected' | 'createReplica'>): Replicas => {
-  const known = new Map<string, Replica>();
+/** A class, because a server has one for each open realm. */
+class HeldReplicas implements Replicas {
+  private readonly known = new Map<string, Replica>();
 
-  const hold = (replica: Replica): void => {
+  constructor(private readonly history: ReplicasHistory) {}
+
+  bind(id: string, user: string, holder: Holder): Observable<Replica> {
+    return defer(() => {
+      const replica = this.known.get(id);
+      return replica === undefined ? this.findOrCreate(id, user) : of(replica);
+    }).pipe(
+      take(1),
+      map((replica) => this.bindReplica(replica, user, holder)),
+      switchMap(waitUntilSettled),
+    );
+  }
+
+  hold(replica: Replica): void {
+    replica.uploadsPending += 1;
+    this.addHolder(replica);
+  }
+
+  release(replica: Replica): void {
+    settleUpload(replica);
+    this.removeHolder(replica);
+  }
+
+  private addHolder(replica: Replica): void {
     replica.holdCount += 1;
-    known.set(replica.id, replica);
-  };
-  const release = (replica: Replica): void => {
+    this.known.set(replica.id, replica);
+  }
+
+  private removeHolder(replica: Replica): void {
     replica.holdCount -= 1;
-    if (replica.holdCount === 0) known.delete(replica.id);
-  };
-  const holdDuring = (replica: Replica, work$: Observable<Replica>): Observable<Replica> =>
-    defer(() => {
-      hold(replica);
-      return work$.pipe(finalize(() => release(replica)));
-    });
+    if (replica.holdCount === 0) this.known.delete(replica.id);
+  }
 
-  const readRejected = (id: string, record: ReplicaRecord | null): Observable<readonly RejectionRecord[]> =>
-    record?.hasRejected === true ? history.readRejected(id) : of([]);
+  private readRejected(id: string, record: ReplicaRecord | null): Observable<readonly RejectionRecord[]> {
+    return record?.hasRejected === true ? this.history.readRejected(id) : of([]);
+  }
 
-  const findOrCreate = (id: string, user: string): Observable<Replica> =>
-    history.readReplica(id).pipe(
-      switchMap((record) => readRejected(id, record).pipe(map((rejected) => ({ record, rejected })))),
+  private findOrCreate(id: string, user: string): Observable<Replica> {
+    return this.history.readReplica(id).pipe(
+      switchMap((record) => this.readRejected(id, record).pipe(map((rejected) => ({ record, rejected })))),
       switchMap(({ record, rejected }) => {
-        const replica = known.get(id); // Another bind may have been faster.
+        const replica = this.known.get(id); // Another bind may have been faster.
         if (replica !== undefined) return of(replica);
         if (record !== null) return of(replicaOf(id, record, rejected));
         const first = replicaOf(id, { user, accepted: 0, stamp: null, run: null }, []);
-        return holdDuring(first, concat(history.createReplica(id, user), of(first)));
+        return this.holdDuring(first, concat(this.history.createReplica(id, user), of(first)));
       }),
     );
+  }
 
-  const bindReplica = (replica: Replica, user: string, { teardown, failed }: Holder): Replica => {
+  private holdDuring(replica: Replica, work$: Observable<Replica>): Observable<Replica> {
+    return defer(() => {
+      this.addHolder(replica);
+      return work$.pipe(finalize(() => this.removeHolder(replica)));
+    });
+  }
+
+  private bindReplica(replica: Replica, user: string, { teardown, failed }: Holder): Replica {
     if (replica.user !== user) throw new SessionFailure('replica-taken', 'The replica belongs to another user.');
-    hold(replica);
+    this.addHolder(replica);
     replica.evict?.(); // The old session must end before the new one holds the replica.
     const evict = (): void => failed(createReplacedError());
     replica.evict = evict;
     teardown.add(() => {
       if (replica.evict === evict) replica.evict = null;
-      release(replica);
+      this.removeHolder(replica);
     });
     return replica;
-  };
+  }
+}
 
-  return {
-    bind: (id, user, holder) =>
-      defer(() => {
-        const replica = known.get(id);
-        return replica === undefined ? findOrCreate(id, user) : of(replica);
-      }).pipe(
-        take(1),
-        map((replica) => bindReplica(replica, user, holder)),
-        switchMap(waitUntilSettled),
-      ),
-    hold: (replica) => {
-      replica.uploadsPending += 1;
-      hold(replica);
-    },
-    release: (replica) => {
-      settleUpload(replica);
-      release(replica);
-    },
-  };
-};
+export const createReplicas = (history: ReplicasHistory): Replicas => new HeldReplicas(history);

@@ -93,7 +93,7 @@ const readServerStates = (
     headState
       .readStates(texts)
       .pipe(map((states) => texts.map((text) => [text, encodeKnown(states.get(text))] as const)));
-  return runInSlices(touched.keys(), readEncoded, { isLarge: projection.isLarge, clock }).pipe(
+  return runInSlices(touched.keys(), readEncoded, { isLarge: (text) => projection.isLarge(text), clock }).pipe(
     reduce((all: ServerObjectState[], slice) => {
       for (const [text, state] of slice) {
         const target = touched.get(text);

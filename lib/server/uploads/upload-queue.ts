@@ -223,7 +223,7 @@ const writeBatch = (batch: AppendBatch, ports: UploadQueuePorts): Observable<nev
 };
 
 export const createUploadQueue = (ports: UploadQueuePorts): UploadQueue => {
-  const { hold, release } = ports.replicas;
+  const { replicas } = ports;
   const needsOperations = ports.createCheck !== acceptAll;
   const queue: PendingUpload[] = [];
   const batchRequests = new Subject<void>();
@@ -233,7 +233,7 @@ export const createUploadQueue = (ports: UploadQueuePorts): UploadQueue => {
   const cutoff = (): number => Math.max(ports.history.retentionCutoff, rejectedBefore);
 
   const finishBatch = ({ uploads }: AppendBatch): void => {
-    for (const { replica } of uploads) release(replica);
+    for (const { replica } of uploads) replicas.release(replica);
     batches.next(); // First, because the next batch is checked with what its subscribers do now.
     if (queue.length > 0) batchRequests.next();
     else busy.next(false);
@@ -246,7 +246,7 @@ export const createUploadQueue = (ports: UploadQueuePorts): UploadQueue => {
   return {
     append: (replica, user, page) =>
       new Observable((subscriber) => {
-        hold(replica);
+        replicas.hold(replica);
         queue.push(createPendingUpload({ replica, user, subscriber }, page, needsOperations));
         if (busy.value) return;
         busy.next(true);
