@@ -1,5 +1,4 @@
-import { decodeValue } from '../lib/model/msgpack.js';
-import { isRight } from '../lib/model/result.js';
+import { historyBlockForm } from '../lib/server/history/history-block.js';
 import { decodeLatest } from '../lib/server/history/record-codec.js';
 import { defer, of, timer, map, type Observable, type SchedulerLike, type Subscription } from 'rxjs';
 import { serverWire } from '../lib/protocol/message-wire.js';
@@ -55,15 +54,18 @@ export interface SimulatedServerOptions {
 }
 
 const idPattern = /e:\d+:\d+;/g;
-const logKey = /^realm\/[^/]+\/log\//;
+const blockKey = /^realm\/[^/]+\/log\/e/;
 
 const cutoffKey = /^realm\/[^/]+\/horizon$/;
 
-/** The time of a changeset on the disk, its third field; 0 for the other records of a log. */
-const stampOf = (bytes: Uint8Array): number => {
-  const record = decodeValue(bytes);
-  return isRight(record) && Array.isArray(record.right) ? Number(record.right[2] ?? 0) : 0;
-};
+/** The time of the latest changeset of a block of a history. */
+const stampOf = (key: string, bytes: Uint8Array): number =>
+  Math.max(...historyBlockForm.decode(key, bytes).map(({ time }) => time));
+
+const countChangesets = (entries: ReadonlyMap<string, Uint8Array>): number =>
+  [...entries]
+    .filter(([key]) => blockKey.test(key))
+    .reduce((sum, [key, bytes]) => sum + historyBlockForm.decode(key, bytes).length, 0);
 
 const limits = {
   projectionLagBytesMax: 4_096,
@@ -128,8 +130,8 @@ export const createSimulatedServer = ({
           ? cutoffErrorOf(decodeLatest(change.key, change.value), latestStamp)
           : null;
         if (fault) broken(fault);
-        if (!logKey.test(change.key)) continue;
-        latestStamp = Math.max(latestStamp, stampOf(change.value));
+        if (!blockKey.test(change.key)) continue;
+        latestStamp = Math.max(latestStamp, stampOf(change.key, change.value));
         const text = Buffer.from(change.value).toString('latin1');
         for (const [id] of text.matchAll(idPattern)) {
           ledger.recordDurable(id);
@@ -265,6 +267,6 @@ export const createSimulatedServer = ({
       disk.calm();
       answerMs = 0;
     },
-    historyLength: () => disk.keys().filter((key) => logKey.test(key)).length,
+    historyLength: () => countChangesets(disk.synced()),
   };
 };

@@ -1,5 +1,5 @@
 import { map, type Observable } from 'rxjs';
-import type { StorageError } from '../model/errors.js';
+import { StorageError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import { createDamageError } from '../model/stored-data.js';
 import type { Version } from '../model/version.js';
@@ -17,7 +17,10 @@ export interface StoredLog<Entry> {
   readonly sizeOf: (entry: Entry) => number;
 }
 
-const createMissingError = ({ entry }: LogKeys, version: Version): StorageError =>
+export const createTrimmedError = (after: Version, floor: Version): StorageError =>
+  new StorageError(`Entry ${after + 1} of a log was trimmed: its floor is ${floor}.`);
+
+export const createMissingError = ({ entry }: LogKeys, version: Version): StorageError =>
   createDamageError('record', entry(version), 'it is missing');
 
 /**

@@ -27,9 +27,9 @@ export const pageOf = <Entry>(
 
 /** Throws when entries are not the next ones after a version, which is a defect of the caller. */
 export const assertNext = (after: Version, entries: readonly Versioned[]): void => {
-  entries.forEach(({ version }, index) => {
-    if (version !== after + 1 + index) {
-      throw new Error(`Defect: entry ${version} of a log instead of ${after + 1 + index}.`);
-    }
-  });
+  let expected = after;
+  for (const { version } of entries) {
+    expected += 1;
+    if (version !== expected) throw new Error(`Defect: entry ${version} of a log instead of ${expected}.`);
+  }
 };

@@ -1,5 +1,4 @@
 import { defer, map, of, switchMap, throwError, type Observable } from 'rxjs';
-import { StorageError } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
 import { readRecord, type Storage, type StorageChange } from '../storage/storage.js';
@@ -7,7 +6,7 @@ import { createLogHead, type LogHead } from './log-head.js';
 import { createLogKeys, encodeVersion, decodeVersion, type LogKeys } from './log-keys.js';
 import type { Log, LogPage } from './log.js';
 import { assertNext, type Versioned } from './log-page.js';
-import { readStoredPage, type StoredLog } from './log-entry.js';
+import { createTrimmedError, readStoredPage, type StoredLog } from './log-entry.js';
 import { createLogTail, type LogTail } from './log-tail.js';
 
 export interface LogOptions<Entry extends Versioned> {
@@ -175,9 +174,7 @@ const readPageAfter = <Entry extends Versioned>(
   floor: Version,
   head: Version,
 ): Observable<LogPage<Entry>> => {
-  if (after < floor) {
-    return throwError(() => new StorageError(`Entry ${after + 1} of a log was trimmed: its floor is ${floor}.`));
-  }
+  if (after < floor) return throwError(() => createTrimmedError(after, floor));
   if (after >= head) return of({ entries: [], upTo: after });
   const recent = tail.page(after);
   return recent ? of(recent) : readStoredPage(stored, after, head);

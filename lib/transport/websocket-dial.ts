@@ -2,7 +2,6 @@ import { Observable, of, switchMap } from 'rxjs';
 import { messageOf } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import {
-  bufferType,
   closeSocket,
   detailOf,
   ignoreErrors,
@@ -51,7 +50,7 @@ const openSocket = (
       subscriber.error(createUnreachableError(messageOf(thrown), thrown));
       return undefined;
     }
-    if (socket.binaryType !== bufferType) socket.binaryType = 'arraybuffer'; // Of `ws` it is `bufferType`.
+    socket.binaryType = 'arraybuffer';
     let detail = '';
     const onOpen = (): void => {
       socket.removeEventListener('close', onClose);

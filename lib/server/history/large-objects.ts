@@ -15,7 +15,7 @@ const prefix = 'large/';
 
 /** A class, because a server has one for each open realm. */
 class StoredLargeObjects implements LargeObjects {
-  /** `null` while there are none, as in most realms. */
+  /** `null` while no object is large, as in most realms. */
   private texts: Set<string> | null = null;
 
   has(text: string): boolean {

@@ -1,17 +1,15 @@
-import { isBytes } from '../../model/built-ins.js';
 import { concat, defer, forkJoin, map, of, switchMap, throwError, type Observable } from 'rxjs';
 import { runAction } from '../../model/operators.js';
 import { createRandomId, type Clock } from '../../clock.js';
-import type { Log } from '../../log/log.js';
-import { openLog } from '../../log/open-log.js';
+import { openBlockLog, type BlockLog } from '../../log/open-block-log.js';
 import { encodeValue } from '../../model/msgpack.js';
-import { bytesOf } from '../../model/changeset.js';
 import { StorageError } from '../../model/errors.js';
-import { createDamageError, decodeStoredFields } from '../../model/stored-data.js';
+import { createDamageError } from '../../model/stored-data.js';
 import { createPrefixedStorage } from '../../storage/prefixed-storage.js';
-import { isCount, type Version } from '../../model/version.js';
+import type { Version } from '../../model/version.js';
 import type { Storage, StorageChange } from '../../storage/storage.js';
 import type { Addition, History } from './history.js';
+import { historyBlockForm } from './history-block.js';
 import type { HistoryRecord } from './history-record.js';
 import { createLatestStamp, type LatestStamp, readLatestStamp } from './latest-stamp.js';
 import { openProjection, type Projection } from './projection.js';
@@ -22,20 +20,10 @@ import { checkStoredTime, readValue, encodeRejection, type ReplicaCursor } from 
 const idKey = 'id';
 const logPrefix = 'log/';
 const retentionCutoffKey = 'horizon';
-const encode = ({ version, origin, time, count, body, total }: HistoryRecord): Uint8Array =>
-  encodeValue([version, origin, time, count, body, total]);
-
-const decode = (key: string, bytes: Uint8Array): HistoryRecord => {
-  const [version, origin, time, count, body, total] = decodeStoredFields(key, bytes);
-  const isStamped = typeof time === 'number' && Number.isFinite(time) && isCount(count);
-  if (isCount(version) && typeof origin === 'string' && isStamped && isBytes(body) && isCount(total))
-    return { version, origin, time, count, body, total };
-  throw createDamageError('record', key);
-};
 
 interface OpenedHistory {
   readonly id: string;
-  readonly log: Log<HistoryRecord>;
+  readonly log: BlockLog<HistoryRecord>;
   readonly projection: Projection;
   readonly total: number;
   readonly retentionCutoff: number;
@@ -49,7 +37,7 @@ interface OpenedHistory {
  */
 class StorageHistory implements History {
   readonly id: string;
-  readonly log: Log<HistoryRecord>;
+  readonly log: BlockLog<HistoryRecord>;
   readonly projection: Projection;
   bytes: number;
   retentionCutoff: number;
@@ -100,7 +88,8 @@ class StorageHistory implements History {
       if (upTo > projection.cursor.version)
         throw new Error('Defect: the history must not be trimmed after the version of the objects.');
       const confirm$ = runAction(() => log.confirmTrim(upTo));
-      return concat(storage.batch(log.toTrimChanges(upTo), { durable: true }), confirm$);
+      const trim$ = log.readTrimChanges(upTo).pipe(switchMap((changes) => storage.batch(changes, { durable: true })));
+      return concat(trim$, confirm$);
     });
   }
 
@@ -165,7 +154,7 @@ const pushReplicaChanges = (changes: StorageChange[], { replicas, rejected, runs
 };
 
 /** Emits the bytes of a history: of its last changeset, or of the objects if the whole history is trimmed. */
-const totalOf = (log: Log<HistoryRecord>, { cursor }: Projection): Observable<number> =>
+const totalOf = (log: BlockLog<HistoryRecord>, { cursor }: Projection): Observable<number> =>
   log.head === log.floor
     ? of(cursor.version === log.head ? cursor.total : 0)
     : log.page(log.head - 1).pipe(map(({ entries }) => entries.at(-1)?.total ?? 0));
@@ -210,7 +199,7 @@ export const openHistory = (
     return concat(realmStorage.batch([{ type: 'put', key: idKey, value: encodeValue(id) }], { durable: true }), of(id));
   });
   const openWithId = (id: string): Observable<History> =>
-    openLog<HistoryRecord>({ storage: realmStorage, prefix: logPrefix, encode, decode, sizeOf: bytesOf }).pipe(
+    openBlockLog({ storage: realmStorage, prefix: logPrefix, ...historyBlockForm }).pipe(
       switchMap((log) =>
         openProjection(realmStorage, log.floor).pipe(
           switchMap((projection) =>

@@ -73,7 +73,7 @@ describe('a damaged record of a history', () => {
     ['id', /record id cannot be read/],
     ['horizon', /record horizon cannot be read/],
     ['latest', /record latest cannot be read/],
-    ['log/e00000000002', /record log\/e00000000002 cannot be read/],
+    ['log/e00000000001', /record log\/e00000000001 cannot be read/],
     ['object/Task/sa', /object Task\/sa cannot be read/],
     ['objects', /record objects cannot be read/],
     ['refused/one/00000000002', /record refused\/one\/00000000002 cannot be read/],
@@ -90,7 +90,7 @@ describe('a damaged record of a history', () => {
   it.each([
     ['refused/one/00000000002', 'refused/one/2!'],
     ['object/Task/sa', 'object/Task/xa'],
-    ['log/e00000000003', 'log/e0000000000~'],
+    ['log/e00000000001', 'log/e0000000000~'],
   ])('is named by the error when its key is invalid: %s', async (key, invalid) => {
     const entries = await entriesOfHistory();
     const [, value] = entries.find(([each]) => each === `realm/team/${key}`)!;
@@ -102,13 +102,17 @@ describe('a damaged record of a history', () => {
   });
 
   it.each([
-    ['a time', ['one', 'x', 0]],
-    ['a count', ['one', 1, -1]],
-  ])('is noticed when a changeset has no valid stamp: %s', async (_, [origin, time, count]) => {
+    ['a time', [1, 0, 'x', 0, new Uint8Array(1)]],
+    ['a count', [1, 0, 1, -1, new Uint8Array(1)]],
+    ['an origin', [1, 1, 1, 0, new Uint8Array(1)]],
+    ['a body', [1, 0, 1, 0, 'x']],
+    ['a version', [2, 0, 1, 0, new Uint8Array(1)]],
+  ])('is noticed when a changeset does not have %s', async (_, row) => {
     const entries = await entriesOfHistory();
-    const record = encodeValue([2, origin, time, count, new Uint8Array(1), 9]);
-    const error = await errorOfHistory(replaced(entries, 'log/e00000000002', ['log/e00000000002', record]));
+    const rows = [row, [2, 0, 1, 0, new Uint8Array(1)], [3, 0, 1, 0, new Uint8Array(1)]];
+    const record = encodeValue([1, 3, 0, [['one'], rows]]);
+    const error = await errorOfHistory(replaced(entries, 'log/e00000000001', ['log/e00000000001', record]));
     expect(error).toBeInstanceOf(StorageError);
-    expect(error).toMatchObject({ message: expect.stringContaining('log/e00000000002') as unknown });
+    expect(error).toMatchObject({ message: expect.stringContaining('log/e00000000001') as unknown });
   });
 });

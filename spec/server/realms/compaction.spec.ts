@@ -1,3 +1,4 @@
+import { historyBlockForm } from '../../../lib/server/history/history-block.js';
 import { firstValueFrom } from 'rxjs';
 import type { Operation } from '../../../lib/merge/operation.js';
 import type { Values } from '../../../lib/model/value.js';
@@ -25,9 +26,15 @@ const world = (limits: Record<string, number> = {}) => {
   const stored = async () => {
     const under = async (prefix: string) => {
       const range = { from: `realm/team/${prefix}`, to: `realm/team/${prefix}~`, limit: 1e6, bytesMax: Infinity };
-      return (await firstValueFrom(made.storage.range(range))).map(([key]) => key.slice(11 + prefix.length));
+      return firstValueFrom(made.storage.range(range));
     };
-    return { changesets: (await under('log/e')).length, objects: await under('object/'), index: await under('dead/') };
+    const textsUnder = async (prefix: string) => (await under(prefix)).map(([key]) => key.slice(11 + prefix.length));
+    const blocks = (await under('log/e')).map(([key, bytes]) => historyBlockForm.decode(key, bytes));
+    return {
+      changesets: blocks.reduce((sum, block) => sum + block.length, 0),
+      objects: await textsUnder('object/'),
+      index: await textsUnder('dead/'),
+    };
   };
   return { ...made, writer, write, stored };
 };

@@ -73,7 +73,8 @@ describe('the realms of a server', () => {
     const storage = memoryStorage();
     const server = createSyncServer({ storage, log: () => undefined });
     const writer = connect(server.wire);
-    writer.send(createBind({ replica: 'x' }), createUpload(1, 3), { type: 'unbind', session: 1 });
+    writer.send(createBind({ replica: 'x' }), createUpload(1), createUpload(2), createUpload(3));
+    writer.send({ type: 'unbind', session: 1 });
     const [key] = (
       await lastValueFrom(
         storage.range({ from: 'realm/team/log/', to: 'realm/team/log0', limit: 2, bytesMax: Infinity }),
