@@ -1,9 +1,9 @@
 import { once } from 'node:events';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, Socket } from 'node:net';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { type Authenticate, createSyncServer } from 'tidemark/server';
-import { WebSocket, WebSocketServer } from 'ws';
+import { WebSocketServer } from 'ws';
 import { type Actions, now, type Role, type Side } from './processes.js';
 
 /*
@@ -14,17 +14,23 @@ import { type Actions, now, type Role, type Side } from './processes.js';
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 
-/** Counts the sent frames: all of them, and those with new bytes. */
+/** A write with fewer bytes is the header of a frame, which `ws` writes apart. */
+const frameBytesMin = 5;
+
+/** Counts the sent frames: all of them, and those with new bytes. Counts writes, because tidemark frames by itself. */
 const createFrameCounter = () => {
   let sent = 0;
   let offsets = new Map<ArrayBufferLike, Set<number>>();
-  const send: unknown = Reflect.get(WebSocket.prototype, 'send');
-  WebSocket.prototype.send = function (this: WebSocket, data: Buffer, ...rest: never[]): void {
-    sent += 1;
-    const ofBuffer = offsets.get(data.buffer) ?? new Set();
-    offsets.set(data.buffer, ofBuffer.add(data.byteOffset));
-    Reflect.apply(send as WebSocket['send'], this, [data, ...rest]);
-  } as WebSocket['send'];
+  const write = Reflect.get(Socket.prototype, 'write');
+  Socket.prototype.write = function (this: Socket, data: Buffer, ...rest: never[]): boolean {
+    if (data.byteLength >= frameBytesMin) {
+      sent += 1;
+      const ofBuffer = offsets.get(data.buffer) ?? new Set();
+      offsets.set(data.buffer, ofBuffer.add(data.byteOffset));
+    }
+    const isFlushed: unknown = Reflect.apply(write, this, [data, ...rest]);
+    return isFlushed === true;
+  };
   return {
     /** Frames since the last call, and the number of different ones. */
     sent: (): number[] => {
@@ -35,7 +41,7 @@ const createFrameCounter = () => {
       return all;
     },
     stop: () => {
-      WebSocket.prototype.send = send as WebSocket['send'];
+      Socket.prototype.write = write;
     },
   };
 };

@@ -63,7 +63,7 @@ export const subscriptionEdges: readonly Allowed[] = [
   { where: 'lib/transport/wire.ts acceptorOf', why: 'received messages flow until the receiver unsubscribes' },
   {
     where: 'lib/log/follow-log.ts',
-    why: 'a server has a follower for each of ten thousand sessions, and an operator costs a kilobyte in each',
+    why: 'the pages of a log are read one at a time, each when the log grows or the reader has room',
   },
   {
     where: 'lib/server/realms/realms.ts createRealmHolds',
@@ -88,6 +88,14 @@ export const subscriptionEdges: readonly Allowed[] = [
   {
     where: 'lib/server/sessions/download-feed.ts createSnapshotFetch',
     why: 'a page of objects is read when the client fetches it',
+  },
+  {
+    where: 'lib/server/sessions/history-followers.ts',
+    why: 'a hundred sessions of a realm follow its history together, and share its pages',
+  },
+  {
+    where: 'lib/server/sessions/history-reader.ts',
+    why: 'a page that is not in memory is sent when it was read, until the session ends',
   },
   {
     where: 'lib/testing/scripted-server.ts reportFailure',

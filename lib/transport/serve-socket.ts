@@ -1,6 +1,6 @@
 import { Observable, type Observer } from 'rxjs';
 import { limits } from '../model/limits.js';
-import { ignoreErrors, socketCloseCodes, openSocketConnection, type WebSocketLike } from './socket.js';
+import { bufferType, ignoreErrors, socketCloseCodes, openSocketConnection, type WebSocketLike } from './socket.js';
 import { createCloseError, ConnectionError, type Receiver, type Acceptor } from './wire.js';
 
 export interface ServeSocketOptions {
@@ -10,6 +10,8 @@ export interface ServeSocketOptions {
   readonly onFailure: (thrown: unknown) => void;
   /** Called with the text with which this end closes the socket. */
   readonly onEnd?: (text: string) => void;
+  /** Sends a frame like `send` of the socket, which is the default. */
+  readonly sendFrame?: ((frame: Uint8Array) => void) | undefined;
   /** Called with the bytes of each frame. */
   readonly onFrame?: (way: 'in' | 'out', bytes: number) => void;
 }
@@ -31,7 +33,7 @@ const noReceiver: Receiver<unknown> = { receive: () => undefined, close: () => u
 export const serveSocket = (
   socket: WebSocketLike,
   acceptor: Acceptor<Uint8Array, Uint8Array>,
-  { backlogBytesMax = limits.socketBacklogBytesMax, onFailure, onFrame, onEnd }: ServeSocketOptions,
+  { backlogBytesMax = limits.socketBacklogBytesMax, onFailure, onFrame, onEnd, sendFrame }: ServeSocketOptions,
 ): Observable<never> =>
   new Observable((done) => {
     let receiver: Receiver<Uint8Array> = noReceiver;
@@ -40,8 +42,9 @@ export const serveSocket = (
       onFrame?.('in', frame.byteLength);
       receiver.receive(frame);
     };
-    ignoreErrors(socket).binaryType = 'arraybuffer';
-    const connection = openSocketConnection(socket, backlogBytesMax, { next: receive, error: complete, complete });
+    ignoreErrors(socket).binaryType = bufferType;
+    const observer = { next: receive, error: complete, complete };
+    const connection = openSocketConnection(socket, backlogBytesMax, observer, sendFrame);
     done.add(connection.close);
     if (done.closed) return;
     const fail = (thrown: unknown): void => {

@@ -15,6 +15,10 @@ export interface WebSocketLike {
   pause?(): void;
   /** Only of `ws`: reads again. */
   resume?(): void;
+  /** Only of `ws`: listens without an event object for each message. */
+  on?(type: 'message', listener: (data: Uint8Array, isBinary: boolean) => void): void;
+  /** Only of `ws`: removes a listener of `on`. */
+  off?(type: 'message', listener: (data: Uint8Array, isBinary: boolean) => void): void;
   addEventListener(type: string, listener: (event: never) => void): void;
   removeEventListener(type: string, listener: (event: never) => void): void;
 }
@@ -106,6 +110,34 @@ const closeReasonOf = (thrown: unknown): { readonly code: number; readonly text:
     ? thrown.failure
     : { code: socketCloseCodes.failed, text: 'failed' };
 
+/** The `binaryType` with which a socket of `ws` emits views of the bytes that it read. No other WebSocket knows it. */
+export const bufferType = 'nodebuffer';
+
+/**
+ * Returns the bytes of a received frame without copying, unless they are less than half of the memory that they would
+ * keep. Node shares that memory between frames that arrive together; a live change mostly arrives alone.
+ */
+const frameOf = (data: Uint8Array): Uint8Array =>
+  data.byteLength * 2 < data.buffer.byteLength
+    ? new Uint8Array(data)
+    : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+
+/**
+ * Adds a listener for frames, and returns the function that removes it. `null` stands for a text frame. A socket whose
+ * `binaryType` is `bufferType` is listened to without event objects: they cost more than copying the bytes.
+ */
+const listenForFrames = (socket: WebSocketLike, listener: (frame: Uint8Array | null) => void): (() => void) => {
+  if (socket.binaryType === bufferType) {
+    const onBuffer = (data: Uint8Array, isBinary: boolean): void => listener(isBinary ? frameOf(data) : null);
+    socket.on?.('message', onBuffer);
+    return () => socket.off?.('message', onBuffer);
+  }
+  const onMessage = ({ data }: { readonly data: unknown }): void =>
+    listener(typeof data === 'string' ? null : new Uint8Array(data as ArrayBuffer));
+  socket.addEventListener('message', onMessage);
+  return () => socket.removeEventListener('message', onMessage);
+};
+
 /** A connection over an open socket. */
 export interface SocketConnection {
   /** Sends a frame. Returns whether more may be sent. */
@@ -118,26 +150,29 @@ export interface SocketConnection {
 
 /**
  * Makes a connection of an open socket, in the event-loop turn in which the socket opened. Each received frame has its
- * own bytes. The observer completes when the socket was closed with 1000 or without a code, and without a text; it
- * errors with a `ConnectionError` for every other end.
+ * own bytes, or shares memory of its own size. The observer completes when the socket was closed with 1000 or without a
+ * code, and without a text; it errors with a `ConnectionError` for every other end.
  *
- * A socket with more than `backlogBytesMax` unsent bytes is closed with 4429: the caller cannot wait for it, and the
- * windows of the protocol stay far below this limit.
+ * Frames are sent with `sendFrame`, by default with `send` of the socket. A socket with more than `backlogBytesMax`
+ * unsent bytes is closed with 4429: the caller cannot wait for it, and the windows of the protocol stay far below this
+ * limit.
  */
 export const openSocketConnection = (
   socket: WebSocketLike,
   backlogBytesMax: number,
   observer: Observer<Uint8Array>,
+  sendFrame = (frame: Uint8Array): void => socket.send(frame as Uint8Array<ArrayBuffer>),
 ): SocketConnection => {
   const end = (thrown: unknown): void => {
     const { code, text } = closeReasonOf(thrown);
     closeSocket(socket, code, text); // First, because an observer that then unsubscribes would close with 1000.
     observer.error(thrown);
   };
-  const onMessage = ({ data }: { readonly data: unknown }): void =>
-    typeof data === 'string'
+  let stopListening = (): void => undefined;
+  const onFrame = (frame: Uint8Array | null): void =>
+    frame === null
       ? end(createCloseError(socketCloseCodes.notFrames, 'A text frame was received; every frame must be binary.'))
-      : observer.next(new Uint8Array(data as ArrayBuffer));
+      : observer.next(frame);
   const onClose = ({ code, reason }: ClosedEvent): void =>
     (code === 1000 || code === 1005) && reason === ''
       ? observer.complete()
@@ -148,14 +183,14 @@ export const openSocketConnection = (
   if (socket.readyState >= closingState)
     observer.error(createCloseError(1006, 'The socket closed before it was used.'));
   else {
-    socket.addEventListener('message', onMessage);
+    stopListening = listenForFrames(socket, onFrame);
     socket.addEventListener('close', onClose);
     socket.addEventListener('error', onError);
   }
   return {
     end,
     send: (frame) => {
-      socket.send(frame as Uint8Array<ArrayBuffer>);
+      sendFrame(frame);
       if (socket.bufferedAmount <= backlogBytesMax) return true;
       end(
         createCloseError(
@@ -166,7 +201,7 @@ export const openSocketConnection = (
       return false;
     },
     close: () => {
-      socket.removeEventListener('message', onMessage);
+      stopListening();
       socket.removeEventListener('close', onClose);
       socket.removeEventListener('error', onError);
       closeSocket(socket);

@@ -2,6 +2,7 @@ import { Observable, of, switchMap } from 'rxjs';
 import { messageOf } from '../model/errors.js';
 import { limits } from '../model/limits.js';
 import {
+  bufferType,
   closeSocket,
   detailOf,
   ignoreErrors,
@@ -50,7 +51,7 @@ const openSocket = (
       subscriber.error(createUnreachableError(messageOf(thrown), thrown));
       return undefined;
     }
-    socket.binaryType = 'arraybuffer';
+    if (socket.binaryType !== bufferType) socket.binaryType = 'arraybuffer'; // Of `ws` it is `bufferType`.
     let detail = '';
     const onOpen = (): void => {
       socket.removeEventListener('close', onClose);

@@ -10,6 +10,7 @@ import { spreadOverTurns } from './event-loop-turns.js';
 import { pathOf, type Respond } from './http-handler.js';
 import { toListenError } from './listen-error.js';
 import { toCloseText, ignoreErrors, type WebSocketLike } from './socket.js';
+import { createFrameEncoder, framedPayloadMax } from './websocket-frame.js';
 
 /** Where to listen: on an own port (0: any free one), or on an HTTP server that the app owns and closes. */
 export type ListenTarget = { readonly port: number; readonly host?: string } | { readonly server: HttpServer };
@@ -54,6 +55,8 @@ export interface AcceptedSocket extends UpgradeRequest {
   readonly socket: WebSocketLike;
   /** Calls a listener with the bytes of the socket as they arrive, before the WebSocket receives them. */
   readonly onBytes: (listener: (chunk: Uint8Array) => void) => void;
+  /** Sends a binary frame, like `send` of the socket. Does not copy a payload that it sent to another socket before. */
+  readonly sendFrame: (payload: Uint8Array) => void;
 }
 
 /** An open port. */
@@ -112,6 +115,18 @@ const rejectionOf = (request: IncomingMessage, { path, protocols }: ListenerOpti
   return { status: 400, text: `Offer one of these subprotocols: ${protocols.join(', ')}.` };
 };
 
+const encodeFrame = createFrameEncoder();
+
+/**
+ * Sends a frame with one `write` of the stream under a socket. `ws` writes header and payload separately, which took a
+ * third more processor time for a small frame. The order of frames stays, because `ws` writes each of its own frames
+ * immediately while it compresses nothing and sends no blobs.
+ */
+const sendWholeFrame = (socket: WebSocket, stream: Duplex, payload: Uint8Array): void => {
+  if (socket.readyState === socket.OPEN && payload.byteLength <= framedPayloadMax) stream.write(encodeFrame(payload));
+  else socket.send(payload);
+};
+
 /** The sockets of a port, and the handler that makes them of upgrades. */
 const createUpgradeHandler = (options: ListenerOptions) => {
   const { target, path, protocols, frameBytesMax, trustProxy = false, admit, onRejected } = options;
@@ -139,7 +154,13 @@ const createUpgradeHandler = (options: ListenerOptions) => {
       count.next(sockets.size);
     });
     const onBytes: AcceptedSocket['onBytes'] = (listener) => void stream.prependListener('data', listener);
-    connections.next({ ...upgradeRequest, socket: ignoreErrors(socket as unknown as WebSocketLike), onBytes });
+    const sendFrame: AcceptedSocket['sendFrame'] = (payload) => sendWholeFrame(socket, stream, payload);
+    connections.next({
+      ...upgradeRequest,
+      socket: ignoreErrors(socket as unknown as WebSocketLike),
+      onBytes,
+      sendFrame,
+    });
   };
 
   const handle = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {

@@ -1,4 +1,5 @@
-import { EMPTY, firstValueFrom, NEVER, Subject, tap, throwError } from 'rxjs';
+import type { Socket } from 'node:net';
+import { bufferCount, EMPTY, firstValueFrom, ignoreElements, NEVER, Subject, tap, throwError } from 'rxjs';
 import type { WebSocket } from 'ws';
 import { closeCodes } from '../../lib/protocol/messages.js';
 import { toCloseText, socketCloseCodes } from '../../lib/transport/socket.js';
@@ -16,6 +17,36 @@ describe('accepting a socket', () => {
     socket.send(Uint8Array.of(3));
     await new Promise((resolve) => socket.on('message', () => received.length === 2 && resolve(1)));
     expect(received.map((frame) => [...frame])).toEqual([[1, 2], [3]]);
+  });
+
+  it('sends frames of every size in their order, and nothing after the close', async () => {
+    const sizes = [0, 1, 125, 126, 16_384, 16_385, 5, 70_000, 2];
+    const sent = new Subject<Uint8Array>();
+    const { url } = await startWireServer(() => sent);
+    const { chunks: received, open, closed } = openWebSocket(url);
+    await open;
+    for (const size of sizes) sent.next(Uint8Array.from({ length: size }, (_, at) => size + at));
+    sent.complete();
+    expect(await closed).toEqual([1000, '']);
+    expect(received.map(({ byteLength }) => byteLength)).toEqual(sizes);
+    received.forEach((frame, at) =>
+      expect(frame[0]).toBe(frame.byteLength === 0 ? undefined : (sizes[at] ?? 0) & 0xff),
+    );
+  });
+
+  it('keeps no more than twice the memory of the frames that arrive together', async () => {
+    const received = new Subject<Uint8Array>();
+    const all = firstValueFrom(received.pipe(bufferCount(50)));
+    const { url } = await startWireServer((sent$) => sent$.pipe(tap(received), ignoreElements()));
+    const { socket, open } = openWebSocket(url);
+    await open;
+    const { _socket: stream } = socket as unknown as { readonly _socket: Socket };
+    stream.cork();
+    for (let at = 0; at < 50; at += 1) socket.send(new Uint8Array(20).fill(at));
+    stream.uncork();
+    const frames = await all;
+    expect(frames.map(([first]) => first)).toEqual(Array.from({ length: 50 }, (_, at) => at));
+    for (const { byteLength, buffer } of frames) expect(buffer.byteLength).toBeLessThanOrEqual(2 * byteLength);
   });
 
   it('receives a frame that arrives in the same packet as the handshake', async () => {
@@ -74,7 +105,10 @@ describe('accepting a socket', () => {
     expect(held.observed).toBe(false);
   });
 
-  it('closes the socket of a slow reader with 4429, and does not keep its pending frames', async () => {
+  it.each([
+    ['large', 1_000_000, 50],
+    ['small', 10_000, 5_000],
+  ])('closes the socket of a slow reader of %s frames with 4429, and does not keep those', async (_, size, most) => {
     let sent = 0;
     const flood = new Subject<Uint8Array>();
     const wire: FrameWire = () => flood.pipe(tap(() => (sent += 1)));
@@ -83,11 +117,11 @@ describe('accepting a socket', () => {
     await open;
     socket.pause();
     while (flood.observed) {
-      flood.next(new Uint8Array(1_000_000));
-      await new Promise((resolve) => setImmediate(resolve));
+      flood.next(new Uint8Array(size));
+      if (sent % 100 === 0 || size > 100_000) await new Promise((resolve) => setImmediate(resolve));
     }
     await firstValueFrom(done$);
-    expect(sent).toBeLessThan(50);
+    expect(sent).toBeLessThan(most);
     socket.resume();
     expect((await closed)[0]).toBe(4429);
   });

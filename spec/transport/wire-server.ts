@@ -37,8 +37,10 @@ export const startWireServer = async (
     .pipe(
       tap((listening) => opened.next(listening)),
       switchMap(({ connections$ }) => connections$),
-      mergeMap(({ socket }) =>
-        serveSocket(socket, acceptorOf(wire), { onFailure, ...rest }).pipe(tap({ complete: () => done$.next(1) })),
+      mergeMap(({ socket, sendFrame }) =>
+        serveSocket(socket, acceptorOf(wire), { onFailure, sendFrame, ...rest }).pipe(
+          tap({ complete: () => done$.next(1) }),
+        ),
       ),
     )
     .subscribe({ error: (thrown: unknown) => opened.error(thrown) });

@@ -66,6 +66,7 @@ export const createSocketHandler = ({ core, limiter, clock, middleware, limits, 
         valuesMax,
       );
       return serveSocket(info.socket, createFairAcceptor(served, turns, checkedAcceptor), {
+        sendFrame: info.sendFrame,
         onFailure,
         backlogBytesMax,
         onFrame,
@@ -79,7 +80,7 @@ export const createSocketHandler = ({ core, limiter, clock, middleware, limits, 
       ignoreElements(),
     ),
     // Keeps nothing else of the upgrade request, because its headers need more memory than all the rest.
-    answer: ({ socket, address, headers: { origin }, onBytes }: AcceptedSocket): Observable<never> =>
-      answer({ socket, address, origin, onBytes }),
+    answer: ({ socket, address, headers: { origin }, onBytes, sendFrame }: AcceptedSocket): Observable<never> =>
+      answer({ socket, address, origin, onBytes, sendFrame }),
   };
 };

@@ -29,7 +29,7 @@ export interface SocketLifecyclePorts {
  * The part of an upgrade request that is kept as long as its connection. Its headers would need more memory than all
  * the rest.
  */
-export interface SocketInfo extends Pick<AcceptedSocket, 'socket' | 'address' | 'onBytes'> {
+export interface SocketInfo extends Pick<AcceptedSocket, 'socket' | 'address' | 'onBytes' | 'sendFrame'> {
   readonly origin: string | undefined;
 }
 

@@ -3,7 +3,7 @@ import type { Version } from '../../model/version.js';
 import type { History } from '../history/history.js';
 import { maySendSnapshot, type Snapshots } from '../history/snapshots.js';
 import { createFailedEvent } from '../http/server-events.js';
-import { createDownloadCache, type DownloadCache } from '../sessions/download-cache.js';
+import { HistoryFollowers } from '../sessions/history-followers.js';
 import type { UploadQueue } from '../uploads/upload-queue.js';
 import { createCompactionRound } from './compaction.js';
 import type { DelayQueue } from './delay-queue.js';
@@ -17,7 +17,7 @@ export interface ServerRealm {
   readonly replicas: Replicas;
   readonly uploadQueue: Pick<UploadQueue, 'append'>;
   readonly replicaCursors: Pick<ReplicaCursors, 'begin' | 'note' | 'end'>;
-  readonly downloadCache: DownloadCache;
+  readonly followers: HistoryFollowers;
   readonly createSnapshotFetch: Snapshots['createFetch'];
   readonly offerSnapshot: Snapshots['offer'];
   /** Ends the lease of a replica that has all objects of a snapshot. */
@@ -42,8 +42,8 @@ export interface ServerRealmOptions extends RealmWorksOptions {
 export class OpenRealm implements ServerRealm {
   readonly replicas: Replicas;
   readonly replicaCursors: ReplicaCursors;
+  readonly followers: HistoryFollowers;
   private works: RealmWorks | null = null;
-  private cache: DownloadCache | null = null;
   private running: Subscription | null = null;
   private round: Subscription | null = null;
 
@@ -55,15 +55,12 @@ export class OpenRealm implements ServerRealm {
     const { clock, limits, compactionQueue } = options;
     this.replicas = createReplicas(history);
     this.replicaCursors = createReplicaCursors({ history, now: clock.now, retentionMs: limits.retentionMs });
+    this.followers = new HistoryFollowers(history.log);
     compactionQueue.put(this);
   }
 
   get uploadQueue(): UploadQueue {
     return this.startWorks().uploadQueue;
-  }
-
-  get downloadCache(): DownloadCache {
-    return (this.cache ??= createDownloadCache());
   }
 
   /** The parts that work; `null` if they were never used. */

@@ -1,38 +1,24 @@
-import type { LogPage } from '../../log/log.js';
 import { totalBytesOf } from '../../model/changeset.js';
 import { limits } from '../../model/limits.js';
 import { serverLimits } from '../server-limits.js';
 import type { Version } from '../../model/version.js';
 import type { Download, MarkRequest, Marked } from '../../protocol/messages.js';
-import type { HistoryRecord } from '../history/history-record.js';
-
-/** The end of a history. */
-export interface HistoryHead {
-  readonly version: Version;
-  /** Bytes of the whole history. */
-  readonly bytes: number;
-}
+import { createDownload, type HistoryHead, type SharedPage } from './shared-page.js';
 
 /** Tracks what a session was sent of the history. Plain state that one subscription owns. */
 export interface DownloadCursor {
   /** A snapshot replaces everything up to its version. Returns the marks that waited for that version. */
   readonly begin: (version: Version) => readonly Marked[];
-  /**
-   * Returns the messages for a page: a download without the replica's own changesets, then the marks that waited for
-   * the page.
-   */
-  readonly messagesOf: (page: LogPage<HistoryRecord>, head: HistoryHead) => readonly (Download | Marked)[];
+  /** Returns the download for the next page, without the replica's own changesets; `null` if the page is withheld. */
+  readonly downloadOf: (page: SharedPage, head: HistoryHead) => Download | null;
+  /** Returns the marks that waited for the pages up to here, after `downloadOf`. */
+  readonly takeReachedMarks: () => readonly Marked[];
   /** Notes what the client has stored. Returns `false` if that was never sent. */
   readonly noteReceived: (version: Version) => boolean;
   /** Whether this server version was sent in this session, or is older. */
   readonly wasSent: (version: Version) => boolean;
   /** Answers a mark now, or with the page that reaches `head`. Returns `null` if too many marks wait. */
   readonly answerMark: (mark: MarkRequest, head: Version) => readonly Marked[] | null;
-  /**
-   * The server version up to which pages are done: the client has stored them, or they contained nothing for the
-   * client.
-   */
-  readonly processedTo: () => Version;
   /** Bytes of the pages that are not done, with a minimum for each. */
   readonly unconfirmedBytes: () => number;
 }
@@ -50,23 +36,30 @@ export interface DownloadCursorOptions {
 
 /**
  * The pages of a session that are not done. Each counts a kilobyte at least, so that their bytes bound their number.
+ * Versions and bytes are kept in two lists of numbers, because live sessions add a page for each change.
  */
 const createPagesInFlight = () => {
-  const pages: { readonly upTo: Version; readonly bytes: number }[] = [];
+  let versions: Version[] = [];
+  let sizes: number[] = [];
   let sum = 0;
   return {
     bytes: () => sum,
     add: (upTo: Version, bytes: number): void => {
-      pages.push({ upTo, bytes: bytes + limits.downloadBytesMore });
+      versions.push(upTo);
+      sizes.push(bytes + limits.downloadBytesMore);
       sum += bytes + limits.downloadBytesMore;
     },
     /** Removes the pages up to a version. */
     remove: (processedTo: Version): void => {
-      const end = pages.findIndex(({ upTo }) => upTo > processedTo);
-      for (const { bytes } of pages.splice(0, end < 0 ? pages.length : end)) sum -= bytes;
+      let count = 0;
+      for (; (versions[count] ?? Infinity) <= processedTo; count += 1) sum -= sizes[count] ?? 0;
+      versions = versions.slice(count);
+      sizes = sizes.slice(count);
     },
   };
 };
+
+const noMarks: readonly Marked[] = [];
 
 /**
  * Creates a cursor that withholds pages with nothing but the replica's own changesets. Such a page is done as soon as
@@ -90,7 +83,8 @@ export const createDownloadCursor = ({
   const inFlight = createPagesInFlight();
 
   const processedTo = (): Version => (stored >= sent ? covered : stored);
-  const takeReached = (): readonly Marked[] => {
+  const takeReachedMarks = (): readonly Marked[] => {
+    if (waiting.length === 0) return noMarks;
     const count = waiting.findIndex(({ version }) => version > covered);
     return waiting.splice(0, count < 0 ? waiting.length : count);
   };
@@ -102,23 +96,23 @@ export const createDownloadCursor = ({
       sent = version;
       stored = version;
       caughtUp = version >= announcedHead;
-      return takeReached();
+      return takeReachedMarks();
     },
-    messagesOf: ({ entries, upTo }, head) => {
-      const isWithheld = ({ origin }: HistoryRecord): boolean => origin === replica && !withOwn;
-      const changesets = entries.some(isWithheld) ? entries.filter((entry) => !isWithheld(entry)) : entries;
+    takeReachedMarks,
+    downloadOf: (page, head) => {
+      const { entries, upTo } = page;
+      const isPartial = !withOwn && page.hasOrigin(replica);
+      const changesets = isPartial ? entries.filter(({ origin }) => origin !== replica) : entries;
       covered = upTo;
-      const remaining = Math.max(0, head.version - upTo);
-      if (remaining === 0) withOwn = false;
-      const isSent = changesets.length > 0 || upTo - sent > limits.pageChangesetsMax || (remaining === 0 && !caughtUp);
+      const isLast = head.version <= upTo;
+      if (isLast) withOwn = false;
+      const isSent = changesets.length > 0 || upTo - sent > limits.pageChangesetsMax || (isLast && !caughtUp);
       if (!isSent && stored < sent) inFlight.add(upTo, 0);
-      if (!isSent) return takeReached();
+      if (!isSent) return null;
       sent = upTo;
-      caughtUp ||= remaining === 0;
-      inFlight.add(upTo, totalBytesOf(changesets));
-      const bytes = entries.at(-1)?.total ?? head.bytes;
-      const remainingBytes = Math.max(0, head.bytes - bytes);
-      return [{ type: 'download', session, changesets, upTo, remaining, bytes, remainingBytes }, ...takeReached()];
+      caughtUp ||= isLast;
+      inFlight.add(upTo, isPartial ? totalBytesOf(changesets) : page.bytes);
+      return isPartial ? createDownload(page, changesets, session, head) : page.downloadFor(session, head);
     },
     noteReceived: (version) => {
       if (version > sent) return false;
@@ -132,7 +126,6 @@ export const createDownloadCursor = ({
       if (head <= covered) return [mark];
       return waiting.length < serverLimits.marksWaitingMax && waiting.push(mark) > 0 ? [] : null;
     },
-    processedTo,
     unconfirmedBytes: inFlight.bytes,
   };
 };

@@ -1,6 +1,4 @@
 import type { Subscription } from 'rxjs';
-import { createFollower, type Follower } from '../../log/follow-log.js';
-import type { LogPage } from '../../log/log.js';
 import { serverLimits } from '../server-limits.js';
 import type { Version } from '../../model/version.js';
 import {
@@ -16,7 +14,8 @@ import { createCloseError } from '../../transport/wire.js';
 import type { AcceptedBind } from './bind.js';
 import { createDownloadCursor } from './download-cursor.js';
 import { createProtocolViolation } from '../server-errors.js';
-import type { HistoryRecord } from '../history/history-record.js';
+import { HistoryReader } from './history-reader.js';
+import type { SharedPage } from './shared-page.js';
 import type { SnapshotPage } from '../history/snapshots.js';
 
 /**
@@ -98,37 +97,33 @@ const checkMarkAnswer = <A>(answer: A | null): A => {
  * sessions.
  */
 export const createDownloadFeed = (options: DownloadFeedOptions): DownloadFeed => {
-  const { bind, acceptedBind, bytesInFlightMax, send, failed } = options;
+  const { bind, acceptedBind, bytesInFlightMax, teardown, send, failed } = options;
   const { realm, replica, snapshot } = acceptedBind;
-  const { history, replicaCursors } = realm;
+  const { history, followers, replicaCursors } = realm;
   const { log } = history;
   const { session, downloadedTo, includeOwn } = bind;
   const downloads = createDownloadCursor({ session, replica: replica.id, downloadedTo, head: log.head, includeOwn });
   /** Set while the client still has to store a snapshot. */
   let fetching =
     snapshot === null ? null : createSnapshotFetch({ ...options, acceptedBind: { ...acceptedBind, snapshot } });
-  let follower: Follower | null = null;
   let isStopped = false;
 
-  const sendPage = (page: LogPage<HistoryRecord>): void => {
-    const messages = downloads.messagesOf(page, { version: log.head, bytes: history.bytes });
-    const isDone = downloads.processedTo() === page.upTo;
+  const receive = (page: SharedPage): void => {
     if (page.upTo < log.head) realm.postponeProjection();
-    for (const message of messages) send(message.type === 'download' ? realm.downloadCache.reuse(message) : message);
-    // The client does not acknowledge a withheld page. Last, because the next page may come synchronously.
-    if (isDone) follower?.acknowledge(page.upTo);
-  };
-  const pagesMax = (): number => (downloads.unconfirmedBytes() < bytesInFlightMax ? Infinity : 0);
-  const follow = (after: Version): void => {
-    if (isStopped) return;
-    follower = createFollower(log, { after, pagesMax }, { next: sendPage, error: failed, complete: stop });
-    follower.start();
+    const download = downloads.downloadOf(page, { version: log.head, bytes: history.bytes });
+    if (download !== null) send(download);
+    for (const mark of downloads.takeReachedMarks()) send(mark);
   };
   const stop = (): void => {
     if (isStopped) return;
     isStopped = true;
-    follower?.stop();
+    reader.stop();
     replicaCursors.end(replica.id);
+  };
+  const hasRoom = (): boolean => downloads.unconfirmedBytes() < bytesInFlightMax;
+  const reader = new HistoryReader({ log, followers, hasRoom, receive, closed: stop, failed, teardown });
+  const follow = (after: Version): void => {
+    if (!isStopped) reader.start(after);
   };
 
   return {
@@ -147,7 +142,7 @@ export const createDownloadFeed = (options: DownloadFeedOptions): DownloadFeed =
       }
       if (!downloads.noteReceived(version)) throw createProtocolViolation(`received: version ${version} was not sent.`);
       replicaCursors.note(replica.id, version);
-      follower?.acknowledge(downloads.processedTo());
+      reader.resume();
     },
     mark: (message) => checkMarkAnswer(downloads.answerMark(message, log.head)).forEach(send),
     fetch: (message) => checkFetching(fetching, message.version).fetch(message),
