@@ -16,6 +16,7 @@ import { toMetadataPut } from './metadata.js';
 import { migrate, type Migrate } from './transfer/migrate.js';
 import { toOwnerPut } from './ownership/owner.js';
 import type { TypeChanges } from './objects/objects.js';
+import { setAsideErrorsOf } from './objects/set-aside-errors.js';
 import { watchChanges, emitOncePerTurn, watchObjects, createQueryPlan } from './query/query.js';
 import { toRunsPut } from './ownership/replica-runs.js';
 import { type RealmStats, statsOf } from './transfer/stats.js';
@@ -183,7 +184,7 @@ export const createStore = (context: CommitContext): Store => ({
   claimOwner: (claim, anyUser) => claimOwner(context, claim, anyUser),
   isOwned: () => context.durable().owner.user !== null,
   isOwnedByOther: (user) => isOwnedByOther(context.durable().owner, user),
-  setAsideErrors: () => context.objects.setAside.errorsOf(context.objects.setAside.all()),
+  setAsideErrors: () => setAsideErrorsOf(context.objects.setAside, context.objects.setAside.all()),
   downloadProgress: () => {
     const { downloadedTo, downloadedBytes, headBytes, history } = context.durable();
     return { version: downloadedTo, bytes: downloadedBytes, ofBytes: history === null ? null : headBytes };

@@ -14,7 +14,6 @@ import type { ChangesByType, Objects } from '../objects/objects.js';
 import { decodeChangeset, outboxEntryPrefix } from './outbox.js';
 import { createOutboxSizeTracker, type OutboxSizeTracker } from './outbox-size.js';
 import type { RejectedList } from '../rejected/rejected-list.js';
-import { createTouchedObjects, type TouchedObjects } from '../rejected/touched-objects.js';
 import type { StoredRun } from '../ownership/replica-runs.js';
 
 /** Parts of a store after they were read from its storage. */
@@ -76,8 +75,6 @@ export interface CommitContext extends StoreParts {
     isLocalOnly: boolean;
   };
   readonly outboxSize: OutboxSizeTracker;
-  /** Finds the stored changesets of the outbox that touch given objects. */
-  readonly touchedObjects: Pick<TouchedObjects, 'readChangesets'>;
   readonly durable: () => Metadata;
   /**
    * Adds a commit synchronously. The stream emits the outcome, if there is one, and completes when the commit is stored
@@ -249,7 +246,6 @@ export const createCommitContext = (parts: StoreParts): CommitContext => {
     },
     optimistic,
     outboxSize,
-    touchedObjects: createTouchedObjects(outbox, parts.clock, () => optimistic.replica),
     durable: commits.metadata,
     commit,
     waitForCommits: (outcome) => (commits.isIdle() ? emitOutcome(outcome) : commit(emptyRequest, outcome)),

@@ -1,12 +1,8 @@
 import { BehaviorSubject, map, type Observable } from 'rxjs';
 import type { ObjectState } from '../../merge/object-state.js';
 import type { SetAsideObject } from '../../model/changeset.js';
-import { ObjectSetAsideError } from '../../model/errors.js';
-import type { SetAsideReport } from '../../model/set-aside-report.js';
-import { limits } from '../../model/limits.js';
 import type { Shapes } from '../../model/schema.js';
 import type { Key } from '../../model/value.js';
-import type { Version } from '../../model/version.js';
 import { findStateMismatch } from '../../merge/check-schema-fit.js';
 
 /**
@@ -29,25 +25,8 @@ export interface SetAside {
   readonly all$: Observable<readonly SetAsideObject[]>;
   /** Emits if anything has changed since the last call. */
   readonly flush: () => void;
-  /**
-   * The errors to report for these objects. Each object is reported once while the realm is open; beyond a limit, one
-   * error stands for all others.
-   */
-  readonly errorsOf: (objects: readonly SetAsideObject[]) => readonly ObjectSetAsideError[];
   readonly close: () => void;
 }
-
-/** Creates `errorsOf`: reports each object once, up to a limit. */
-const createReporter = (): SetAside['errorsOf'] => {
-  const reported = new Set<string>();
-  const report = (object: SetAsideObject): readonly ObjectSetAsideError[] => {
-    const name = JSON.stringify([object.type, object.key]);
-    if (reported.has(name) || reported.size > limits.setAsideErrorsMax) return [];
-    reported.add(name);
-    return [new ObjectSetAsideError(reported.size > limits.setAsideErrorsMax ? null : object)];
-  };
-  return (objects) => objects.flatMap(report);
-};
 
 export const createSetAside = (shapes: Shapes): SetAside => {
   const misfits = new WeakMap<ObjectState, SetAsideObject>();
@@ -85,17 +64,6 @@ export const createSetAside = (shapes: Shapes): SetAside => {
       hasChanged = false;
       changes.next(null);
     },
-    errorsOf: createReporter(),
     close: () => changes.complete(),
   };
-};
-
-/** The report to the session about newly set-aside objects; `undefined` if there is nothing new to report. */
-export const reportOf = (
-  { setAside }: { readonly setAside: SetAside },
-  misfits: readonly SetAsideObject[],
-  version: () => Version,
-): SetAsideReport | undefined => {
-  const errors = misfits.length === 0 ? [] : setAside.errorsOf(misfits);
-  return errors.length === 0 ? undefined : { version: version(), errors };
 };

@@ -20,7 +20,8 @@ import type { ObjectChange } from '../objects/objects.js';
 import { decodeStoredOperations } from '../commit/outbox.js';
 import { isResetting } from '../sync/reset-store.js';
 import type { KeptRejection } from './rejected-list.js';
-import { reportOf } from '../objects/set-aside.js';
+import { reportOf } from '../objects/set-aside-errors.js';
+import { touchedObjectsOf } from './touched-objects.js';
 import { objectChangesOf, isOnTop, setState, replay, type ObjectStates } from '../sync/rebase-pending.js';
 import { toObjectChange } from '../transaction/write.js';
 
@@ -145,21 +146,24 @@ const commitRollback = (
  * ones included.
  */
 const readAffected = (
-  { touchedObjects, queuedChangesets, outbox }: CommitContext,
+  context: CommitContext,
   rejections: readonly RejectedChangeset[],
 ): Observable<readonly Changeset[]> => {
+  const { queuedChangesets, outbox } = context;
   const versions = rejections.map(({ version }) => version);
   const objects = rejections.flatMap(({ serverStates }) => serverStates);
-  return touchedObjects.readChangesets(versions, objects).pipe(
-    map((stored) => {
-      // The latest of each version.
-      const queued = new Map(queuedChangesets().map((changeset) => [changeset.version, changeset]));
-      return [
-        ...stored.map((changeset) => queued.get(changeset.version) ?? changeset),
-        ...[...queued.values()].filter(({ version }) => version > outbox.head),
-      ];
-    }),
-  );
+  return touchedObjectsOf(context)
+    .readChangesets(versions, objects)
+    .pipe(
+      map((stored) => {
+        // The latest of each version.
+        const queued = new Map(queuedChangesets().map((changeset) => [changeset.version, changeset]));
+        return [
+          ...stored.map((changeset) => queued.get(changeset.version) ?? changeset),
+          ...[...queued.values()].filter(({ version }) => version > outbox.head),
+        ];
+      }),
+    );
 };
 
 /**

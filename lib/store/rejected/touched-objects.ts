@@ -4,6 +4,7 @@ import type { Log } from '../../log/log.js';
 import { type Changeset, nameTextOf, type ObjectName } from '../../model/changeset.js';
 import { limits } from '../../model/limits.js';
 import type { Version } from '../../model/version.js';
+import type { CommitContext } from '../commit/commit-context.js';
 import { decodeStoredOperations } from '../commit/outbox.js';
 
 /** Finds the stored changesets of the outbox that touch given objects. */
@@ -79,7 +80,7 @@ const readVersions = (
 };
 
 /** Creates the index on first use and updates it on each later one. The index is rebuilt when the replica changes. */
-export const createTouchedObjects = (outbox: StoredOutbox, clock: Clock, replica: () => string): TouchedObjects => {
+const createTouchedObjects = (outbox: StoredOutbox, clock: Clock, replica: () => string): TouchedObjects => {
   let index = createIndex();
   let indexedReplica = replica();
 
@@ -131,4 +132,18 @@ export const createTouchedObjects = (outbox: StoredOutbox, clock: Clock, replica
         return since(versions, objects, 0, [], () => replica() !== first);
       }),
   };
+};
+
+/** The finders of the open realms, each created on first use. */
+const finders = new WeakMap<StoredOutbox, TouchedObjects>();
+
+/** Returns the finder of a realm. */
+export const touchedObjectsOf = ({
+  outbox,
+  clock,
+  optimistic,
+}: Pick<CommitContext, 'outbox' | 'clock' | 'optimistic'>): TouchedObjects => {
+  const finder = finders.get(outbox) ?? createTouchedObjects(outbox, clock, () => optimistic.replica);
+  finders.set(outbox, finder);
+  return finder;
 };

@@ -9,7 +9,7 @@ import type { CommitContext, CommitRequest } from '../commit/commit-context.js';
 import { mergePage } from './integrate.js';
 import type { Objects } from '../objects/objects.js';
 import { isResetting } from './reset-store.js';
-import { reportOf } from '../objects/set-aside.js';
+import { reportOf } from '../objects/set-aside-errors.js';
 import { toObjectPut } from '../transaction/write.js';
 
 /** The first version that has brought one of these misfits. */

@@ -9,7 +9,7 @@ import { checkNotWriting, type CommitContext, type CommitRequest } from '../comm
 import { objectKeyOf } from '../storage-keys.js';
 import { advanceInstant, decodeServerState } from '../rejected/rollback.js';
 import { isResetting } from './reset-store.js';
-import { reportOf } from '../objects/set-aside.js';
+import { reportOf } from '../objects/set-aside-errors.js';
 import { objectChangesOf, isOnTop, setState, replay, type ObjectStates, readUnsent } from './rebase-pending.js';
 import { toObjectChange } from '../transaction/write.js';
 
