@@ -9,6 +9,7 @@ export {
   type ReconnectTriggerSource,
   type ReconnectTriggerSources,
 } from './client/reconnect-triggers.js';
+export { exportRealm, importRealm } from './client/transfer-realm.js';
 export type { ImportSource } from './client/import-source.js';
 export { openRealm, openRealm$ } from './client/open-realm.js';
 export type { Realm } from './client/realm.js';

@@ -1,7 +1,7 @@
 /** Largest bundles for browsers, in kB after gzip and without RxJS, by what they import. Raising a limit is a decision. */
 export const bundleLimits = {
-  openRealm: 49.5,
-  openRealmAndClient: 84,
+  openRealm: 44.8,
+  openRealmAndClient: 82.4,
   record: 5,
   everything: 88,
   testing: 28,

@@ -37,6 +37,8 @@ const entryPoints: Readonly<
         'CompensatingWriteError',
         'DiscardError',
         'ImportError',
+        'exportRealm',
+        'importRealm',
         'InvalidArgumentError',
         'InvalidStateError',
         'ObjectSetAsideError',

@@ -3,7 +3,7 @@ import { InvalidArgumentError } from '../model/errors.js';
 import type { Imported, Importer } from '../store/transfer/import.js';
 
 /**
- * The lines that `realm.import` accepts: an Observable, an array, a generator or any other iterable of lines. An
+ * The lines that `importRealm` accepts: an Observable, an array, a generator or any other iterable of lines. An
  * iterable is asked for the next line when the import is ready for it.
  *
  * @example

@@ -18,10 +18,9 @@ import { checkOptions } from '../model/limits.js';
 import { isSome } from '../model/result.js';
 import { checkSchema, type Schema } from '../model/schema.js';
 import type { OpenStorage, Storage } from '../storage/storage.js';
-import type { ImportOptions } from '../store/transfer/import.js';
 import { checkClock, checkFunction, createStorageArgumentError } from '../model/check-arguments.js';
 import { isClient, syncSupportOf } from './client-registry.js';
-import { importFrom, type ImportSource } from './import-source.js';
+import { registerHandle } from './realm-handles.js';
 import { enterRealm } from './realm-registry.js';
 import type { Migration, RunningRealm, OpenPlan, SyncPlan } from './open-plan.js';
 import { promiseOf } from './observable-promise.js';
@@ -190,15 +189,6 @@ const handleOf = ({ store, syncSession, checkOwner, processed$, removeHandle }: 
     count$: whileOpen(store.count$),
     object$: whileOpen(store.object$),
     changes$: whileOpen(store.changes$),
-    export: whileOpen(store.export),
-    import: async (lines: ImportSource, options: ImportOptions = {}) => {
-      const isAllowed = (): void => {
-        checkOpen();
-        checkOwner();
-      };
-      isAllowed();
-      return importFrom(store.createImporter(options, isAllowed), lines);
-    },
     stats: whileOpen(store.stats),
     setAside$: store.setAside$,
     refresh: () => toPromise(() => concat(processed$, of(undefined))),
@@ -210,5 +200,6 @@ const handleOf = ({ store, syncSession, checkOwner, processed$, removeHandle }: 
       return promiseOf(closed$.pipe(map(() => undefined)));
     },
   };
+  registerHandle(handle, { context: store.context, checkOpen, checkOwner });
   return handle;
 };

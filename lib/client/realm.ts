@@ -5,13 +5,11 @@ import type { Schema } from '../model/schema.js';
 import type { KeyOf, ObjectOf, Synchronous, TypeName } from '../model/schema-types.js';
 import type { SyncSession } from '../session/api/sync-session.js';
 import type { RejectedTransaction } from '../store/rejected/rejected-writes-api.js';
-import type { Imported, ImportOptions } from '../store/transfer/import.js';
 import type { TypeChanges } from '../store/objects/objects.js';
 import type { Query } from '../store/query/query.js';
 import type { RealmStats } from '../store/transfer/stats.js';
 import type { Written } from '../store/transaction/write.js';
 import type { Transaction } from '../store/transaction/transaction-api.js';
-import type { ImportSource } from './import-source.js';
 
 /**
  * A handle of an open realm. Reads and writes never wait for the network.
@@ -192,39 +190,6 @@ export interface Realm<S extends Schema, Session extends SyncSession | null = Sy
    * ```
    */
   readonly discard: (id: number) => Promise<void>;
-  /**
-   * Exports all objects that readers see as lines of JSON. Cold: exports the objects as they are on subscription,
-   * whatever is written meanwhile. Emits at most 500 objects per event-loop turn. Completes after the last line. Errors
-   * with a `RealmClosedError` when the realm is closed before the subscription. Each value is one line without its line
-   * end: first the types, then one object per line. Objects that are set aside are left out; the first line has their
-   * number.
-   *
-   * @returns A stream of lines of JSON.
-   * @see docs/tools.md for the format.
-   *
-   * @example
-   * ```ts
-   * realm.export().subscribe((line) => file.write(`${line}\n`));
-   * ```
-   */
-  readonly export: () => Observable<string>;
-  /**
-   * Imports lines that `export` made, 1 000 objects per transaction. An iterable is asked for more lines only when the
-   * transaction before is durable; the lines of an Observable are buffered in memory meanwhile.
-   *
-   * @param lines - The lines of JSON, without their line ends.
-   * @param options - `onConflict` says how an object is handled that exists already: `error` by default.
-   * @returns A promise of the numbers of created, updated and skipped objects.
-   * @throws ImportError (as a rejection) that names the wrong line. Transactions before it stay written.
-   * @throws InvalidArgumentError (as a rejection) when `lines` is not an Observable or an iterable, or for an invalid
-   * option.
-   *
-   * @example
-   * ```ts
-   * const { created } = await realm.import(lines, { onConflict: 'update' });
-   * ```
-   */
-  readonly import: (lines: ImportSource, options?: ImportOptions) => Promise<Imported>;
   /**
    * Counts objects, tombstones, pending and rejected writes. Counts in memory, without a call of the storage.
    *

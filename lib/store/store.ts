@@ -10,8 +10,6 @@ import { becomeLocalOnly, joinIfLocal } from './sync/local-only.js';
 import { createRejectedWritesApi, type RejectedWritesApi } from './rejected/rejected-writes-api.js';
 import { type OwnerClaim, claimOwner, isOwnedByOther } from './ownership/claim-owner.js';
 import type { CommitContext } from './commit/commit-context.js';
-import { exportLines } from './transfer/export.js';
-import { createImporter, type ImportOptions, type Importer } from './transfer/import.js';
 import { toMetadataPut } from './metadata.js';
 import { migrate, type Migrate } from './transfer/migrate.js';
 import { toOwnerPut } from './ownership/owner.js';
@@ -63,10 +61,8 @@ export interface LocalStore extends ReadApi, RejectedWritesApi {
   readonly becomeLocalOnly: () => Observable<never>;
   /** Migrates the objects to a version of the schema: see `migrate.ts`. Cold. */
   readonly migrate: (version: number, change?: Migrate<Schema>) => Observable<never>;
-  /** Emits a header line with the types, then one line of JSON for each object as it is on subscription. Cold. */
-  readonly export: () => Observable<string>;
-  /** Starts an import of such lines. `whileOpen` is called before each transaction and ends the import by throwing. */
-  readonly createImporter: (options: ImportOptions, whileOpen: () => void) => Importer;
+  /** For functions of which a realm has no method, so that bundles only have them when an app imports them. */
+  readonly context: CommitContext;
   /**
    * The stored objects that this schema cannot show. Emits the current list, then each change. Never errors; completes
    * with the store.
@@ -162,8 +158,7 @@ export const createLocalStore = (context: CommitContext): LocalStore => ({
   },
   becomeLocalOnly: () => defer(() => becomeLocalOnly(context)),
   migrate: (version, change) => defer(() => migrate(context, version, change)),
-  export: () => exportLines(context),
-  createImporter: (options, whileOpen) => createImporter(context, options, whileOpen),
+  context,
   setAside$: context.objects.setAside.all$,
   stats: () => statsOf(context),
   close: () =>

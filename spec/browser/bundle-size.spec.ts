@@ -1,6 +1,7 @@
 import { builtinModules } from 'node:module';
 import { gzipSync } from 'node:zlib';
 import { bundleLimits } from '../../scripts/bundle-limits.js';
+import { useBuiltLibrary } from '../server/server-process.js';
 import { createBundle, type Bundle } from './create-bundle.js';
 
 const everything = `export * from '../../lib/index.js';`;
@@ -15,8 +16,10 @@ const usedFilesOf = ({ metafile }: Bundle) =>
 const kilobytes = ({ code }: Bundle) => gzipSync(code, { level: 9 }).length / 1_000;
 
 describe('the library in a bundle for browsers', () => {
+  const library = useBuiltLibrary();
+
   it('contains IndexedDB, but no LevelDB, no module of Node and no `ws`, whether or not they are installed', async () => {
-    const bundle = await createBundle(everything);
+    const bundle = await createBundle(everything, [], library);
     const files = filesOf(bundle);
     for (const expected of ['/storage/browser-storage.js', '/storage/indexeddb.js']) {
       expect(files).toContainEqual(expect.stringContaining(expected));
@@ -30,16 +33,19 @@ describe('the library in a bundle for browsers', () => {
     expect(Object.values(bundle.metafile.outputs).flatMap(({ imports }) => imports)).toEqual([]);
   });
 
-  it('contains no code of sessions in an app that has only local realms', async () => {
-    const files = usedFilesOf(await createBundle(local, ['rxjs']));
+  it('contains no code of sessions, exports and imports in an app that only opens local realms', async () => {
+    const files = usedFilesOf(await createBundle(local, ['rxjs'], library));
     expect(files).toContainEqual(expect.stringContaining('/store/store.js'));
-    const ofSessions =
-      /\/(session|protocol|transport)\/|\/client\/(client-core|sync-|synced-)|sync-api|apply-|rollback|clock-corr/;
-    expect(files.filter((file) => ofSessions.test(file))).toEqual([]);
+    const unused =
+      /\/(session|protocol|transport)\/|\/client\/(client-core|sync-|synced-)|sync-api|apply-|rollback|clock-corr|export|import/;
+    expect(files.filter((file) => unused.test(file))).toEqual([]);
   });
 
   it('is not larger than its limit', async () => {
-    const [realm, all] = [await createBundle(local, ['rxjs']), await createBundle(everything, ['rxjs'])];
+    const [realm, all] = [
+      await createBundle(local, ['rxjs'], library),
+      await createBundle(everything, ['rxjs'], library),
+    ];
     const sizes = { realm: kilobytes(realm), all: kilobytes(all) };
     const shown = (one: Bundle) => `${(one.code.length / 1_000).toFixed(1)} kB, ${kilobytes(one).toFixed(1)} kB gzip`;
     process.stdout.write(`bundle without RxJS: openRealm ${shown(realm)}; everything ${shown(all)}\n`);

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build, type Metafile } from 'esbuild';
-import { buildLibrary } from '../server/server-process.js';
+import { type BuiltLibrary, buildLibrary } from '../server/server-process.js';
 
 export interface Bundle {
   readonly code: string;
@@ -9,9 +9,17 @@ export interface Bundle {
   readonly metafile: Metafile;
 }
 
-/** Compiles the library and bundles a program with it, under the conditions of a browser. */
-export const createBundle = async (program: string, external: string[] = []): Promise<Bundle> => {
-  const { folder, remove } = buildLibrary();
+/**
+ * Bundles a program with the library, under the conditions of a browser.
+ *
+ * @param built - The compiled library. Without it, the library is compiled for this bundle.
+ */
+export const createBundle = async (
+  program: string,
+  external: string[] = [],
+  built?: Pick<BuiltLibrary, 'folder'>,
+): Promise<Bundle> => {
+  const { folder, remove } = built ? { folder: built.folder, remove: () => undefined } : buildLibrary();
   try {
     const entry = join(folder, 'page.ts');
     writeFileSync(entry, program.replaceAll("'../../lib/", "'./"));

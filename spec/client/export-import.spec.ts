@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { lastValueFrom, of, take, tap, toArray } from 'rxjs';
-import { memoryStorage, RealmClosedError, type Schema, type Storage } from '../../lib/index.js';
+import { exportRealm, importRealm } from '../../lib/client/transfer-realm.js';
+import { InvalidArgumentError, memoryStorage, RealmClosedError, type Schema, type Storage } from '../../lib/index.js';
 import { runOptions } from '../merge/arbitrary-operations.js';
 import {
   anyDate,
@@ -91,7 +92,7 @@ describe('export and import', () => {
         });
         const lines = await exportLines(before);
         expect(lines.every((text) => !/[\r\n\u2028\u2029]/.test(text))).toBe(true);
-        expect(await after.import(lines)).toEqual({ created: objects.length + 1, updated: 0, skipped: 0 });
+        expect(await importRealm(after, lines)).toEqual({ created: objects.length + 1, updated: 0, skipped: 0 });
         for (const type of ['All', 'Other']) expect(await readAll(after, type)).toEqual(await readAll(before, type));
         expect(await exportLines(after)).toEqual(lines);
       }),
@@ -126,13 +127,13 @@ describe('export and import', () => {
         tx.create('Task', createTask('new'));
       });
     };
-    expect(await lastValueFrom(realm.export().pipe(tap(change), toArray()))).toEqual(before);
+    expect(await lastValueFrom(exportRealm(realm).pipe(tap(change), toArray()))).toEqual(before);
     expect(await exportLines(toPlainRealm(realm))).toHaveLength(602);
   });
 
   it('is cold, yields between turns, and stops without a subscriber', async () => {
     const realm = await openTasks(...Array.from({ length: 2_000 }, (_, at) => createTask(`k${at}`)));
-    const lines = realm.export();
+    const lines = exportRealm(realm);
     await realm.write((tx) => tx.create('Task', createTask('later')));
     let count = 0;
     const all = lastValueFrom(lines.pipe(tap(() => (count += 1))));
@@ -142,8 +143,17 @@ describe('export and import', () => {
     expect(count).toBe(2_002);
     expect(await lastValueFrom(lines.pipe(take(3), toArray()))).toHaveLength(3);
     await realm.close();
-    expect(() => realm.export()).toThrow(RealmClosedError);
+    expect(() => exportRealm(realm)).toThrow(RealmClosedError);
     await expect(lastValueFrom(lines)).rejects.toThrow(RealmClosedError);
+    await expect(importRealm(realm, [])).rejects.toThrow(RealmClosedError);
+  });
+
+  it('accept only handles that openRealm made', async () => {
+    const realm = await openTestRealm({ Task: { primaryKey: 'id', properties: { id: 'string' } } } as const);
+    for (const wrong of [undefined, null, 'realm', {}, { ...realm }]) {
+      expect(() => exportRealm(wrong as never)).toThrow(/realm must be a realm that openRealm opened/);
+      await expect(importRealm(wrong as never, [])).rejects.toThrow(InvalidArgumentError);
+    }
   });
 
   it('leave out unwritten properties of a newer schema, so that the default is used', async () => {
@@ -161,7 +171,7 @@ describe('export and import', () => {
     expect(lines[1]).toBe('{"type":"Task","object":{"id":"milk"}}');
     const withDefault = { id: 'string', title: { type: 'string', default: 'none' } } as const;
     const after = await openTestRealm({ Task: { primaryKey: 'id', properties: withDefault } } as const);
-    await after.import(lines);
+    await importRealm(after, lines);
     expect(after.get('Task', 'milk')).toEqual({ id: 'milk', title: 'none' });
   });
 });

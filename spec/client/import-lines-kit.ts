@@ -1,4 +1,6 @@
 import { firstValueFrom, lastValueFrom, toArray } from 'rxjs';
+import type { AnyRealm } from '../../lib/client/any-realm.js';
+import { exportRealm } from '../../lib/client/transfer-realm.js';
 import { ImportError, memoryStorage, openRealm, type Realm, type Schema, type Storage } from '../../lib/index.js';
 
 const opened: (() => Promise<void>)[] = [];
@@ -28,7 +30,7 @@ export const openTasks = async (...objects: readonly ReturnType<typeof createTas
   return realm;
 };
 
-export const exportLines = (realm: Pick<Realm<Schema>, 'export'>) => lastValueFrom(realm.export().pipe(toArray()));
+export const exportLines = (realm: AnyRealm) => lastValueFrom(exportRealm(realm).pipe(toArray()));
 export const readAll = (realm: { readonly objects$: Realm<Schema>['objects$'] }, type: string) =>
   firstValueFrom(realm.objects$(type));
 export const header = JSON.stringify({ tidemark: 'realm 1', types: small });

@@ -1,4 +1,5 @@
 import { defer, firstValueFrom, from, map, of, throwError } from 'rxjs';
+import { importRealm } from '../../lib/client/transfer-realm.js';
 import {
   InvalidArgumentError,
   isSome,
@@ -43,23 +44,27 @@ describe('an import', () => {
       from(three).pipe(map((text) => `${text}\r`)),
       later(),
     ]) {
-      expect(await (await openTestRealm(small)).import(lines)).toEqual(made);
+      expect(await importRealm(await openTestRealm(small), lines)).toEqual(made);
     }
   });
 
   it('ends at an existing object, unless its option is to skip or to update', async () => {
     const there = () => openTasks(createTask('a', { title: 'Mine', votes: 2, due: new Date(1) }), createTask('c'));
-    const failure = await importFailureOf((await there()).import(three));
+    const failure = await importFailureOf(importRealm(await there(), three));
     expect(failure).toMatchObject({ line: 2, upTo: 0, imported: { created: 0, updated: 0, skipped: 0 } });
     expect(failure.cause).toBeInstanceOf(SchemaError);
     expect(failure.message).toMatch(/^Line 2 cannot be imported: Task "a" already exists\./);
 
     const skipping = await there();
-    expect(await skipping.import(three, { onConflict: 'skip' })).toEqual({ created: 1, updated: 0, skipped: 2 });
+    expect(await importRealm(skipping, three, { onConflict: 'skip' })).toEqual({ created: 1, updated: 0, skipped: 2 });
     expect(skipping.get('Task', 'a')).toMatchObject({ title: 'Mine', votes: 2 });
 
     const updating = await there();
-    expect(await updating.import(three, { onConflict: 'update' })).toEqual({ created: 1, updated: 1, skipped: 1 });
+    expect(await importRealm(updating, three, { onConflict: 'update' })).toEqual({
+      created: 1,
+      updated: 1,
+      skipped: 1,
+    });
     expect(updating.get('Task', 'a')).toEqual({ id: 'a', title: 'a', due: new Date(1), raw: null, votes: 5 });
   });
 
@@ -76,11 +81,11 @@ describe('an import', () => {
       for (const { session } of [one, other]) await firstValueFrom(session.uploadComplete$);
       for (const { session } of [one, other]) await firstValueFrom(session.downloadComplete$);
     };
-    await one.realm.import(three); // a has 5 votes
+    await importRealm(one.realm, three); // a has 5 votes
     await inStep();
     one.session.pause();
     await other.realm.write((tx) => tx.increment('Task', 'a', 'votes', 7));
-    await one.realm.import([header, createLine({ id: 'a', votes: 20 })], { onConflict: 'update' });
+    await importRealm(one.realm, [header, createLine({ id: 'a', votes: 20 })], { onConflict: 'update' });
     expect(one.realm.get('Task', 'a')?.votes).toBe(20);
     one.session.resume();
     await inStep();
@@ -116,7 +121,7 @@ describe('an import', () => {
     ['a counter of halves', [header, createLine(createTask('a', { votes: 0.5 }))], 2, /votes must be a whole number/],
   ])('says which line has %s, and writes nothing of its transaction', async (_, lines, at, message) => {
     const realm = await openTestRealm(small);
-    const failure = await importFailureOf(realm.import(lines as string[]));
+    const failure = await importFailureOf(importRealm(realm, lines as string[]));
     expect(failure).toMatchObject({ code: 'import', line: at, upTo: 0 });
     expect(failure.message).toMatch(message);
     expect(realm.stats().objects).toEqual({ Task: 0 });
@@ -129,7 +134,8 @@ describe('an import', () => {
     } as const;
     const first = JSON.stringify({ tidemark: 'realm 1', types: other });
     const into = async (object: object, type = 'Task', schema: Schema = small) =>
-      (await importFailureOf((await openTestRealm(schema)).import([first, JSON.stringify({ type, object })]))).message;
+      (await importFailureOf(importRealm(await openTestRealm(schema), [first, JSON.stringify({ type, object })])))
+        .message;
     expect(await into({ id: 'a' }, 'Tag')).toMatch(
       /^Line 2 cannot be imported: type must be one of Task, received "Tag"/,
     );
@@ -143,15 +149,15 @@ describe('an import', () => {
     }
     const deep = `${'['.repeat(50_000)}${']'.repeat(50_000)}`;
     const text = `{"type":"Task","object":{"id":"a","any":${deep}}}`;
-    await importFailureOf((await openTestRealm(other)).import([first, text]));
+    await importFailureOf(importRealm(await openTestRealm(other), [first, text]));
   });
 
   it('rejects a text that is not split into lines, and invalid options', async () => {
     const realm = await openTestRealm(small);
-    await expect(realm.import(three.join('\n'))).rejects.toThrow(InvalidArgumentError);
-    await expect(realm.import(5 as never)).rejects.toThrow(/lines must be an Observable or an iterable of lines/);
-    await expect(realm.import(three, { onConflict: 'ask' as never })).rejects.toThrow(/update or skip or error/);
-    await expect(realm.import(three, { onconflict: 'skip' } as never)).rejects.toThrow(InvalidArgumentError);
+    await expect(importRealm(realm, three.join('\n'))).rejects.toThrow(InvalidArgumentError);
+    await expect(importRealm(realm, 5 as never)).rejects.toThrow(/lines must be an Observable or an iterable of lines/);
+    await expect(importRealm(realm, three, { onConflict: 'ask' as never })).rejects.toThrow(/update or skip or error/);
+    await expect(importRealm(realm, three, { onconflict: 'skip' } as never)).rejects.toThrow(InvalidArgumentError);
   });
 
   it('keeps objects before a wrong line, reports their number, and closes the source', async () => {
@@ -166,7 +172,7 @@ describe('an import', () => {
         isLetGo = true;
       }
     }
-    const failure = await importFailureOf(realm.import(lines()));
+    const failure = await importFailureOf(importRealm(realm, lines()));
     expect(failure).toMatchObject({ line: 2_202, upTo: 2_001, imported: { created: 2_000 } });
     expect(realm.stats().objects).toEqual({ Task: 2_000 });
     expect(isLetGo).toBe(true);
@@ -184,7 +190,7 @@ describe('an import', () => {
     };
     const realm = await openTestRealm(small, storage);
     const lines = [header, ...Array.from({ length: 1_500 }, (_, at) => createLine(createTask(`k${at}`)))];
-    const failure = await importFailureOf(realm.import(lines));
+    const failure = await importFailureOf(importRealm(realm, lines));
     expect(failure).toMatchObject({
       line: 1_002,
       upTo: 1_001,
@@ -198,18 +204,20 @@ describe('an import', () => {
   it('ends where a file is truncated or too long, and accepts a file without its length', async () => {
     const made = await exportLines(await openTasks(createTask('a'), createTask('b'), createTask('c')));
     const cut = await openTestRealm(small);
-    const failure = await importFailureOf(cut.import(made.slice(0, 3)));
+    const failure = await importFailureOf(importRealm(cut, made.slice(0, 3)));
     expect(failure).toMatchObject({ line: 4, upTo: 0, imported: { created: 0 } });
     expect(failure.message).toBe(
       'Line 4 cannot be imported: lines must be as many as the 3 objects that the first line announces, received 2.',
     );
     expect(cut.stats().objects).toEqual({ Task: 0 });
-    const long = await importFailureOf((await openTestRealm(small)).import([...made, createLine(createTask('d'))]));
+    const long = await importFailureOf(importRealm(await openTestRealm(small), [...made, createLine(createTask('d'))]));
     expect(long.message).toBe(
       'Line 5 cannot be imported: lines must be as many as the 3 objects that the first line announces, received 4.',
     );
-    expect(await (await openTestRealm(small)).import([header, ...made.slice(1, 3)])).toMatchObject({ created: 2 });
-    const wrong = await importFailureOf((await openTestRealm(small)).import([`${header.slice(0, -1)},"objects":-1}`]));
+    expect(await importRealm(await openTestRealm(small), [header, ...made.slice(1, 3)])).toMatchObject({ created: 2 });
+    const wrong = await importFailureOf(
+      importRealm(await openTestRealm(small), [`${header.slice(0, -1)},"objects":-1}`]),
+    );
     expect(wrong.message).toBe('Line 1 cannot be imported: objects must be a whole number from 0, received -1.');
   });
 
@@ -221,7 +229,7 @@ describe('an import', () => {
       await realm.close();
       yield createLine(createTask('late'));
     }
-    const failure = await importFailureOf(realm.import(lines()));
+    const failure = await importFailureOf(importRealm(realm, lines()));
     expect(failure.cause).toBeInstanceOf(RealmClosedError);
     expect(failure.upTo).toBe(1_001);
   });
@@ -229,7 +237,7 @@ describe('an import', () => {
   it('names a line whose value is more than a server could take', async () => {
     const realm = await openTestRealm(small);
     const huge = createLine(createTask('huge', { title: 'x'.repeat(8 * 1024 * 1024) }));
-    const failure = await importFailureOf(realm.import([...three, huge]));
+    const failure = await importFailureOf(importRealm(realm, [...three, huge]));
     expect(failure).toMatchObject({ line: 5, upTo: 4, imported: { created: 3 } });
     expect(failure.message).toMatch(/bytes in one value/);
   });
@@ -247,7 +255,7 @@ describe('an import', () => {
         yield text;
       }
     }
-    expect(await realm.import(lines())).toEqual({ created: 20_000, updated: 0, skipped: 0 });
+    expect(await importRealm(realm, lines())).toEqual({ created: 20_000, updated: 0, skipped: 0 });
     watching.unsubscribe();
     expect(read).toBe(1_002); // A transaction, the header, and the line that is being requested.
     expect(sizes).toEqual(Array.from({ length: 21 }, (_, at) => at * 1_000));
@@ -260,7 +268,7 @@ describe('an import', () => {
     const large = Array.from({ length: 8 }, (_, at) =>
       createLine(createTask(`k${at}`, { title: 'x'.repeat(300_000) })),
     );
-    await realm.import([header, ...large]);
+    await importRealm(realm, [header, ...large]);
     expect(realm.stats().cursors.written).toBe(3);
   });
 });

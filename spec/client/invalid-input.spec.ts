@@ -1,4 +1,5 @@
 import { EMPTY, of } from 'rxjs';
+import { importRealm } from '../../lib/client/transfer-realm.js';
 import { memoryStorage, openRealm, record, type Realm, type Schema } from '../../lib/index.js';
 
 const schema = {
@@ -63,7 +64,7 @@ describe('a file that is imported', () => {
 
   it('may begin with a byte order mark, and end its lines as Windows does', async () => {
     const realm = await local();
-    expect(await realm.import([`\ufeff${header}\r`, ...lines.map((each) => `${each}\r`), '\r'])).toMatchObject({
+    expect(await importRealm(realm, [`\ufeff${header}\r`, ...lines.map((each) => `${each}\r`), '\r'])).toMatchObject({
       created: 1,
     });
     expect(realm.get('Box', 'a')?.title).toBe('t');
@@ -76,7 +77,7 @@ describe('a file that is imported', () => {
     ['a line that was cut off', [header, lines.join().slice(0, -3)]],
   ])('is rejected with the number of the line and the expected form: %s', async (_, all) => {
     const realm = await local();
-    const rejected = await realm.import(all).catch((thrown: unknown) => thrown as Error);
+    const rejected = await importRealm(realm, all).catch((thrown: unknown) => thrown as Error);
     expect(rejected).toMatchObject({ code: 'import', line: all.length === 1 ? 1 : all[0] === header ? 2 : 1 });
     expect((rejected as Error).message).toMatch(
       /^Line \d cannot be imported: lines must be one JSON record per line \(.+\), received /,

@@ -2,6 +2,7 @@ import { fork } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { EMPTY, firstValueFrom, of } from 'rxjs';
+import { importRealm } from '../../lib/client/transfer-realm.js';
 import { InvalidArgumentError, memoryStorage, openRealm } from '../../lib/index.js';
 import { limits } from '../../lib/model/limits.js';
 import type { Storage } from '../../lib/storage/storage.js';
@@ -157,7 +158,7 @@ describe('a write of a local realm', () => {
     const realm = await openRealm({ schema, storage: memoryStorage() });
     const text = 'x'.repeat(4_000_000);
     const raw = Buffer.alloc(5_000_000, 1).toString('base64');
-    await realm.import([
+    await importRealm(realm, [
       JSON.stringify({ tidemark: 'realm 1', types: schema, objects: 1 }),
       JSON.stringify({ type: 'Note', object: { id: 1, text, raw } }),
     ]);

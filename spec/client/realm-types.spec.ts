@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { firstValueFrom, of, toArray, lastValueFrom } from 'rxjs';
+import { exportRealm } from '../../lib/client/transfer-realm.js';
 import {
   type AnyRealm,
   createSyncClient,
@@ -95,7 +96,7 @@ describe('the types of a realm', () => {
     const realm = await openRealm({ schema, storage: memoryStorage() });
     const count = (any: AnyRealm, type: string): number => any.objects(type).length;
     const fill = (any: AnyRealm) => any.write((tx) => tx.put('Task', { id: 'a', title: 'A' }));
-    const lines = (any: Pick<AnyRealm, 'export'>) => lastValueFrom(any.export().pipe(toArray()));
+    const lines = (any: AnyRealm) => lastValueFrom(exportRealm(any).pipe(toArray()));
     await fill(realm);
     expect([count(realm, 'Task'), (await lines(realm)).length]).toEqual([1, 2]);
     const typed: Realm<typeof schema> = realm;

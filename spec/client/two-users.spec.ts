@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { firstValueFrom, NEVER, of, take, throwError } from 'rxjs';
+import { importRealm } from '../../lib/client/transfer-realm.js';
 import { memoryStorage, openRealm, type Realm, type SyncClient } from '../../lib/index.js';
 import { createSyncServer, type SyncServer } from '../../lib/server/index.js';
 import { addTask, createFolder, open, schema, sessionOf, readTitles, waitUntil } from './test-kit.js';
@@ -48,7 +49,7 @@ describe('two users of one device', () => {
     logIn(client, 'ben');
     const lines = ['{"tidemark":"realm 1"}'];
     await expect(addTask(realm, 'of ben')).rejects.toMatchObject(otherUserError);
-    await expect(realm.import(lines)).rejects.toMatchObject(otherUserError);
+    await expect(importRealm(realm, lines)).rejects.toMatchObject(otherUserError);
     await expect(realm.retry(1)).rejects.toMatchObject(otherUserError);
     await expect(realm.discard(1)).rejects.toMatchObject(otherUserError);
     sessionOf(realm).resume();

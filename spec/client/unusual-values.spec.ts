@@ -1,4 +1,5 @@
 import { firstValueFrom, toArray } from 'rxjs';
+import { exportRealm, importRealm } from '../../lib/client/transfer-realm.js';
 import { InvalidArgumentError, SchemaError, type Schema, type Storage } from '../../lib/index.js';
 import { type AnyRealm, waitUntilInStep, createKeptStorage, open, createTeam } from './app-versions-kit.js';
 import { hole, encodeWithHoles } from '../model/array-holes.js';
@@ -194,12 +195,12 @@ describe('field report C-3: names that every object has', () => {
     const found = (query: object) => firstValueFrom(other.realm.objects$('Box', query as never));
     expect(await found({ where: { [name]: 'y' }, sort: { [name]: 1 } })).toEqual([box]);
     expect(await found({ where: { [name]: { $in: ['z'] } } })).toEqual([]);
-    const lines = await firstValueFrom(other.realm.export().pipe(toArray()));
+    const lines = await firstValueFrom(exportRealm(other.realm).pipe(toArray()));
     const copy = await open({ schema: named, storage: createKeptStorage() });
-    expect(await copy.import(lines)).toMatchObject({ created: 2 });
+    expect(await importRealm(copy, lines)).toMatchObject({ created: 2 });
     expect(boxIn(copy)).toEqual(box);
     expect(copy.get(name, 7)).toEqual({ [name]: 7 });
-    expect(await copy.import(lines, { onConflict: 'update' })).toMatchObject({ skipped: 2 });
+    expect(await importRealm(copy, lines, { onConflict: 'update' })).toMatchObject({ skipped: 2 });
   });
 
   it('may all be left out, and are migrated', async () => {

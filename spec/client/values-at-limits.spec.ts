@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { firstValueFrom, lastValueFrom, of, toArray } from 'rxjs';
+import { exportRealm, importRealm } from '../../lib/client/transfer-realm.js';
 import { createSyncClient, memoryStorage, openRealm, type Schema } from '../../lib/index.js';
 import { allowAnyone, createSyncServer } from '../../lib/server/index.js';
 import { runOptions } from '../merge/arbitrary-operations.js';
@@ -134,9 +135,9 @@ describe('field report H-2: values, names and keys at their limits', () => {
           for (const object of objects) (tx as unknown as AnyTx).put(type, object);
         });
         expect(version).toBe(1); // A version of 1 means that no object was changed.
-        const lines = await lastValueFrom(one.realm.export().pipe(toArray()));
+        const lines = await lastValueFrom(exportRealm(one.realm).pipe(toArray()));
         const copy = await openRealm({ schema, storage: memoryStorage() });
-        await copy.import(lines);
+        await importRealm(copy, lines);
         expect(plainly(copy.objects(type))).toBe(shown);
         for (const { realm, client } of [one, other]) {
           await realm.close();

@@ -79,7 +79,7 @@ const takeSnapshot = (shapes: Shapes, objects: Objects): readonly ExportedObject
   );
 };
 
-/** Emits the lines of a realm: see `Realm.export`. */
+/** Emits the lines of a realm: see `exportRealm`. */
 export const exportLines = ({ shapes, objects, clock, checkOpen }: CommitContext): Observable<string> =>
   defer(() => {
     checkOpen();

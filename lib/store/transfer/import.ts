@@ -18,11 +18,11 @@ import { counterValueOf } from '../objects/object-view.js';
 import { transact } from '../transaction/write.js';
 
 /**
- * Options of `realm.import`.
+ * Options of `importRealm`.
  *
  * @example
  * ```ts
- * await realm.import(lines, { onConflict: 'skip' });
+ * await importRealm(realm, lines, { onConflict: 'skip' });
  * ```
  */
 export interface ImportOptions {
@@ -40,7 +40,7 @@ export interface ImportOptions {
  *
  * @example
  * ```ts
- * const { created, updated, skipped } = await realm.import(lines, { onConflict: 'update' });
+ * const { created, updated, skipped } = await importRealm(realm, lines, { onConflict: 'update' });
  * ```
  */
 export interface Imported {
@@ -58,7 +58,7 @@ export interface Imported {
  * @example
  * ```ts
  * try {
- *   await realm.import(lines);
+ *   await importRealm(realm, lines);
  * } catch (error) {
  *   if (error instanceof ImportError) console.error(`${error.upTo} lines were imported.`, error.message);
  * }
@@ -251,7 +251,7 @@ const addSummaries = (a: Imported, b: Imported): Imported => ({
   skipped: a.skipped + b.skipped,
 });
 
-/** Starts an import: see `Realm.import`. `whileOpen` throws when the realm was closed. */
+/** Starts an import: see `importRealm`. `whileOpen` throws when the realm was closed. */
 export const createImporter = (context: CommitContext, options: ImportOptions, whileOpen: () => void): Importer => {
   const settings = { onConflict: checkConflict(options), whileOpen };
   let done = emptySummary;
