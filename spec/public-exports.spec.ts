@@ -93,7 +93,11 @@ describe('the entry points', () => {
   });
 
   it.each(Object.entries(entryPoints))('%s can be imported from the package', (name, { file }) => {
-    const built = file.replace('lib/', './dist/').replace('.ts', '');
-    expect(offered[name.replace('tidemark', '.')]).toEqual({ types: `${built}.d.ts`, default: `${built}.js` });
+    const built = file.replace('lib/', '').replace('.ts', '');
+    expect(offered[name.replace('tidemark', '.')]).toEqual({
+      types: `./dist/${built}.d.ts`,
+      node: `./dist/node/${built.replace('/index', '')}.js`,
+      default: `./dist/${built}.js`,
+    });
   });
 });
