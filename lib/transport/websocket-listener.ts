@@ -119,8 +119,8 @@ const encodeFrame = createFrameEncoder();
 
 /**
  * Sends a frame with one `write` of the stream under a socket. `ws` writes header and payload separately, which took a
- * third more processor time for a small frame. The order of frames stays, because `ws` writes each of its own frames
- * immediately while it compresses nothing and sends no blobs.
+ * tenth more processor time for a change that a hundred readers receive. The order of frames stays, because `ws` writes
+ * each of its own frames immediately while it compresses nothing and sends no blobs.
  */
 const sendWholeFrame = (socket: WebSocket, stream: Duplex, payload: Uint8Array): void => {
   if (socket.readyState === socket.OPEN && payload.byteLength <= framedPayloadMax) stream.write(encodeFrame(payload));
