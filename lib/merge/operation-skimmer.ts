@@ -122,8 +122,8 @@ const skimValues = (cursor: Cursor): void => {
   }
 };
 
-/** The properties of the operations that were skimmed so far. */
-interface Findings {
+/** A body while it is skimmed. */
+interface Findings extends SkimmedBody {
   addsElements: boolean;
   readonly hashes: number[];
 }
@@ -160,10 +160,10 @@ const skimBody = (cursor: Cursor, operationsMax: number): SkimmedBody => {
   const operations = readArrayLength(cursor) ?? 0;
   if (operations === 0 || operations > operationsMax) throwCorrupt('has no allowed number of operations');
   spend(cursor, operations, 0);
-  const findings: Findings = { addsElements: false, hashes: [] };
+  const findings: Findings = { operations, addsElements: false, hashes: [] };
   for (let left = operations; left > 0; left -= 1) skimOperation(cursor, findings);
   checkEnd(cursor);
-  return { operations, addsElements: findings.addsElements, hashes: findings.hashes };
+  return findings;
 };
 
 /**

@@ -45,7 +45,11 @@ export const uploadPage: Field<readonly Changeset[]> = {
     for (let index = 0; index < rows.length; index += 1) {
       const row = rows[index];
       if (!Array.isArray(row)) return new InvalidField(`${path}[${index}]`, `[${uploadNames.join(', ')}]`, row);
-      const [version, time, count, body] = row as unknown[];
+      const fields = row as readonly unknown[]; // Read by index: destructuring calls an iterator (measured).
+      const version = fields[0];
+      const time = fields[1];
+      const count = fields[2];
+      const body = fields[3];
       if (!isCount(version) || version < 1 || (index > 0 && version !== expected)) {
         return new InvalidField(
           `${path}[${index}].version`,

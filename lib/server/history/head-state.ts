@@ -17,16 +17,15 @@ export interface HeadState {
    */
   readonly readStates: (texts: Iterable<string>) => Observable<ReadonlyMap<string, ObjectState>>;
   /** Must be called with the appended changesets, in order. Their operations are read only if the cache is used. */
-  readonly appended: (changesets: readonly AppendedChangeset[]) => void;
+  readonly appended: (recorded: readonly HistoryRecord[], incoming: readonly DecodedChangeset[]) => void;
   /** Must be called when the stored objects have reached a version. */
   readonly moved: (version: Version) => void;
   /** Clears the cache if it was not used since the last call. */
   readonly forgetUnused: () => void;
 }
 
-interface AppendedChangeset {
-  readonly recorded: HistoryRecord;
-  readonly incoming: { readonly operations: readonly Operation[] };
+interface DecodedChangeset {
+  readonly operations: readonly Operation[];
 }
 
 interface RecentStep extends Step {
@@ -136,9 +135,9 @@ export const createHeadState = ({ history, projector, clock, lagBytesMax }: Head
         isUsed = true;
         return statesOf([...texts]);
       }),
-    appended: (changesets) => {
+    appended: (recorded, incoming) => {
       if (recent === null) return;
-      for (const { recorded, incoming } of changesets) note(recorded, incoming.operations);
+      recorded.forEach((entry, at) => note(entry, incoming[at]?.operations ?? []));
     },
     moved: (version) => {
       for (const [text, one] of recent ?? []) {

@@ -29,11 +29,15 @@ const checkPage = (changesets: readonly Changeset[], latestTime: number): void =
       `upload must be 1 to ${defaults.pageChangesetsMax} changesets, received ${changesets.length}.`,
     );
   }
-  if (changesets.slice(0, -1).reduce((sum, each) => sum + bytesOf(each), 0) >= serverLimits.uploadBytesMax)
-    throw createProtocolViolation(`upload: a page must end before ${serverLimits.uploadBytesMax} bytes.`);
-  for (const [index, { version, time }] of changesets.entries()) {
-    if (version !== first.version + index)
-      throw new SessionFailure('bad-cursor', `Changeset ${first.version + index} is missing.`);
+  let bytes = 0;
+  let expected = first.version;
+  for (const changeset of changesets) {
+    const { version, time } = changeset;
+    if (bytes >= serverLimits.uploadBytesMax)
+      throw createProtocolViolation(`upload: a page must end before ${serverLimits.uploadBytesMax} bytes.`);
+    bytes += bytesOf(changeset);
+    if (version !== expected) throw new SessionFailure('bad-cursor', `Changeset ${expected} is missing.`);
+    expected += 1;
     // One of the two clocks is wrong. The client corrects its stamps with each bind, and tries again.
     if (time > latestTime)
       throw new SessionFailure(

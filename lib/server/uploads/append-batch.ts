@@ -68,7 +68,9 @@ type ReplicaProgress = Pick<Replica, 'stamp' | 'lastStamp' | 'run'>;
 /** Changesets that go into the history together, while the batch is built, and the uploads to answer. */
 export interface AppendBatch {
   readonly uploads: PendingUpload[];
-  readonly changesets: { readonly recorded: HistoryRecord; readonly incoming: IncomingChangeset }[];
+  readonly recorded: HistoryRecord[];
+  /** The received form of each changeset in `recorded`. */
+  readonly incoming: IncomingChangeset[];
   readonly rejected: {
     readonly replica: Replica;
     readonly version: Version;
@@ -91,7 +93,8 @@ export interface AppendBatch {
 
 export const createAppendBatch = ({ log, bytes }: Pick<History, 'log' | 'bytes'>): AppendBatch => ({
   uploads: [],
-  changesets: [],
+  recorded: [],
+  incoming: [],
   rejected: [],
   accepted: new Map(),
   latest: new Map(),
@@ -129,11 +132,25 @@ export const newChangesetsOf = (
   return rejectLateStamps(fresh, (batch.latest.get(replica) ?? replica).lastStamp);
 };
 
+/** Whether the stamps of all changesets rise, as those of correct replicas do. Creates nothing (measured). */
+const haveRisingStamps = (fresh: readonly IncomingChangeset[], before: Instant | null): boolean => {
+  let lastTime = before?.time ?? -1;
+  let lastCount = before?.count ?? 0;
+  for (const { changeset, operationCount, rejection } of fresh) {
+    const { time, count } = changeset;
+    if (rejection !== undefined || time < lastTime || (time === lastTime && count <= lastCount)) return false;
+    lastTime = time;
+    lastCount = count + operationCount - 1;
+  }
+  return true;
+};
+
 /** Rejects changesets of a replica whose stamp is not later than that of the one before. */
 const rejectLateStamps = (
   fresh: readonly IncomingChangeset[],
   before: Instant | null,
 ): readonly IncomingChangeset[] => {
+  if (haveRisingStamps(fresh, before)) return fresh;
   let last = before;
   return fresh.map((incoming) => {
     const { changeset, operationCount, rejection } = incoming;
@@ -154,24 +171,29 @@ const rejectLateStamps = (
 const pendingRejectionsOf = (batch: AppendBatch, replica: Replica): number =>
   replica.rejected.size + batch.rejected.reduce((sum, pending) => (pending.replica === replica ? sum + 1 : sum), 0);
 
-/** Remembers the last decided changeset of a replica, and a run that begins with it. */
-const noteLatest = (
-  { latest, runs }: AppendBatch,
+/** Returns the run of a changeset, and adds a run that begins with it to the batch. */
+const noteRun = (
+  { runs }: AppendBatch,
   replica: Replica,
-  { changeset, operationCount, rejection }: IncomingChangeset,
-): void => {
-  const before = latest.get(replica) ?? replica;
-  const { version, time, count } = changeset;
-  const run = nextRunOf(before.run, runOf(replica.announcedRuns, version), version);
-  if (run !== null && run !== before.run) runs.push({ replica, run });
-  // A rejected changeset may have been withdrawn, or may have an invalid stamp.
-  const isKnown = rejection === undefined;
-  latest.set(replica, {
-    run,
-    stamp: isKnown ? { time, count } : null,
-    lastStamp: isKnown ? lastInstantOf(changeset, operationCount) : before.lastStamp,
-  });
+  before: AcceptedRun | null,
+  version: Version,
+): AcceptedRun | null => {
+  const run = nextRunOf(before, runOf(replica.announcedRuns, version), version);
+  if (run !== null && run !== before) runs.push({ replica, run });
+  return run;
 };
+
+/** Returns the progress of a replica after its last decided changeset, and its last one with a valid stamp. */
+const progressOf = (
+  run: AcceptedRun | null,
+  { changeset: { time, count }, rejection }: IncomingChangeset,
+  known: IncomingChangeset | null,
+  lastStamp: Instant | null,
+): ReplicaProgress => ({
+  run,
+  stamp: rejection === undefined ? { time, count } : null,
+  lastStamp: known === null ? lastStamp : lastInstantOf(known.changeset, known.operationCount),
+});
 
 /** Adds the new changesets of an upload to the batch, or to its rejections, up to the limit of pending rejections. */
 export const addChangesets = (
@@ -185,6 +207,10 @@ export const addChangesets = (
   let pending =
     rejections.size > 0 || fresh.some(({ rejection }) => rejection) ? pendingRejectionsOf(batch, replica) : 0;
   let accepted = batch.accepted.get(replica) ?? replica.accepted;
+  const before = batch.latest.get(replica) ?? replica;
+  let { run } = before;
+  let decided: IncomingChangeset | null = null;
+  let known: IncomingChangeset | null = null;
   for (const incoming of fresh) {
     const { version, time, count, body } = incoming.changeset;
     const rejection = incoming.rejection ?? rejections.get(version);
@@ -194,7 +220,10 @@ export const addChangesets = (
       break;
     }
     accepted = version;
-    noteLatest(batch, replica, incoming);
+    run = noteRun(batch, replica, run, version);
+    decided = incoming;
+    // A rejected changeset may have been withdrawn, or may have an invalid stamp.
+    if (incoming.rejection === undefined) known = incoming;
     if (rejection !== undefined) {
       pending += 1;
       batch.rejected.push({ replica, version, rejection });
@@ -202,13 +231,12 @@ export const addChangesets = (
     }
     batch.bytes += bytesOf(incoming.changeset);
     const total = batch.bytesBefore + batch.bytes;
-    const serverVersion = batch.head + batch.changesets.length + 1;
-    batch.changesets.push({
-      recorded: { version: serverVersion, origin: replica.id, time, count, body, total },
-      incoming,
-    });
+    const serverVersion = batch.head + batch.recorded.length + 1;
+    batch.recorded.push({ version: serverVersion, origin: replica.id, time, count, body, total });
+    batch.incoming.push(incoming);
   }
   batch.accepted.set(replica, accepted);
+  if (decided !== null) batch.latest.set(replica, progressOf(run, decided, known, before.lastStamp));
 };
 
 /** Whether the batch is large enough to be written. */
@@ -218,8 +246,8 @@ export const isFull = ({ weight, failures, uploads }: AppendBatch): boolean => {
 };
 
 /** Returns the batch in the form that the history appends; `null` if the batch is empty. */
-export const additionOf = ({ head, changesets, accepted, latest, rejected, runs }: AppendBatch): Addition | null => {
-  if (changesets.length === 0 && rejected.length === 0) return null;
+export const additionOf = ({ head, recorded, accepted, latest, rejected, runs }: AppendBatch): Addition | null => {
+  if (recorded.length === 0 && rejected.length === 0) return null;
   const replicas = new Map<string, ReplicaRecord>();
   const rejectedReplicas = new Set(rejected.map(({ replica }) => replica));
   for (const [replica, version] of accepted) {
@@ -229,7 +257,7 @@ export const additionOf = ({ head, changesets, accepted, latest, rejected, runs 
   }
   return {
     after: head,
-    changesets: changesets.map(({ recorded }) => recorded),
+    changesets: recorded,
     replicas,
     rejected: rejected.map(({ replica, version, rejection }) => ({ replica: replica.id, version, ...rejection })),
     runs: runs.map(({ replica, run }) => ({ replica: replica.id, run })),

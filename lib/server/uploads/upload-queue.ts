@@ -206,7 +206,7 @@ const noteAppended = (batch: AppendBatch, headState: UploadQueuePorts['headState
   for (const [replica, version] of batch.accepted) replica.accepted = Math.max(replica.accepted, version);
   for (const [replica, latest] of batch.latest) Object.assign(replica, latest);
   for (const { replica, version } of batch.rejected) replica.rejected.add(version);
-  headState.appended(batch.changesets);
+  headState.appended(batch.recorded, batch.incoming);
 };
 
 const writeBatch = (batch: AppendBatch, ports: UploadQueuePorts): Observable<never> => {
