@@ -46,7 +46,7 @@ export type { Migrate, OldObject, OldRealm } from './store/transfer/migrate.js';
 export type { RejectedObject, RejectedOperation, RejectedTransaction } from './store/rejected/rejected-writes-api.js';
 export type { CollectionCondition, Condition, Filter, Where } from './store/query/filter.js';
 export type { Query } from './store/query/query.js';
-export type { TypeChanges } from './store/objects/objects.js';
+export type { TypeChanges } from './store/objects/object-change.js';
 export { ImportError, type Imported, type ImportOptions } from './store/transfer/import.js';
 export { WriteLimitError } from './model/write-limit-error.js';
 export type { RealmStats } from './store/transfer/stats.js';

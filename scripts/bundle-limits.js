@@ -1,8 +1,8 @@
 /** Largest bundles for browsers, in kB after gzip and without RxJS, by what they import. Raising a limit is a decision. */
 export const bundleLimits = {
-  openRealm: 44.8,
-  openRealmAndClient: 83.4,
+  openRealm: 46.8,
+  openRealmAndClient: 85.6,
   record: 5,
-  everything: 90.5,
+  everything: 92.7,
   testing: 28,
 };

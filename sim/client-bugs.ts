@@ -5,14 +5,14 @@ export const clientBugs: readonly Bug[] = [
   createBug(
     'a write is not synced before its promise resolves',
     'store/transaction/write.js',
-    'durable: true,\n        stored: () => {\n            objects.settle(changed);\n            changesets',
-    'durable: false,\n        stored: () => {\n            objects.settle(changed);\n            changesets',
+    'durable: true,\n        stored: () => {\n            staged.settle();\n            changesets',
+    'durable: false,\n        stored: () => {\n            staged.settle();\n            changesets',
   ),
   createBug('a write is not in the batch of its objects', 'store/transaction/write.js', '...outboxed, ', ''),
   createBug(
     'downloaded objects are not in the batch of the cursor',
     'store/sync/apply-download.js',
-    'changes: changedObjects.map(toObjectPut),\n        metadata: {',
+    'changes,\n        metadata: {',
     'changes: [],\n        metadata: {',
   ),
   createBug(

@@ -1,5 +1,5 @@
 import type { SyncClient, SyncSession } from '../lib/index.js';
-import type { countKeys } from './disk-counts.js';
+import type { DiskCounts } from './disk-counts.js';
 import type { WorldRealm } from './random-edits.js';
 import type { TokenSource } from './token-source.js';
 
@@ -36,7 +36,7 @@ export interface Device {
   /** Checks the results of the live queries. */
   readonly check: () => void;
   /** Counts of the entries on the disk. */
-  readonly kept: () => ReturnType<typeof countKeys>;
+  readonly kept: () => DiskCounts;
   /** Ends all subscriptions and closes the client. */
   readonly end: () => void;
 }

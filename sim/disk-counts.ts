@@ -1,23 +1,40 @@
 import { decodeValue } from '../lib/model/msgpack.js';
 import { isRight } from '../lib/model/result.js';
-import { metadataKey, objectKeysFrom } from '../lib/store/storage-keys.js';
+import { blockPrefix, metadataKey, objectKeyOf, objectKeysFrom } from '../lib/store/storage-keys.js';
 import { outboxEntryPrefix } from '../lib/store/commit/outbox.js';
+import { decodeBlock } from '../lib/store/objects/object-block.js';
+import { isGoneMark } from '../lib/store/objects/stored-object.js';
 import type { Disk } from './simulated-disk.js';
 
 /** Prefix of the keys of rejected writes. */
 const rejectedPrefix = 'r/';
 
-/** Counts the keys on a device's disk: outbox changesets, objects, rejected writes, and all keys. */
-export const countKeys = (
-  disk: Pick<Disk, 'keys'>,
-): { readonly waiting: number; readonly objects: number; readonly rejected: number; readonly all: number } => {
-  const keys = disk.keys();
-  const under = (prefix: string): number => keys.filter((key) => key.startsWith(prefix)).length;
+/** Numbers of records on the disk of a device. */
+export interface DiskCounts {
+  /** Changesets of the outbox. */
+  readonly waiting: number;
+  readonly objects: number;
+  /** Rows of all blocks, and how many of them are replaced by records of their objects. */
+  readonly rows: number;
+  readonly replacedRows: number;
+  readonly rejected: number;
+  /** Keys of nothing of the above. */
+  readonly others: number;
+}
+
+export const countRecords = (disk: Pick<Disk, 'entries'>): DiskCounts => {
+  const entries = disk.entries();
+  const under = (prefix: string) => [...entries].filter(([key]) => key.startsWith(prefix));
+  const single = new Map(under(objectKeysFrom));
+  const blocks = under(blockPrefix);
+  const rows = blocks.flatMap(([key, record]) => decodeBlock(key, record).rows);
+  const replacedRows = rows.filter(({ type, key }) => single.has(objectKeyOf(type, key))).length;
+  const waiting = under(outboxEntryPrefix).length;
+  const rejected = under(rejectedPrefix).length;
   return {
-    waiting: under(outboxEntryPrefix),
-    objects: under(objectKeysFrom),
-    rejected: under(rejectedPrefix),
-    all: keys.length,
+    ...{ waiting, rejected, replacedRows, rows: rows.length },
+    objects: rows.length - replacedRows + [...single.values()].filter((bytes) => !isGoneMark(bytes)).length,
+    others: entries.size - single.size - blocks.length - waiting - rejected,
   };
 };
 

@@ -11,7 +11,7 @@ export const rareBugs: readonly Bug[] = [
   createBug(
     'a clock correction leaves the old stamps of objects',
     'store/sync/clock-correction.js',
-    'changes: [...touched.map(toObjectPut), ...outbox.toReplaceChanges(changesets)],',
+    'changes: [...staged.changes, ...outbox.toReplaceChanges(changesets)],',
     'changes: outbox.toReplaceChanges(changesets),',
   ),
   createBug(
@@ -20,6 +20,19 @@ export const rareBugs: readonly Bug[] = [
     'replay(states, later.filter(isOnTop(context)), optimistic.replica, () => true);',
     ';',
   ),
+  createBug(
+    'a replacement of all objects leaves the blocks in the storage',
+    'store/objects/stage-changes.js',
+    "...dropped.map(({ key }) => ({ type: 'del', key })),",
+    '',
+  ),
+  createBug(
+    'a forgotten object leaves no mark beside its row',
+    'store/objects/stage-changes.js',
+    'if (mayHaveRow && !replacesAll) {',
+    'if (mayHaveRow && type === null) {',
+  ),
+  createBug('the rows of a sparse block are not moved', 'store/objects/move-rows.js', '...packed.puts,', ''),
   createBug(
     'a snapshot keeps objects that are not in it',
     'store/sync/apply-snapshot.js',

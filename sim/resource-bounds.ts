@@ -1,6 +1,6 @@
 import { limits } from '../lib/model/limits.js';
 import { serverLimits } from '../lib/server/server-limits.js';
-import type { Device } from './device.js';
+import type { DiskCounts } from './disk-counts.js';
 import { InvariantError } from './invariants.js';
 import { memosMax } from './random-edits.js';
 
@@ -41,12 +41,13 @@ export const checkResources = ({ devices, timers, connections, bytesInFlight }: 
 /** Checks a device's disk after everything is uploaded and downloaded. */
 export const checkDisk = (
   deviceName: string,
-  { waiting, objects, rejected, all }: ReturnType<Device['kept']>,
+  { waiting, objects, rows, replacedRows, rejected, others }: DiskCounts,
   downloaded: number,
 ): void => {
   checkAtMost(`changesets in the outbox of ${deviceName}`, waiting, 0);
   checkAtMost(`deleted objects of ${deviceName}`, objects - downloaded, bounds.deleted);
-  checkAtMost(`records of ${deviceName}`, all - objects - waiting - rejected, bounds.records);
+  checkAtMost(`records of ${deviceName}`, others, bounds.records);
+  checkAtMost(`replaced rows in blocks of ${deviceName}`, replacedRows, rows / 2);
   checkAtMost(`rejected writes of ${deviceName}`, rejected, limits.rejectedKeptMax);
 };
 

@@ -4,7 +4,7 @@ import { createSeededRandom } from '../lib/model/seeded-random.js';
 import { checkCounter, applyEdit, entriesOf, schema, type WorldRealm } from './random-edits.js';
 import { InvariantError, entryNameOf } from './invariants.js';
 import type { Device } from './device.js';
-import { isOwned, countKeys } from './disk-counts.js';
+import { isOwned, countRecords } from './disk-counts.js';
 import {
   createDeviceParts,
   type DeviceOptions,
@@ -228,7 +228,7 @@ export const createDevice = (options: DeviceOptions): Device => {
     client: () => running?.client ?? null,
     realm: () => running?.realm ?? null,
     check: () => running?.queries?.check(),
-    kept: () => countKeys(disk),
+    kept: () => countRecords(disk),
     uploaded: (done) => {
       const sent = findExisting(writes);
       wait(

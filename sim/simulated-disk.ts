@@ -10,7 +10,8 @@ export interface Disk {
   readonly crash: (how: 'killed' | 'power') => void;
   /** Entries that survive a loss of power. */
   readonly synced: () => ReadonlyMap<string, Uint8Array>;
-  /** Keys that a new process finds when nothing is lost. */
+  /** Entries that a new process finds when nothing is lost. */
+  readonly entries: () => ReadonlyMap<string, Uint8Array>;
   readonly keys: () => readonly string[];
   /** Ends the slow phases of the disk. */
   readonly calm: () => void;
@@ -136,7 +137,15 @@ export const createDisk = ({
     };
   };
 
+  const entries = (): ReadonlyMap<string, Uint8Array> => {
+    const all = new Map(synced);
+    for (const changes of unsynced) applyChanges(all, changes);
+    return all;
+  };
+
   return {
+    entries,
+    keys: () => [...entries().keys()],
     calm: () => {
       slowest = Math.min(slowest, usualMs);
     },
@@ -155,11 +164,6 @@ export const createDisk = ({
       sync();
     },
     synced: () => synced,
-    keys: () => {
-      const all = new Map(synced);
-      for (const changes of unsynced) applyChanges(all, changes);
-      return [...all.keys()];
-    },
     put: (entries) => {
       endProcess();
       synced = new Map(entries);

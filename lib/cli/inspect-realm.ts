@@ -1,4 +1,4 @@
-import { concat, defer, filter, from, map, mergeMap, type Observable, of, switchMap, throwError } from 'rxjs';
+import { concat, defer, filter, from, map, mergeMap, type Observable, of, reduce, switchMap, throwError } from 'rxjs';
 import { systemClock } from '../clock.js';
 import { isAlive, type ObjectState } from '../merge/object-state.js';
 import type { Operation } from '../merge/operation.js';
@@ -7,12 +7,23 @@ import { StorageError } from '../model/errors.js';
 import type { Key, Value } from '../model/value.js';
 import { readLogPages } from '../log/read-log-pages.js';
 import { keyRangeOf, readStoragePages, type Storage, type StorageEntry } from '../storage/storage.js';
-import { metadataKey, objectKeysFrom, objectKeysTo } from '../store/storage-keys.js';
+import { decodeState } from '../merge/state-codec.js';
+import { requireStored } from '../model/stored-data.js';
+import { decodeBlock } from '../store/objects/object-block.js';
+import type { ObjectWithState } from '../store/objects/object-change.js';
+import {
+  blockKeysTo,
+  blockPrefix,
+  metadataKey,
+  objectKeyOf,
+  objectKeysFrom,
+  objectKeysTo,
+} from '../store/storage-keys.js';
 import { type Metadata, openMetadata } from '../store/metadata.js';
 import { decodeStoredOperations, openOutbox } from '../store/commit/outbox.js';
 import { readRejectedList } from '../store/rejected/rejected-list.js';
 import { rawViewOf } from '../store/objects/object-view.js';
-import { decodeStoredObject } from '../store/objects/stored-object.js';
+import { decodeStoredObject, isGoneMark } from '../store/objects/stored-object.js';
 
 /** The selected part of a realm; `null` selects everything. */
 export interface InspectSelection {
@@ -74,15 +85,46 @@ const createMatcher =
   (one: { readonly type: string; readonly key: Key }): boolean =>
     (type === null || one.type === type) && (key === null || String(one.key) === key);
 
-const decodeObject = (entry: StorageEntry): InspectedObject => {
-  const object = decodeStoredObject(entry);
-  return { ...object, isDeleted: !isAlive(object.state), values: rawViewOf(object.state) };
-};
+const inspectedOf = (object: ObjectWithState): InspectedObject => ({
+  ...object,
+  isDeleted: !isAlive(object.state),
+  values: rawViewOf(object.state),
+});
 
-const readObjects = (storage: Storage): Observable<InspectedObject> =>
+const readSingleRecords = (storage: Storage): Observable<StorageEntry> =>
   readStoragePages(storage, { from: objectKeysFrom, to: objectKeysTo, ...pageLimits }).pipe(
     mergeMap((entries) => from(entries)),
-    map(decodeObject),
+  );
+
+/** Reads the objects of all blocks that have no record of their own. */
+const readBlockObjects = (storage: Storage, replaced: ReadonlySet<string>): Observable<InspectedObject> =>
+  readStoragePages(storage, { from: blockPrefix, to: blockKeysTo, ...pageLimits }).pipe(
+    mergeMap((entries) => from(entries)),
+    mergeMap(([storageKey, record]) => {
+      const { states, rows } = decodeBlock(storageKey, record);
+      return from(rows).pipe(
+        filter(({ type, key }) => !replaced.has(objectKeyOf(type, key))),
+        map(({ type, key, from: start, to }) => {
+          const state = requireStored(decodeState(states.subarray(start, to)), type, key);
+          return inspectedOf({ type, key, state });
+        }),
+      );
+    }),
+  );
+
+/** Reads all objects. Reads the single records twice: their keys are needed before the blocks. */
+const readObjects = (storage: Storage): Observable<InspectedObject> =>
+  readSingleRecords(storage).pipe(
+    reduce((keys, [key]) => keys.add(key), new Set<string>()),
+    switchMap((replaced) =>
+      concat(
+        readBlockObjects(storage, replaced),
+        readSingleRecords(storage).pipe(
+          filter(([, bytes]) => !isGoneMark(bytes)),
+          map((entry) => inspectedOf(decodeStoredObject(entry))),
+        ),
+      ),
+    ),
   );
 
 const changeOf = (changeset: Changeset, operations: readonly Operation[]): InspectedChange => ({

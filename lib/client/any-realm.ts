@@ -1,7 +1,7 @@
 import type { Observable } from 'rxjs';
 import type { Schema } from '../model/schema.js';
 import type { Synchronous } from '../model/schema-types.js';
-import type { TypeChanges } from '../store/objects/objects.js';
+import type { TypeChanges } from '../store/objects/object-change.js';
 import type { Written } from '../store/transaction/write.js';
 import type { Realm } from './realm.js';
 

@@ -5,7 +5,7 @@ import type { Schema } from '../model/schema.js';
 import type { KeyOf, ObjectOf, Synchronous, TypeName } from '../model/schema-types.js';
 import type { SyncSession } from '../session/api/sync-session.js';
 import type { RejectedTransaction } from '../store/rejected/rejected-writes-api.js';
-import type { TypeChanges } from '../store/objects/objects.js';
+import type { TypeChanges } from '../store/objects/object-change.js';
 import type { Query } from '../store/query/query.js';
 import type { RealmStats } from '../store/transfer/stats.js';
 import type { Written } from '../store/transaction/write.js';

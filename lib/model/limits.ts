@@ -19,6 +19,12 @@ export const limits = {
    * the server.
    */
   socketBacklogBytesMax: 64 * 1024 * 1024,
+  /** Bytes of states after which a block of objects ends: few records, but quickly copied when rows become invalid. */
+  blockBytesMax: 64 * 1024,
+  /** New objects of one batch from which a client stores them as a block: fewer share a record to no advantage. */
+  blockRowsMin: 4,
+  /** Largest state of an object that becomes a row of a block: moving larger ones costs more than their own record. */
+  blockRowBytesMax: 16 * 1024,
   /** Bytes after which a page of changesets ends: parsed within an animation frame, large beside its header. */
   pageBytesMax: 128 * 1024,
   /** Changesets of a page: one storage batch of this size blocks the thread for a few milliseconds only. */

@@ -68,8 +68,10 @@ interface MetadataRecord {
   readonly forgottenBefore: number;
 }
 
-const format = 'tidemark realm 2';
-const formatBefore = 'tidemark realm 1';
+/** Written with every batch since objects are stored in blocks: earlier versions of the library do not read these. */
+const format = 'tidemark realm 3';
+const formatWithoutBlocks = 'tidemark realm 2';
+const oldestFormat = 'tidemark realm 1';
 
 /** Encodes the record as one flat array, because it is written with every batch. */
 export const toMetadataPut = (meta: MetadataRecord): StorageChange => {
@@ -113,8 +115,9 @@ const decodeMetadata = (bytes: Uint8Array): MetadataRecord => {
   const [downloadedBytes, headBytes, acknowledgedBytes, rejectedCount = 0, schemaVersion = 0, ...rest] = totals;
   const [remoteTime = time, remoteCount = count, clockOffset = 0, includeOwn = false, ...last] = rest;
   const [forgottenBefore = 0, hasBeenBound = history !== null || includeOwn] = last;
-  if (found === formatBefore) throw createOldFormatError();
-  if (found !== format) throw createForeignStorageError(`its format is not "${format}"`);
+  if (found === oldestFormat) throw createOldFormatError();
+  if (found !== format && found !== formatWithoutBlocks)
+    throw createForeignStorageError(`its format is not "${format}"`);
   if (
     typeof replica !== 'string' ||
     !(history === null || typeof history === 'string') ||

@@ -1,16 +1,16 @@
-import { forkJoin, last, map, type Observable, reduce, switchMap } from 'rxjs';
+import { concat, forkJoin, last, map, type Observable, reduce, switchMap } from 'rxjs';
 import { type Clock, createRandomId } from '../clock.js';
 import type { Log } from '../log/log.js';
 import { bytesOf, type Changeset } from '../model/changeset.js';
 import { fingerprintOf, type Shapes } from '../model/schema.js';
-import { readStoragePages, type Storage } from '../storage/storage.js';
+import { readStoragePages, type Storage, type StorageEntry } from '../storage/storage.js';
 import { createFingerprint, toFingerprintPut, readFingerprint } from './objects/schema-fingerprint.js';
 import { openOutbox } from './commit/outbox.js';
 import { readLogPages } from '../log/read-log-pages.js';
-import { objectKeysFrom, objectKeysTo } from './storage-keys.js';
+import { blockKeysTo, blockPrefix, objectKeysFrom, objectKeysTo, parseObjectKey } from './storage-keys.js';
 import { openMetadata } from './metadata.js';
 import { createObjects, type Objects } from './objects/objects.js';
-import { decodeStoredObject } from './objects/stored-object.js';
+import { decodeStoredObject, isGoneMark } from './objects/stored-object.js';
 import { createRejectedList, readRejectedList } from './rejected/rejected-list.js';
 import { createLocalStore, createStore, type LocalStore, type Store } from './store.js';
 import { type CommitContext, createCommitContext } from './commit/commit-context.js';
@@ -25,10 +25,27 @@ export interface StoreOptions {
 /** Entries per read while opening: large enough to be fast, small enough to stay responsive. */
 const pageSize = { limit: 5_000, bytesMax: 4 * 1024 * 1024 };
 
-/** Reads all objects into memory, page by page. `isChecked`: the objects are known to fit the schema. */
+const loadObject = (objects: Objects, entry: StorageEntry, isChecked: boolean): void => {
+  const [storageKey, bytes] = entry;
+  if (isGoneMark(bytes)) {
+    const { type, key } = parseObjectKey(storageKey);
+    objects.loadGone(type, key);
+  } else objects.load(decodeStoredObject(entry), bytes, isChecked);
+};
+
+/**
+ * Reads all objects into memory, page by page: blocks first, then the records that replace rows of them. `isChecked`:
+ * the objects are known to fit the schema.
+ */
 const loadObjects = (storage: Storage, objects: Objects, isChecked: boolean): Observable<Objects> =>
-  readStoragePages(storage, { from: objectKeysFrom, to: objectKeysTo, ...pageSize }).pipe(
-    map((entries) => entries.forEach((entry) => objects.load(decodeStoredObject(entry), entry[1], isChecked))),
+  concat(
+    readStoragePages(storage, { from: blockPrefix, to: blockKeysTo, ...pageSize }).pipe(
+      map((entries) => entries.forEach(([key, record]) => objects.loadBlock(key, record, isChecked))),
+    ),
+    readStoragePages(storage, { from: objectKeysFrom, to: objectKeysTo, ...pageSize }).pipe(
+      map((entries) => entries.forEach((entry) => loadObject(objects, entry, isChecked))),
+    ),
+  ).pipe(
     last(),
     map(() => objects),
   );

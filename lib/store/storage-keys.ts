@@ -3,9 +3,10 @@ import { objectTextOf, parseObjectText } from '../model/object-key.js';
 import type { Key } from '../model/value.js';
 
 /*
- * The keys of a realm's storage: `meta` (the metadata), `owner` (see `owner.ts`), `runs` (see `replica-runs.ts`),
- * `o/<type>/<s or n><key>` (objects), `u/…` (the outbox), `r/…` (rejected writes), `schema` (see
- * `schema-fingerprint.ts`), `limits`. Storage keys are ASCII, so other characters are escaped as in URLs.
+ * The keys of a realm's storage: `meta` (the metadata), `owner` (see `owner.ts`), `runs` (see `replica-runs.ts`), `b/…`
+ * (blocks of objects, see `object-block.ts`), `o/<type>/<s or n><key>` (single objects), `u/…` (the outbox), `r/…`
+ * (rejected writes), `schema` (see `schema-fingerprint.ts`), `limits`. Storage keys are ASCII, so other characters are
+ * escaped as in URLs.
  */
 export const metadataKey = 'meta';
 export const schemaKey = 'schema';
@@ -14,6 +15,9 @@ export const runsKey = 'runs';
 /** The limits of the server. */
 export const limitsKey = 'limits';
 export const outboxPrefix = 'u/';
+export const blockPrefix = 'b/';
+/** The first key after all blocks: "0" follows "/". */
+export const blockKeysTo = 'b0';
 export const objectKeysFrom = 'o/';
 /** The first key after all objects: "0" follows "/". */
 export const objectKeysTo = 'o0';

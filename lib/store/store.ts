@@ -13,7 +13,7 @@ import type { CommitContext } from './commit/commit-context.js';
 import { toMetadataPut } from './metadata.js';
 import { migrate, type Migrate } from './transfer/migrate.js';
 import { toOwnerPut } from './ownership/owner.js';
-import type { TypeChanges } from './objects/objects.js';
+import type { TypeChanges } from './objects/object-change.js';
 import { setAsideErrorsOf } from './objects/set-aside-errors.js';
 import { watchChanges, emitOncePerTurn, watchObjects, createQueryPlan } from './query/query.js';
 import { toRunsPut } from './ownership/replica-runs.js';
@@ -23,7 +23,7 @@ import type { Transaction } from './transaction/transaction-api.js';
 import { requireShape } from './transaction/transaction-context.js';
 import type { View } from './objects/object-view.js';
 import { toLimitsPut } from './transaction/write-limits.js';
-import { toObjectPut, write, type Written } from './transaction/write.js';
+import { write, type Written } from './transaction/write.js';
 import { queryResultOf } from './query/live-query.js';
 
 /**
@@ -152,9 +152,7 @@ export const createLocalStore = (context: CommitContext): LocalStore => ({
       toRunsPut(runs),
       toOwnerPut(owner),
     ];
-    return (
-      outbox && [...context.objects.listStored().map(toObjectPut), ...outbox, ...context.rejectedList.dump(), ...own]
-    );
+    return outbox && [...context.objects.dump(), ...outbox, ...context.rejectedList.dump(), ...own];
   },
   becomeLocalOnly: () => defer(() => becomeLocalOnly(context)),
   migrate: (version, change) => defer(() => migrate(context, version, change)),

@@ -82,7 +82,7 @@ export const writeOn = <R>(world: World, device: Device, now: number, change: (t
   const result = change(begun.tx);
   const { operations, touched } = begun.end();
   if (operations.length === 0) return result;
-  device.objects.settle(touched.map((each) => ({ ...each, state: deepFreeze(each.state) })));
+  device.objects.stage(touched.map((each) => ({ ...each, state: deepFreeze(each.state) }))).settle();
   device.instant = lastInstantOf(start, operations.length);
   const posted = { ...start, version: world.posted.length, origin: device.replica, body: encodeOperations(operations) };
   world.posted.push(posted);
@@ -127,7 +127,7 @@ export const receive = (device: Device, posted: PostedChangeset): void => {
     const state = deepFreeze(applyOperation(before, operation, stamp));
     if (again && state !== before) throw new Error(`${operation.kind} changed something when it came again`);
     if (applyOperation(state, operation, stamp) !== state) throw new Error(`${operation.kind} is not idempotent`);
-    if (state !== before) device.objects.settle([{ type, key, state }]);
+    if (state !== before) device.objects.stage([{ type, key, state }]).settle();
   }
   device.instant = laterInstantOf(device.instant, lastInstantOf(posted, operationsOf(posted).length));
   device.received.add(posted);
@@ -140,7 +140,7 @@ export const restartDevice = (device: Device): void => {
     if (!state) continue;
     const back = restoreState(state);
     expectEqual(back, state);
-    device.objects.settle([{ type, key, state: back }]);
+    device.objects.stage([{ type, key, state: back }]).settle();
   }
 };
 

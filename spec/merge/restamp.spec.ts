@@ -99,7 +99,7 @@ describe('a state whose operations are stamped again', () => {
           const state = deepFreeze(restampState(before, rebase));
           expectEqual(state, stateOf(other, key));
           expectEqual(restoreState(state), state);
-          me.objects.settle([{ type: 'T', key, state }]);
+          me.objects.stage([{ type: 'T', key, state }]).settle();
           expectEqual(deviceViewOf(me, key), view);
         }
       }),

@@ -67,7 +67,7 @@ describe('opening a store', () => {
   });
 
   it.each<[string, string, Uint8Array, RegExp]>([
-    ['metadata of another program', 'meta', encodeValue(['tidemark server 1']), /its format is not "tidemark realm 2"/],
+    ['metadata of another program', 'meta', encodeValue(['tidemark server 1']), /its format is not "tidemark realm 3"/],
     ['a development version', 'meta', encodeValue(['tidemark realm 1', 'a', null, 0, 0, 0, 0]), /development version/],
     ['metadata that is not MessagePack', 'meta', new Uint8Array([0xc1]), /its format is not/],
     [

@@ -9,7 +9,7 @@ import { encodeState } from '../../lib/merge/state-codec.js';
 import { isLeft } from '../../lib/model/result.js';
 import type { Instant } from '../../lib/model/changeset.js';
 import type { Key } from '../../lib/model/value.js';
-import type { TypeChanges } from '../../lib/store/objects/objects.js';
+import type { TypeChanges } from '../../lib/store/objects/object-change.js';
 import { openStore } from '../../lib/store/open-store.js';
 import type { Store } from '../../lib/store/store.js';
 import type { Transaction } from '../../lib/store/transaction/transaction-api.js';

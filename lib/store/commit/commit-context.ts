@@ -10,8 +10,10 @@ import type { Storage, StorageChange } from '../../storage/storage.js';
 import { type GroupCommit, createGroupCommit } from './group-commit.js';
 import type { Fingerprint } from '../objects/schema-fingerprint.js';
 import type { Metadata } from '../metadata.js';
-import type { ChangesByType, Objects } from '../objects/objects.js';
+import type { Objects } from '../objects/objects.js';
+import type { ChangesByType } from '../objects/object-change.js';
 import { decodeChangeset, outboxEntryPrefix } from './outbox.js';
+import { compactBlocks } from './compact-blocks.js';
 import { createOutboxSizeTracker, type OutboxSizeTracker } from './outbox-size.js';
 import type { RejectedList } from '../rejected/rejected-list.js';
 import type { StoredRun } from '../ownership/replica-runs.js';
@@ -231,6 +233,7 @@ export const createCommitContext = (parts: StoreParts): CommitContext => {
     if (appended.length > 0) appendStored(outbox, outboxSize, appended.splice(0), optimistic.isLocalOnly);
     const changed = objects.takeChanges();
     if (changed.size > 0) changes.next(changed);
+    compactBlocks({ storage, objects, commit });
   };
   const failed = (): void => {
     objects.unstage();

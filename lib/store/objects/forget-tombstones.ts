@@ -4,9 +4,8 @@ import type { Stamp } from '../../merge/timestamp.js';
 import type { Changeset, RetentionCutoff, ObjectName } from '../../model/changeset.js';
 import { limits } from '../../model/limits.js';
 import type { CommitContext } from '../commit/commit-context.js';
-import type { ObjectChange } from './objects.js';
+import type { ObjectChange } from './object-change.js';
 import { isResetting } from '../sync/reset-store.js';
-import { toObjectChange } from '../transaction/write.js';
 
 /** Maximum number of objects that are processed in one event-loop turn, even if there is time for more. */
 const objectsPerTurnMax = 500;
@@ -63,15 +62,15 @@ const forgetInSlices = (context: CommitContext, { time, version }: RetentionCuto
     if (isLate()) return EMPTY;
     const { changed, to } = forgetSlice(context, names, from, time);
     const isLast = to === names.length;
-    objects.stage(changed);
+    const staged = objects.stage(changed);
     const stored$ =
       changed.length === 0 && !isLast
         ? EMPTY
         : context.commit({
-            changes: changed.map(toObjectChange),
+            changes: staged.changes,
             metadata: isLast ? { forgottenBefore: time } : {},
             durable: isLast, // Slices that are lost in a power cut are forgotten again.
-            stored: () => objects.settle(changed),
+            stored: staged.settle,
           });
     const rest$ = isLast ? EMPTY : timer(0, clock.scheduler).pipe(switchMap(() => piece(to)));
     return concat(stored$, rest$);

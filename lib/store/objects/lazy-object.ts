@@ -2,6 +2,7 @@ import type { ObjectState } from '../../merge/object-state.js';
 import { isBytes } from '../../model/built-ins.js';
 import { decodeState } from '../../merge/state-codec.js';
 import { isLeft } from '../../model/result.js';
+import type { ObjectBlock } from './object-block.js';
 import type { View } from './object-view.js';
 
 /**
@@ -18,18 +19,38 @@ export interface LazyObject {
    * hundred thousand objects creates no views.
    */
   view: View | undefined | null;
+  /** The block that has a row of this object: this state, or an earlier one that is replaced by a record of its own. */
+  readonly block: ObjectBlock | null;
+}
+
+/** Where a block has the state of an object. */
+export interface Place {
+  readonly block: ObjectBlock;
+  readonly from: number;
+  readonly to: number;
 }
 
 /**
  * Creates an entry with a decoded state. `view` is `undefined` until the first read and `null` if readers do not see
  * this object.
  */
-export const lazyObjectOf = (state: ObjectState, view: View | undefined | null): LazyObject => ({
-  stateOrBytes: state,
-  from: 0,
-  to: 0,
+export const lazyObjectOf = (
+  state: ObjectState,
+  view: View | undefined | null,
+  block: ObjectBlock | null,
+): LazyObject => ({ stateOrBytes: state, from: 0, to: 0, view, block });
+
+/** Creates an entry whose state is in a block. */
+export const placedObjectOf = ({ block, from, to }: Place, view: View | undefined | null): LazyObject => ({
+  stateOrBytes: block.states,
+  from,
+  to,
   view,
+  block,
 });
+
+/** Whether the state is a row of its block, so that the storage has no other record of the object. */
+export const isLiveRow = ({ stateOrBytes, block }: LazyObject): boolean => block?.states === stateOrBytes;
 
 /** Whether readers see the object. */
 export const isVisible = ({ view }: LazyObject): boolean => view !== null;
@@ -49,10 +70,10 @@ export const stateOf = ({ stateOrBytes, from, to }: LazyObject): ObjectState => 
 const bufferBytes = 64 * 1024;
 
 /** Creates a function that copies encoded states, which were already validated, into shared buffers. */
-export const createPacker = (): ((bytes: Uint8Array, isVisible: boolean) => LazyObject) => {
+export const createPacker = (): ((bytes: Uint8Array, isVisible: boolean, block: ObjectBlock | null) => LazyObject) => {
   let buffer = new Uint8Array(0);
   let used = 0;
-  return (bytes, isVisible) => {
+  return (bytes, isVisible, block) => {
     if (used + bytes.byteLength > buffer.byteLength) {
       buffer = new Uint8Array(Math.max(bufferBytes, bytes.byteLength));
       used = 0;
@@ -60,6 +81,6 @@ export const createPacker = (): ((bytes: Uint8Array, isVisible: boolean) => Lazy
     buffer.set(bytes, used);
     const from = used;
     used += bytes.byteLength;
-    return { stateOrBytes: buffer, from, to: used, view: isVisible ? undefined : null };
+    return { stateOrBytes: buffer, from, to: used, view: isVisible ? undefined : null, block };
   };
 };

@@ -2,49 +2,19 @@ import { isAlive, type ObjectState } from '../../merge/object-state.js';
 import type { SetAsideObject } from '../../model/changeset.js';
 import type { TypeShape, Shapes } from '../../model/schema.js';
 import type { Key } from '../../model/value.js';
-import { createPacker, type LazyObject, lazyObjectOf, isVisible, stateOf } from './lazy-object.js';
+import type { StorageChange } from '../../storage/storage.js';
+import { type Blocks, createBlocks, isPlace, type Placement } from './blocks.js';
+import { createChangeNotes } from './change-notes.js';
+import type { ChangesByType, ObjectChange, ObjectWithState } from './object-change.js';
+import { dumpObjects } from './dump-objects.js';
+import { createPacker, type LazyObject, lazyObjectOf, isVisible, placedObjectOf, stateOf } from './lazy-object.js';
+import { loadBlock } from './load-block.js';
+import { createRowMove, type RowMove } from './move-rows.js';
+import type { BlockRow, ObjectBlock } from './object-block.js';
 import { createSetAside, type SetAside } from './set-aside.js';
+import { createStage, type StagedChanges, type StageOptions } from './stage-changes.js';
+import { createStagedObjects } from './staged-objects.js';
 import { isSameView, type View, viewOf } from './object-view.js';
-
-/**
- * The keys of the objects of one type that a batch has inserted, modified or deleted.
- *
- * @example
- * ```ts
- * realm.changes$('Task').subscribe(({ inserted, deleted }) => {
- *   console.log(`${inserted.size} new tasks, ${deleted.size} deleted tasks`);
- * });
- * ```
- */
-export interface TypeChanges {
-  /** Keys of objects that did not exist before the batch. */
-  readonly inserted: ReadonlySet<Key>;
-  /** Keys of existing objects that the batch changed. */
-  readonly modified: ReadonlySet<Key>;
-  /** Keys of objects that do not exist after the batch. */
-  readonly deleted: ReadonlySet<Key>;
-}
-
-/** The same, with the earlier views of those objects that a reader had read. */
-export interface TypeChangesWithViews extends TypeChanges {
-  readonly previousViews: ReadonlyMap<Key, View>;
-}
-
-export type ChangesByType = ReadonlyMap<string, TypeChangesWithViews>;
-
-/** The new state of one changed object. */
-export interface ObjectWithState {
-  readonly type: string;
-  readonly key: Key;
-  readonly state: ObjectState;
-}
-
-/** The new state of one changed object; `null` removes the object without a tombstone. */
-export interface ObjectChange {
-  readonly type: string;
-  readonly key: Key;
-  readonly state: ObjectState | null;
-}
 
 /**
  * The objects of a realm in memory: the durable states, which readers see, and the optimistic states, which writers
@@ -52,18 +22,20 @@ export interface ObjectChange {
  */
 export interface Objects {
   /**
-   * Adds a stored object, with the bytes that its state was decoded from. Used while opening. `isChecked`: the state is
-   * known to fit the schema.
+   * Adds a stored object, with the bytes that its state was decoded from. Used while opening, after all blocks.
+   * `isChecked`: the state is known to fit the schema.
    */
   readonly load: (touched: ObjectWithState, bytes: Uint8Array, isChecked: boolean) => void;
+  /** Adds the objects of a block. Throws a `StorageError` for an unreadable state. Used while opening. */
+  readonly loadBlock: (storageKey: string, record: Uint8Array, isChecked: boolean) => void;
+  /** Removes an object of a block of which nothing is left. Used while opening, after all blocks. */
+  readonly loadGone: (type: string, key: Key) => void;
   /** The state that the next write builds on. */
   readonly latestState: (type: string, key: Key) => ObjectState | undefined;
   /** Where the state that the next write builds on does not fit the schema. `null` if it fits or there is no object. */
   readonly misfit: (type: string, key: Key) => SetAsideObject | null;
-  /** Adds optimistic states. Returns those that do not fit the schema although the states before them did. */
-  readonly stage: (changed: readonly ObjectChange[]) => readonly SetAsideObject[];
-  /** Makes stored states visible to readers. The changes are collected until `takeChanges`. */
-  readonly settle: (changed: readonly ObjectChange[]) => void;
+  /** Adds optimistic states. */
+  readonly stage: (changed: readonly ObjectChange[], options?: StageOptions) => StagedChanges;
   /** Returns the changes since the last call. Also notifies the readers of set-aside objects. */
   readonly takeChanges: () => ChangesByType;
   /** Discards all optimistic states after a batch failed. */
@@ -82,6 +54,12 @@ export interface Objects {
   readonly fits: () => boolean;
   /** The stored objects. To be read synchronously: entries are replaced, never modified, except for their views. */
   readonly tables: () => ReadonlyMap<string, ReadonlyMap<Key, LazyObject>>;
+  /** Takes a block of which less than half is valid, to move its rows. */
+  readonly takeSparseBlock: () => ObjectBlock | undefined;
+  /** Creates the batch that moves the valid rows of a block to another one. */
+  readonly toRowMove: (block: ObjectBlock, rows: readonly BlockRow[]) => RowMove;
+  /** Returns the changes that store all durable objects in an empty storage. */
+  readonly dump: () => readonly StorageChange[];
 }
 
 type Tables<T> = ReadonlyMap<string, ReadonlyMap<Key, T>>;
@@ -92,26 +70,6 @@ const tableOf = <T>(tables: Map<string, Map<Key, T>>, type: string): Map<Key, T>
   const made = new Map<Key, T>();
   tables.set(type, made);
   return made;
-};
-
-const createTypeChanges = () => ({
-  inserted: new Set<Key>(),
-  modified: new Set<Key>(),
-  deleted: new Set<Key>(),
-  previousViews: new Map<Key, View>(),
-});
-
-/**
- * Combines a change with the earlier ones. An object that was inserted and deleted between two emissions is in neither
- * set.
- */
-const noteChange = (changes: ReturnType<typeof createTypeChanges>, key: Key, before: boolean, after: boolean): void => {
-  const { inserted, modified, deleted } = changes;
-  if (!before && after) (deleted.delete(key) ? modified : inserted).add(key);
-  else if (before && !after) {
-    modified.delete(key);
-    if (!inserted.delete(key)) deleted.add(key);
-  } else if (after && !inserted.has(key)) modified.add(key);
 };
 
 /** A removal for each known object. */
@@ -131,124 +89,110 @@ const storedObjectsOf = (settled: Tables<LazyObject>): ObjectWithState[] =>
     [...table].map(([key, entry]): ObjectWithState => ({ type, key, state: stateOf(entry) })),
   );
 
-/** The optimistic states, with those that do not fit the schema. */
-const createStagedObjects = (setAside: SetAside) => {
-  const tables = new Map<string, Map<Key, ObjectState | null>>(); // `null`: the object is to be removed.
-  const misfits = new Set<ObjectState>();
-
-  const misfitAt = (type: string, key: Key): SetAsideObject | null => {
-    const next = tables.get(type)?.get(key);
-    if (next === undefined) return setAside.find(type, key);
-    return next && setAside.misfitOf(next);
-  };
-  const stageOne = ({ type, key, state }: ObjectChange): readonly SetAsideObject[] => {
-    const before = misfitAt(type, key);
-    const misfit = state && setAside.check(type, key, state);
-    tableOf(tables, type).set(key, state);
-    if (state === null || misfit === null) return [];
-    misfits.add(state);
-    return before === null ? [misfit] : [];
-  };
-
+/** The stored states. */
+const createSettledObjects = (shapes: Shapes, setAside: SetAside, blocks: Blocks) => {
+  const tables = new Map<string, Map<Key, LazyObject>>();
+  const notes = createChangeNotes(setAside);
   return {
     tables,
-    misfitAt,
-    stage: (changed: readonly ObjectChange[]): readonly SetAsideObject[] => changed.flatMap(stageOne),
-    /** Called when the state is stored. A later write of the same object may still be pending. */
-    settled: ({ type, key, state }: ObjectChange): void => {
-      const table = tables.get(type);
-      if (table?.get(key) === state) table.delete(key);
-      if (state !== null) misfits.delete(state);
-    },
-    fits: () => misfits.size === 0,
-    clear: () => {
-      tables.clear();
-      misfits.clear();
+    notes,
+    settle: ({ type, key, state }: ObjectChange, placement: Placement): void => {
+      const table = tableOf(tables, type);
+      const before = table.get(key);
+      const shape = shapes.get(type);
+      const misfit = state && setAside.misfitOf(state);
+      setAside.settle(type, key, misfit);
+      const was = before && isVisible(before) ? stateOf(before) : null;
+      const is = state !== null && misfit === null && isAlive(state) ? state : null;
+      const same = !shape || isSameView(shape, was, is);
+      const view = is && (same ? (before?.view ?? undefined) : undefined);
+      const block = blocks.settle(type, key, before, placement);
+      if (state === null) table.delete(key);
+      else table.set(key, isPlace(placement) ? placedObjectOf(placement, view) : lazyObjectOf(state, view, block));
+      if (!same) notes.note(type, key, before?.view, was !== null, is !== null);
     },
   };
 };
 
-/** Collects the changes of batches until they are taken. */
-const createChangeNotes = (setAside: SetAside) => {
-  let changes = new Map<string, ReturnType<typeof createTypeChanges>>();
+interface LoadParts {
+  readonly tables: Map<string, Map<Key, LazyObject>>;
+  readonly setAside: SetAside;
+  readonly blocks: Blocks;
+}
+
+/** Fills the tables while a realm opens. */
+const createLoader = ({ tables, setAside, blocks }: LoadParts): Pick<Objects, 'load' | 'loadBlock' | 'loadGone'> => {
+  const pack = createPacker();
   return {
-    note: (type: string, key: Key, was: View | undefined | null, before: boolean, after: boolean): void => {
-      let ofType = changes.get(type);
-      if (!ofType) changes.set(type, (ofType = createTypeChanges()));
-      if (was) ofType.previousViews.set(key, was);
-      noteChange(ofType, key, before, after);
-      if (ofType.inserted.size + ofType.modified.size + ofType.deleted.size === 0) changes.delete(type);
+    load: ({ type, key, state }, bytes, isChecked) => {
+      const table = tableOf(tables, type);
+      const misfit = isChecked ? null : setAside.check(type, key, state);
+      setAside.settle(type, key, misfit);
+      const block = blocks.settle(type, key, table.get(key), null);
+      table.set(key, pack(bytes, misfit === null && isAlive(state), block));
     },
-    taken: (): ChangesByType => {
-      setAside.flush();
-      const taken = changes;
-      changes = new Map();
-      return taken;
+    loadBlock: (storageKey, record, isChecked) => {
+      loadBlock({ blocks, setAside, tableOf: (type) => tableOf(tables, type) }, storageKey, record, isChecked);
+    },
+    loadGone: (type, key) => {
+      const table = tableOf(tables, type);
+      setAside.settle(type, key, null);
+      blocks.settle(type, key, table.get(key), 'marked');
+      table.delete(key);
     },
   };
 };
 
 export const createObjects = (shapes: Shapes): Objects => {
-  const pack = createPacker();
-  const settled = new Map<string, Map<Key, LazyObject>>();
   const setAside = createSetAside(shapes);
   const staged = createStagedObjects(setAside);
-  const notes = createChangeNotes(setAside);
+  const blocks = createBlocks();
+  const { tables, notes, settle } = createSettledObjects(shapes, setAside, blocks);
+  const entryAt = (type: string, key: Key): LazyObject | undefined => tables.get(type)?.get(key);
+  const settleOne = (change: ObjectChange, placement: Placement): void => {
+    staged.settled(change);
+    settle(change, placement);
+  };
 
   const visibleViewOf = (shape: TypeShape, key: Key, entry: LazyObject): View | undefined =>
     entry.view === null ? undefined : (entry.view ??= viewOf(shape, stateOf(entry), key));
 
-  const settleOne = (changed: ObjectChange): void => {
-    const { type, key, state } = changed;
-    const table = tableOf(settled, type);
-    const before = table.get(key);
-    staged.settled(changed);
-    const shape = shapes.get(type);
-    const misfit = state && setAside.misfitOf(state);
-    setAside.settle(type, key, misfit);
-    const was = before && isVisible(before) ? stateOf(before) : null;
-    const is = state !== null && misfit === null && isAlive(state) ? state : null;
-    const same = !shape || isSameView(shape, was, is);
-    if (state === null) table.delete(key);
-    else table.set(key, lazyObjectOf(state, is && (same ? (before?.view ?? undefined) : undefined)));
-    if (!same) notes.note(type, key, before?.view, was !== null, is !== null);
-  };
-
   const latest = (type: string, key: Key): ObjectState | undefined => {
     const next = staged.tables.get(type)?.get(key);
     if (next !== undefined) return next ?? undefined;
-    const entry = settled.get(type)?.get(key);
+    const entry = entryAt(type, key);
     return entry && stateOf(entry);
   };
 
   return {
-    load: ({ type, key, state }, bytes, isChecked) => {
-      const misfit = isChecked ? null : setAside.check(type, key, state);
-      if (misfit !== null) setAside.settle(type, key, misfit);
-      tableOf(settled, type).set(key, pack(bytes, misfit === null && isAlive(state)));
-    },
+    ...createLoader({ tables, setAside, blocks }),
     latestState: latest,
     misfit: staged.misfitAt,
-    stage: staged.stage,
-    settle: (changed) => changed.forEach(settleOne),
+    stage: createStage({ blocks, staged, setAside, entryAt, settleOne }),
     takeChanges: notes.taken,
-    unstage: staged.clear,
+    unstage: () => {
+      staged.clear();
+      blocks.unstage();
+    },
     view: (type, key) => {
-      const [shape, entry] = [shapes.get(type), settled.get(type)?.get(key)];
+      const [shape, entry] = [shapes.get(type), entryAt(type, key)];
       return shape && entry && visibleViewOf(shape, key, entry);
     },
     views: (type) => {
       const shape = shapes.get(type);
       if (!shape) return [];
-      return [...(settled.get(type) ?? [])].flatMap(
+      return [...(tables.get(type) ?? [])].flatMap(
         ([key, entry]): View | readonly View[] => visibleViewOf(shape, key, entry) ?? [],
       );
     },
-    listStored: () => storedObjectsOf(settled),
-    listAllAsRemoved: () => removalsOf(settled, staged.tables),
-    size: () => [...settled.values()].reduce((sum, table) => sum + table.size, 0),
+    listStored: () => storedObjectsOf(tables),
+    listAllAsRemoved: () => removalsOf(tables, staged.tables),
+    size: () => [...tables.values()].reduce((sum, table) => sum + table.size, 0),
     setAside,
     fits: () => staged.fits() && setAside.isEmpty(),
-    tables: () => settled,
+    tables: () => tables,
+    takeSparseBlock: blocks.takeSparse,
+    toRowMove: createRowMove({ blocks, staged, tables }),
+    dump: () => dumpObjects(tables),
   };
 };

@@ -1,5 +1,6 @@
 import { findFirstIndex } from '../../model/sorted-search.js';
-import type { Objects, TypeChangesWithViews } from '../objects/objects.js';
+import type { Objects } from '../objects/objects.js';
+import type { TypeChangesWithViews } from '../objects/object-change.js';
 import type { View } from '../objects/object-view.js';
 
 export type Compare = (a: View, b: View) => number;

@@ -8,7 +8,8 @@ import type { ObjectOf, TypeName } from '../../model/schema-types.js';
 import { compareValues, isRecord, type Value } from '../../model/value.js';
 import { storedValueOf } from './filter-conditions.js';
 import { createFilterPredicate, type Where } from './filter.js';
-import type { ChangesByType, Objects, TypeChangesWithViews } from '../objects/objects.js';
+import type { Objects } from '../objects/objects.js';
+import type { ChangesByType, TypeChangesWithViews } from '../objects/object-change.js';
 import { type Compare, type QueryPlan, createLiveQuery } from './live-query.js';
 import type { View } from '../objects/object-view.js';
 

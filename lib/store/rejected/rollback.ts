@@ -16,14 +16,13 @@ import { createDamageError } from '../../model/stored-data.js';
 import type { Key } from '../../model/value.js';
 import type { Version } from '../../model/version.js';
 import { checkNotWriting, type CommitContext, type CommitRequest } from '../commit/commit-context.js';
-import type { ObjectChange } from '../objects/objects.js';
+import type { ObjectChange } from '../objects/object-change.js';
 import { decodeStoredOperations } from '../commit/outbox.js';
 import { isResetting } from '../sync/reset-store.js';
 import type { KeptRejection } from './rejected-list.js';
 import { reportOf } from '../objects/set-aside-errors.js';
 import { touchedObjectsOf } from './touched-objects.js';
 import { objectChangesOf, isOnTop, setState, replay, type ObjectStates } from '../sync/rebase-pending.js';
-import { toObjectChange } from '../transaction/write.js';
 
 /** Decodes a server state, whatever this app's schema. Throws an `UnreadableChangeError` for invalid bytes. */
 export const decodeServerState = (version: number, serverState: ServerObjectState): ObjectChange => {
@@ -116,10 +115,10 @@ const commitRollback = (
   optimistic.remoteInstant = remoteInstant;
   const kept = context.rejectedList.keep(taken);
   optimistic.instant = instant;
-  const misfits = objects.stage(changed);
+  const staged = objects.stage(changed);
   const bytes = { acknowledgedBytes: outboxSize.countBytesUpTo(version) };
   const task: CommitRequest = {
-    changes: [...changed.map(toObjectChange), ...outbox.toTrimChanges(version), ...kept.changes],
+    changes: [...staged.changes, ...outbox.toTrimChanges(version), ...kept.changes],
     metadata: {
       acknowledged: version,
       ...bytes,
@@ -131,13 +130,13 @@ const commitRollback = (
     stored: () => {
       outbox.confirmTrim(version);
       outboxSize.acknowledge(version);
-      objects.settle(changed);
+      staged.settle();
       kept.stored();
     },
   };
   return context.commit(
     task,
-    reportOf(objects, misfits, () => optimistic.downloadedTo),
+    reportOf(objects, staged.misfits, () => optimistic.downloadedTo),
   );
 };
 

@@ -10,7 +10,6 @@ import { mergePage } from './integrate.js';
 import type { Objects } from '../objects/objects.js';
 import { isResetting } from './reset-store.js';
 import { reportOf } from '../objects/set-aside-errors.js';
-import { toObjectPut } from '../transaction/write.js';
 
 /** The first version that has brought one of these misfits. */
 const firstVersionOf = (
@@ -36,9 +35,9 @@ export const applyDownload = (
   optimistic.remoteInstant = remoteInstant;
   optimistic.downloadedTo = upTo;
   if (remaining === 0) optimistic.includeOwn = false;
-  const misfits = objects.stage(changedObjects);
+  const { misfits, changes, settle } = objects.stage(changedObjects);
   const task: CommitRequest = {
-    changes: changedObjects.map(toObjectPut),
+    changes,
     metadata: {
       ...{
         instant,
@@ -50,7 +49,7 @@ export const applyDownload = (
       ...(remaining === 0 && { includeOwn: false }),
     },
     durable: false, // After a power cut the page is downloaded again: the cursor is in the same batch.
-    stored: () => objects.settle(changedObjects),
+    stored: settle,
   };
   return context.commit(
     task,

@@ -4,14 +4,11 @@ import { laterInstantOf } from '../../merge/timestamp.js';
 import type { Changeset } from '../../model/changeset.js';
 import type { SetAsideReport } from '../../model/set-aside-report.js';
 import type { RealmSnapshot } from '../../model/sync-port.js';
-import type { StorageChange } from '../../storage/storage.js';
 import { checkNotWriting, type CommitContext, type CommitRequest } from '../commit/commit-context.js';
-import { objectKeyOf } from '../storage-keys.js';
 import { advanceInstant, decodeServerState } from '../rejected/rollback.js';
 import { isResetting } from './reset-store.js';
 import { reportOf } from '../objects/set-aside-errors.js';
 import { objectChangesOf, isOnTop, setState, replay, type ObjectStates, readUnsent } from './rebase-pending.js';
-import { toObjectChange } from '../transaction/write.js';
 
 /** Builds on the state in this event-loop turn, synchronously, so that later writes build on the result. */
 const commitSnapshot = (
@@ -39,22 +36,20 @@ const commitSnapshot = (
   optimistic.remoteInstant = remoteInstant;
   optimistic.downloadedTo = version;
   optimistic.includeOwn = true;
-  const misfits = objects.stage(changed);
+  const encodedAt = (index: number): Uint8Array | undefined => bytesOf.get(changed[index]?.state ?? null);
+  const staged = objects.stage(changed, { encodedAt, replacesAll: true });
   const task: CommitRequest = {
-    changes: changed.map((one): StorageChange => {
-      const value = bytesOf.get(one.state);
-      return value ? { type: 'put', key: objectKeyOf(one.type, one.key), value } : toObjectChange(one);
-    }),
+    changes: staged.changes,
     metadata: {
       ...{ instant, remoteInstant, downloadedTo: version, includeOwn: true, forgottenBefore: 0 },
       ...{ downloadedBytes: bytes, headBytes: bytes + remainingBytes },
     },
     durable: false, // After a power cut the snapshot is downloaded again: the cursor is in the same batch.
-    stored: () => objects.settle(changed),
+    stored: staged.settle,
   };
   return context.commit(
     task,
-    reportOf(objects, misfits, () => version),
+    reportOf(objects, staged.misfits, () => version),
   );
 };
 

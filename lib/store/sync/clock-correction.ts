@@ -8,11 +8,10 @@ import { limits } from '../../model/limits.js';
 import type { Key } from '../../model/value.js';
 import type { ServerClockReading } from '../../model/sync-port.js';
 import { checkNotWriting, type CommitContext, type CommitRequest } from '../commit/commit-context.js';
-import type { ObjectWithState } from '../objects/objects.js';
+import type { ObjectWithState } from '../objects/object-change.js';
 import { decodeStoredOperations, rebaseBody } from '../commit/outbox.js';
 import { isResetting } from './reset-store.js';
 import { readUnsent } from './rebase-pending.js';
-import { toObjectPut } from '../transaction/write.js';
 
 /**
  * Returns the new offset. Differences within the margin of error do not change it, and an offset within the margin
@@ -105,13 +104,13 @@ const restampChangesets = (context: CommitContext, { shifts, moved, last }: Rest
   if (changesets.some(({ body }) => body.byteLength > limits.changesetBytesMax)) return null;
   const touched = restampObjects(context, moved, rebase);
   optimistic.instant = last;
-  objects.stage(touched);
+  const staged = objects.stage(touched);
   return {
-    changes: [...touched.map(toObjectPut), ...outbox.toReplaceChanges(changesets)],
+    changes: [...staged.changes, ...outbox.toReplaceChanges(changesets)],
     metadata: { instant: last },
     durable: true,
     stored: () => {
-      objects.settle(touched);
+      staged.settle();
       context.replaceInOutbox(changesets);
     },
   };

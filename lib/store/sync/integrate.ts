@@ -8,7 +8,8 @@ import { UnreadableChangeError } from '../../model/errors.js';
 import { isLeft } from '../../model/result.js';
 import type { Key } from '../../model/value.js';
 import type { Version } from '../../model/version.js';
-import type { Objects, ObjectWithState } from '../objects/objects.js';
+import type { Objects } from '../objects/objects.js';
+import type { ObjectWithState } from '../objects/object-change.js';
 
 /** The result of merging a page: the changed objects, and the realm's clock. */
 export interface MergedPage {

@@ -8,13 +8,12 @@ import { compareInstants, createJoinedId } from '../../merge/timestamp.js';
 import type { Changeset, Instant } from '../../model/changeset.js';
 import { limits } from '../../model/limits.js';
 import type { CommitContext } from '../commit/commit-context.js';
-import type { ObjectChange } from '../objects/objects.js';
+import type { ObjectChange } from '../objects/object-change.js';
 import { isVisible, stateOf } from '../objects/lazy-object.js';
 import { operationBytesOf, piecesOf } from '../transaction/operation-pieces.js';
 import { type DatedOperation, recreateOperations } from './recreate-operations.js';
 import { commitNewReplica } from './reset-store.js';
 import { acknowledge } from './trim-outbox.js';
-import { toObjectChange } from '../transaction/write.js';
 
 /*
  * A local realm keeps neither an outbox, which would grow without limit, nor tombstones. When it gets a server, its
@@ -30,11 +29,8 @@ const deleteTombstones = (context: CommitContext): Observable<never> => {
       if (!isVisible(entry) && !isAlive(stateOf(entry))) removals.push({ type, key, state: null });
   }
   if (removals.length === 0) return EMPTY;
-  context.objects.stage(removals);
-  return context.commit({
-    ...{ changes: removals.map(toObjectChange), metadata: {}, durable: true },
-    stored: () => context.objects.settle(removals),
-  });
+  const { changes, settle } = context.objects.stage(removals);
+  return context.commit({ changes, metadata: {}, durable: true, stored: settle });
 };
 
 /**

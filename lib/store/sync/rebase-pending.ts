@@ -6,7 +6,7 @@ import type { Changeset } from '../../model/changeset.js';
 import type { Key } from '../../model/value.js';
 import type { Version } from '../../model/version.js';
 import type { CommitContext } from '../commit/commit-context.js';
-import type { ObjectChange } from '../objects/objects.js';
+import type { ObjectChange } from '../objects/object-change.js';
 import { decodeStoredOperations } from '../commit/outbox.js';
 import { readLogPages } from '../../log/read-log-pages.js';
 

@@ -7,12 +7,11 @@ import type { Changeset, Instant, ClientResetKind } from '../../model/changeset.
 import { checkNotWriting, type CommitContext } from '../commit/commit-context.js';
 import type { Metadata } from '../metadata.js';
 import type { StorageChange } from '../../storage/storage.js';
-import type { ObjectChange } from '../objects/objects.js';
+import type { ObjectChange } from '../objects/object-change.js';
 import { toOwnerPut } from '../ownership/owner.js';
 import { decodeStoredOperations, rebaseBody } from '../commit/outbox.js';
 import { branchOf, toRunsPut, type StoredRun } from '../ownership/replica-runs.js';
 import { objectChangesOf, setState, replay, type ObjectStates, readUnsent } from './rebase-pending.js';
-import { toObjectChange } from '../transaction/write.js';
 
 /** Whether a client reset is pending. Versions of the old replica are then invalid. */
 export const isResetting = ({ optimistic, durable }: CommitContext): boolean =>
@@ -148,8 +147,9 @@ export const commitNewReplica = (
   const { optimistic, objects, outbox } = context;
   checkNotWriting(optimistic, 'A client reset');
   const changed = rebuildObjects(context, changesets, replica); // The new replica has stamped these changesets.
+  const staged = objects.stage(changed, { replacesAll: true });
   const changes = [
-    ...changed.map(toObjectChange),
+    ...staged.changes,
     ...deletesOfRenumbered(context),
     ...outbox.toRestartChanges(optimistic.written, changesets),
     toRunsPut(runs),
@@ -163,7 +163,6 @@ export const commitNewReplica = (
   optimistic.includeOwn = false;
   optimistic.acknowledged = 0;
   optimistic.runs = runs;
-  objects.stage(changed);
   const bytes = { downloadedBytes: 0, headBytes: 0, acknowledgedBytes: 0 };
   return context.commit({
     changes,
@@ -181,7 +180,7 @@ export const commitNewReplica = (
     },
     durable: true,
     stored: () => {
-      objects.settle(changed);
+      staged.settle();
       context.resetOutbox(changesets);
       extras?.stored();
     },
@@ -220,9 +219,9 @@ const resetKeepingReplica = (context: CommitContext, unsent: readonly Changeset[
   const changed = rebuildObjects(context, unsent, optimistic.replica);
   optimistic.downloadedTo = 0;
   optimistic.includeOwn = true;
-  objects.stage(changed);
+  const staged = objects.stage(changed, { replacesAll: true });
   return context.commit({
-    changes: changed.map(toObjectChange),
+    changes: staged.changes,
     // The realm's own changes were removed, so they must be downloaded too.
     metadata: {
       history: null,
@@ -233,7 +232,7 @@ const resetKeepingReplica = (context: CommitContext, unsent: readonly Changeset[
       forgottenBefore: 0,
     },
     durable: true,
-    stored: () => objects.settle(changed),
+    stored: staged.settle,
   });
 };
 

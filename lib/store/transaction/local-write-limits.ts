@@ -2,7 +2,7 @@ import { forgetTombstones, isAlive } from '../../merge/object-state.js';
 import type { Operation } from '../../merge/operation.js';
 import { InvalidArgumentError } from '../../model/errors.js';
 import { limits } from '../../model/limits.js';
-import type { ObjectChange } from '../objects/objects.js';
+import type { ObjectChange } from '../objects/object-change.js';
 import { operationBytesOf, piecesOf, writesLittle } from './operation-pieces.js';
 
 /** Removes the tombstones of an object in a local realm. No other replica refers to them. */

@@ -6,7 +6,8 @@ import { createBatchOwnership, type BatchOwnership } from '../../merge/batch-own
 import { type Instant, nameTextOf, type SetAsideObject } from '../../model/changeset.js';
 import type { Key } from '../../model/value.js';
 import type { TypeShape } from '../../model/schema.js';
-import type { Objects, ObjectWithState } from '../objects/objects.js';
+import type { Objects } from '../objects/objects.js';
+import type { ObjectWithState } from '../objects/object-change.js';
 import { createTransactionViews } from './transaction-views.js';
 import type { View } from '../objects/object-view.js';
 

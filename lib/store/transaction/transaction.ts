@@ -8,7 +8,8 @@ import type { Key } from '../../model/value.js';
 import { createAssign } from './assign-object.js';
 import { createDictionaryEdit, createListEdit, createSetEdit } from './collection-edits.js';
 import { clearOldContainer, clearOldContainers } from './clear-old-container.js';
-import type { Objects, ObjectWithState } from '../objects/objects.js';
+import type { Objects } from '../objects/objects.js';
+import type { ObjectWithState } from '../objects/object-change.js';
 import { createOverlay, type Overlay } from './overlay.js';
 import { createQueryPlan } from '../query/query.js';
 import {

@@ -15,7 +15,7 @@ import { WriteLimitError } from '../../model/write-limit-error.js';
 import { readRecord, type Storage, type StorageChange } from '../../storage/storage.js';
 import type { CommitContext } from '../commit/commit-context.js';
 import { limitsKey } from '../storage-keys.js';
-import type { ObjectWithState } from '../objects/objects.js';
+import type { ObjectWithState } from '../objects/object-change.js';
 
 const limitNames = ['changesetBytesMax', 'operationsMax', 'valuesMax', 'elementsMax', 'objectBytesMax'] as const;
 

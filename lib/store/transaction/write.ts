@@ -7,12 +7,11 @@ import { InvalidArgumentError, InvalidStateError } from '../../model/errors.js';
 import { limits } from '../../model/limits.js';
 import type { Schema } from '../../model/schema.js';
 import type { Version } from '../../model/version.js';
-import type { StorageChange, StoragePut } from '../../storage/storage.js';
+import type { StorageChange } from '../../storage/storage.js';
 import type { CommitContext, CommitRequest } from '../commit/commit-context.js';
 import type { Metadata } from '../metadata.js';
-import { objectKeyOf } from '../storage-keys.js';
 import { removeTombstones, checkUploadable } from './local-write-limits.js';
-import type { ObjectChange, ObjectWithState } from '../objects/objects.js';
+import type { ObjectChange } from '../objects/object-change.js';
 import { operationBytesOf } from './operation-pieces.js';
 import { toRunsPut, addRun } from '../ownership/replica-runs.js';
 import { type TransactionDraft, beginTransaction } from './transaction.js';
@@ -34,15 +33,6 @@ export interface Written<R> {
   /** The client version of the write. `session.written$(version)` reports its stages on the path to the server. */
   readonly version: Version;
 }
-
-export const toObjectPut = ({ type, key, state }: ObjectWithState): StoragePut => ({
-  type: 'put',
-  key: objectKeyOf(type, key),
-  value: encodeState(state),
-});
-
-export const toObjectChange = ({ type, key, state }: ObjectChange): StorageChange =>
-  state === null ? { type: 'del', key: objectKeyOf(type, key) } : toObjectPut({ type, key, state });
 
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
@@ -138,13 +128,18 @@ const changesetsOf = (
   });
 };
 
-/** Encodes a changed object. Throws a `WriteLimitError` when the object exceeds the limits of the server. */
-const checkObjectChange = ({ objects, writeLimits }: CommitContext, changed: ObjectChange): StorageChange => {
-  const change = toObjectChange(changed);
-  const { type, key, state } = changed;
-  if (state !== null && change.type === 'put')
-    checkObject(writeLimits.now, objects.latestState(type, key), { type, key, state }, change.value.byteLength);
-  return change;
+/**
+ * Encodes the state of a changed object; `undefined` for a removal. Throws a `WriteLimitError` when the object exceeds
+ * the limits of the server.
+ */
+const encodeChecked = (
+  { objects, writeLimits }: CommitContext,
+  { type, key, state }: ObjectChange,
+): Uint8Array | undefined => {
+  if (state === null) return undefined;
+  const bytes = encodeState(state);
+  checkObject(writeLimits.now, objects.latestState(type, key), { type, key, state }, bytes.byteLength);
+  return bytes;
 };
 
 /**
@@ -184,12 +179,12 @@ export const transact = <R>(
 
   const changesets = changesetsOf(context, start, operations, extras?.isDivisible === true);
   const changed: readonly ObjectChange[] = optimistic.isLocalOnly ? touched.map(removeTombstones) : touched;
-  const puts = changed.map((each) => checkObjectChange(context, each));
+  const encoded = changed.map((each) => encodeChecked(context, each));
   const after = optimistic.written;
   const version = after + changesets.length;
   optimistic.written = version;
   optimistic.instant = lastInstantOf(start, operations.length);
-  objects.stage(changed);
+  const staged = objects.stage(changed, { encodedAt: (index) => encoded[index] });
   // The changeset, its objects and the realm's clock are stored in one batch.
   const outboxed = optimistic.isLocalOnly
     ? context.outbox.toSkipChanges(version)
@@ -197,11 +192,11 @@ export const transact = <R>(
   const begun = optimistic.isLocalOnly ? null : beginRun(context, after + 1);
   return context.commit(
     {
-      changes: [...puts, ...outboxed, ...(begun?.changes ?? []), ...(extras?.changes ?? [])],
+      changes: [...staged.changes, ...outboxed, ...(begun?.changes ?? []), ...(extras?.changes ?? [])],
       metadata: { instant: optimistic.instant, ...begun?.metadata, ...extras?.metadata },
       durable: true,
       stored: () => {
-        objects.settle(changed);
+        staged.settle();
         changesets.forEach(context.appendToOutbox);
         extras?.stored();
       },
