@@ -166,6 +166,6 @@ export const readBlockPage = <Entry extends Versioned>(
               map((record) => restOf(stored, after, record)),
             ),
       ),
-      map((entries) => pageOf(after, entries.slice(0, head - after), 0, sizeOf)),
+      map((entries) => pageOf(after, entries, 0, sizeOf)),
     );
 };
