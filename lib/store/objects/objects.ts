@@ -73,7 +73,7 @@ const tableOf = <T>(tables: Map<string, Map<Key, T>>, type: string): Map<Key, T>
 };
 
 /** A removal for each known object. */
-const removalsOf = (settled: Tables<LazyObject>, staged: Tables<ObjectState | null>): ObjectChange[] => {
+const removalsOf = (settled: Tables<LazyObject>, staged: Tables<ObjectChange>): ObjectChange[] => {
   const removals: ObjectChange[] = [];
   for (const [type, table] of settled) for (const key of table.keys()) removals.push({ type, key, state: null });
   for (const [type, table] of staged) {
@@ -159,7 +159,7 @@ export const createObjects = (shapes: Shapes): Objects => {
 
   const latest = (type: string, key: Key): ObjectState | undefined => {
     const next = staged.tables.get(type)?.get(key);
-    if (next !== undefined) return next ?? undefined;
+    if (next !== undefined) return next.state ?? undefined;
     const entry = entryAt(type, key);
     return entry && stateOf(entry);
   };

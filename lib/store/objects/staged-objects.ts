@@ -6,13 +6,14 @@ import type { SetAside } from './set-aside.js';
 
 /** The optimistic states, with those that do not fit the schema. */
 export const createStagedObjects = (setAside: SetAside) => {
-  const tables = new Map<string, Map<Key, ObjectState | null>>(); // `null`: the object is to be removed.
+  /** The changes themselves, because two removals of one object have the same state: `null`. */
+  const tables = new Map<string, Map<Key, ObjectChange>>();
   const misfits = new Set<ObjectState>();
 
   const misfitAt = (type: string, key: Key): SetAsideObject | null => {
     const next = tables.get(type)?.get(key);
     if (next === undefined) return setAside.find(type, key);
-    return next && setAside.misfitOf(next);
+    return next.state && setAside.misfitOf(next.state);
   };
 
   return {
@@ -20,20 +21,22 @@ export const createStagedObjects = (setAside: SetAside) => {
     misfitAt,
     has: (type: string, key: Key): boolean => tables.get(type)?.has(key) === true,
     /** Adds a state. Returns where it does not fit the schema although the state before it did. */
-    stage: ({ type, key, state }: ObjectChange): SetAsideObject | null => {
+    stage: (change: ObjectChange): SetAsideObject | null => {
+      const { type, key, state } = change;
       const before = misfitAt(type, key);
       const misfit = state && setAside.check(type, key, state);
       const table = tables.get(type);
-      if (table) table.set(key, state);
-      else tables.set(type, new Map([[key, state]]));
+      if (table) table.set(key, change);
+      else tables.set(type, new Map([[key, change]]));
       if (state === null || misfit === null) return null;
       misfits.add(state);
       return before === null ? misfit : null;
     },
-    /** Called when the state is stored. A later write of the same object may still be pending. */
-    settled: ({ type, key, state }: ObjectChange): void => {
+    /** Called when the change is stored. A later change of the same object may still be pending. */
+    settled: (change: ObjectChange): void => {
+      const { type, key, state } = change;
       const table = tables.get(type);
-      if (table?.get(key) === state) table.delete(key);
+      if (table?.get(key) === change) table.delete(key);
       if (state !== null) misfits.delete(state);
     },
     fits: () => misfits.size === 0,
