@@ -90,14 +90,14 @@ export const serverBugs: readonly Bug[] = [
   createBug(
     'a late answer about an old token is applied',
     'server/connections/connection-auth.js',
-    'if (number < latestValid)\n                return;',
+    'if (number < this.latestValid)\n                return;',
     '',
   ),
   createBug(
     'a renewed token does not extend the connection',
     'server/connections/connection-auth.js',
-    'expiry.at(user.expiresAt ?? Infinity);',
-    'if (number === 1)\n                expiry.at(user.expiresAt ?? Infinity);',
+    'this.expireAt(user.expiresAt ?? Infinity);',
+    'if (number === 1)\n                this.expireAt(user.expiresAt ?? Infinity);',
   ),
   createBug(
     'a changeset that is uploaded twice is stored twice',

@@ -78,16 +78,12 @@ export const subscriptionEdges: readonly Allowed[] = [
     why: 'a realm works and is compacted until it is closed, and an operator costs a kilobyte in each of ten thousand',
   },
   {
-    where: 'lib/server/connections/server-connection.ts createServerConnection',
+    where: 'lib/server/connections/server-connection.ts PlainConnection',
     why: 'the check of a token runs until the connection ends',
   },
   {
-    where: 'lib/server/sessions/server-session.ts createServerSession',
-    why: 'a bind runs until the session is unbound',
-  },
-  {
-    where: 'lib/server/sessions/server-session.ts createSessionHandlers',
-    why: 'an upload runs from the moment the server receives it, whether or not the client waits',
+    where: 'lib/server/sessions/server-session.ts BoundSession',
+    why: 'a bind runs until the session is unbound, and an upload whether or not the client waits',
   },
   {
     where: 'lib/server/sessions/download-feed.ts createSnapshotFetch',

@@ -68,7 +68,7 @@ export const serverAcceptor =
         receiver.close();
         sink.error(createCloseError(closeCodes.protocolViolation, message.left));
       },
-      close: receiver.close,
+      close: () => receiver.close(),
     };
   };
 

@@ -112,11 +112,11 @@ export const createServerCore = (options: CheckedServerOptions): ServerCore => {
     ...throttledLog,
     waiting: { count: 0 },
   };
+  const forgetConnection = (connection: ServerConnection): void => {
+    connections.delete(connection);
+    connected.next(connections.size);
+  };
   const createAcceptor: ServerCore['createAcceptor'] = (client) => (sink) => {
-    const forgetConnection = (): void => {
-      connections.delete(connection);
-      connected.next(connections.size);
-    };
     const connection = createServerConnection(ports, { client, sink, closed: forgetConnection });
     connections.add(connection);
     connected.next(connections.size);

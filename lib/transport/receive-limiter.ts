@@ -1,5 +1,5 @@
 import type { SchedulerLike, Subscription } from 'rxjs';
-import { createFrameMeter } from './frame-meter.js';
+import { createFrameMeter, type FrameMeter } from './frame-meter.js';
 import { socketCloseCodes, type WebSocketLike } from './socket.js';
 
 /** The limits of the data that one socket receives. */
@@ -8,32 +8,39 @@ export interface ReceiveBounds {
   readonly messageBytesMax: number;
   /** The total of frames that do not begin a message: pings, pongs and continuations. */
   readonly otherFramesMax: number;
-  /** Counts received frames and bytes. Returns the milliseconds for which the socket is then not read. */
-  readonly spend: (frames: number, bytes: number) => number;
+  readonly allowance: {
+    /** Counts received frames and bytes. Returns the milliseconds for which the socket is then not read. */
+    spend(frames: number, bytes: number): number;
+  };
 }
 
 export interface ReceiveLimiterOptions {
   readonly socket: Pick<WebSocketLike, 'pause' | 'resume'>;
   readonly scheduler: SchedulerLike;
   readonly bounds: ReceiveBounds;
+  readonly owner: ReceiveLimiterOwner;
+}
+
+/** The owner of a limited socket. */
+export interface ReceiveLimiterOwner {
   /**
    * Called once, when a limit is exceeded that waiting cannot restore: the socket must be closed with this code and
    * text.
    */
-  readonly onExceeded: (code: number, text: string) => void;
+  exceeded(code: number, text: string): void;
 }
 
 /** Limits the data that one socket receives, before it is read. */
 export interface ReceiveLimiter {
   /** Takes the bytes of the socket as they arrive, before the WebSocket does. */
-  readonly feed: (chunk: Uint8Array) => void;
+  feed(chunk: Uint8Array): void;
   /** Changes the limits. A socket that waits is read again. */
-  readonly setBounds: (bounds: ReceiveBounds) => void;
+  setBounds(bounds: ReceiveBounds): void;
   /** Stops reading the socket until `release` is called as often as `hold`. */
-  readonly hold: () => void;
-  readonly release: () => void;
+  hold(): void;
+  release(): void;
   /** Ends a wait. May be called again. */
-  readonly stop: () => void;
+  stop(): void;
 }
 
 const firstControlOpcode = 8;
@@ -41,66 +48,87 @@ const firstControlOpcode = 8;
 /**
  * Limits a socket. A socket that exceeds its rate is not read for a while, so that the network slows its sender down. A
  * socket whose message is too large is closed as soon as the frame header is read: the WebSocket then holds only the
- * bytes that arrived together with the header.
+ * bytes that arrived together with the header. A class, because a server has one for each socket.
  */
-export const createReceiveLimiter = (options: ReceiveLimiterOptions): ReceiveLimiter => {
-  const { socket, scheduler, onExceeded } = options;
-  let { bounds } = options;
-  let [frames, otherFrames, messageBytes] = [0, 0, 0];
-  let [isStopped, holds] = [false, 0];
-  let waiting: Subscription | null = null;
+class SocketLimiter implements ReceiveLimiter {
+  private readonly meter: FrameMeter;
+  private bounds: ReceiveBounds;
+  private frames = 0;
+  private otherFrames = 0;
+  private messageBytes = 0;
+  private isStopped = false;
+  private holds = 0;
+  private waiting: Subscription | null = null;
 
-  const exceed = (code: number, text: string): void => {
-    if (isStopped) return;
-    isStopped = true;
-    onExceeded(code, text);
-    socket.pause?.(); // Nothing more is read or buffered until the close times out.
-  };
-  const meter = createFrameMeter((opcode, bytes) => {
-    frames += 1;
+  constructor(private readonly options: ReceiveLimiterOptions) {
+    this.bounds = options.bounds;
+    this.meter = createFrameMeter(this);
+  }
+
+  feed(chunk: Uint8Array): void {
+    if (this.isStopped) return;
+    this.frames = 0;
+    this.meter.read(chunk);
+    const waitMs = this.bounds.allowance.spend(this.frames, chunk.byteLength);
+    if (waitMs <= 0 || this.waiting !== null) return;
+    const { socket, scheduler } = this.options;
+    socket.pause?.(); // Has no further effect on a socket that was closed just now.
+    this.waiting = scheduler.schedule(() => this.resume(), waitMs);
+  }
+
+  setBounds(bounds: ReceiveBounds): void {
+    this.bounds = bounds;
+    this.resume();
+  }
+
+  stop(): void {
+    this.resume(); // The socket must also receive the close of the other end.
+    this.isStopped = true;
+    this.endWait();
+  }
+
+  hold(): void {
+    this.holds += 1;
+    if (this.holds === 1 && !this.isStopped) this.options.socket.pause?.();
+  }
+
+  release(): void {
+    this.holds -= 1;
+    if (this.holds === 0 && this.waiting === null && !this.isStopped) this.options.socket.resume?.();
+  }
+
+  /** Takes the header of a frame. Returns whether further ones are wanted. */
+  frameStarted(opcode: number, bytes: number): boolean {
+    this.frames += 1;
     const isControl = opcode >= firstControlOpcode;
-    if (isControl || opcode === 0) otherFrames += 1;
-    if (!isControl) messageBytes = (opcode === 0 ? messageBytes : 0) + bytes;
-    const { messageBytesMax, otherFramesMax } = bounds;
+    if (isControl || opcode === 0) this.otherFrames += 1;
+    if (!isControl) this.messageBytes = (opcode === 0 ? this.messageBytes : 0) + bytes;
+    const { messageBytes, otherFrames } = this;
+    const { messageBytesMax, otherFramesMax } = this.bounds;
     if (messageBytes > messageBytesMax)
-      exceed(socketCloseCodes.tooLarge, `The message has ${messageBytes} bytes; the limit is ${messageBytesMax}.`);
+      this.exceed(socketCloseCodes.tooLarge, `The message has ${messageBytes} bytes; the limit is ${messageBytesMax}.`);
     if (otherFrames > otherFramesMax)
-      exceed(socketCloseCodes.tooMuch, `More than ${otherFramesMax} frames do not begin a message.`);
-    return !isStopped;
-  });
-  const endWait = (): void => void (waiting = waiting?.unsubscribe() ?? null);
-  const resume = (): void => {
-    if (waiting === null || isStopped) return;
-    endWait();
-    if (holds === 0) socket.resume?.();
-  };
+      this.exceed(socketCloseCodes.tooMuch, `More than ${otherFramesMax} frames do not begin a message.`);
+    return !this.isStopped;
+  }
 
-  return {
-    feed: (chunk) => {
-      if (isStopped) return;
-      frames = 0;
-      meter(chunk);
-      const waitMs = bounds.spend(frames, chunk.byteLength);
-      if (waitMs <= 0 || waiting !== null) return;
-      socket.pause?.(); // Has no further effect on a socket that was closed just now.
-      waiting = scheduler.schedule(resume, waitMs);
-    },
-    setBounds: (next) => {
-      bounds = next;
-      resume();
-    },
-    stop: () => {
-      resume(); // The socket must also receive the close of the other end.
-      isStopped = true;
-      endWait();
-    },
-    hold: () => {
-      holds += 1;
-      if (holds === 1 && !isStopped) socket.pause?.();
-    },
-    release: () => {
-      holds -= 1;
-      if (holds === 0 && waiting === null && !isStopped) socket.resume?.();
-    },
-  };
-};
+  private exceed(code: number, text: string): void {
+    if (this.isStopped) return;
+    this.isStopped = true;
+    this.options.owner.exceeded(code, text);
+    this.options.socket.pause?.(); // Nothing more is read or buffered until the close times out.
+  }
+
+  private endWait(): void {
+    this.waiting?.unsubscribe();
+    this.waiting = null;
+  }
+
+  private resume(): void {
+    if (this.waiting === null || this.isStopped) return;
+    this.endWait();
+    if (this.holds === 0) this.options.socket.resume?.();
+  }
+}
+
+export const createReceiveLimiter = (options: ReceiveLimiterOptions): ReceiveLimiter => new SocketLimiter(options);

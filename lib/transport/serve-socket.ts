@@ -73,5 +73,5 @@ export const serveSocket = (
     } catch (thrown) {
       fail(thrown);
     }
-    done.add(receiver.close);
+    done.add(() => receiver.close());
   });

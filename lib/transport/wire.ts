@@ -29,9 +29,9 @@ export type Dial<Sent, Received> = Observable<Wire<Sent, Received>>;
 
 /** Takes the messages of the other end of a connection. */
 export interface Receiver<Sent> {
-  readonly receive: (message: Sent) => void;
+  receive(message: Sent): void;
   /** Closes the connection: nothing is received afterwards. May be called again. */
-  readonly close: () => void;
+  close(): void;
 }
 
 /**
@@ -47,11 +47,11 @@ export const wireOf =
   (sent$) =>
     new Observable((subscriber) => {
       const receiver = acceptor(subscriber);
-      subscriber.add(receiver.close);
+      subscriber.add(() => receiver.close());
       if (subscriber.closed) return;
       subscriber.add(
         sent$.subscribe({
-          next: receiver.receive,
+          next: (message) => receiver.receive(message),
           error: (thrown: unknown) => subscriber.error(thrown),
           complete: () => subscriber.complete(),
         }),

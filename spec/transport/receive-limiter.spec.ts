@@ -28,10 +28,11 @@ describe('the headers of frames', () => {
         (frames, cuts) => {
           const bytes = joined(frames.map(([opcode, length]) => frameOf(opcode, length)));
           const met: { readonly opcode: number; readonly bytes: number }[] = [];
-          const feed = createFrameMeter((opcode, bytes) => met.push({ opcode, bytes }) > 0);
+          const frameStarted = (opcode: number, bytes: number): boolean => met.push({ opcode, bytes }) > 0;
+          const meter = createFrameMeter({ frameStarted });
           for (let at = 0, turn = 0; at < bytes.length; turn += 1) {
             const step = 1 + (cuts[turn % cuts.length] ?? 0) * (turn > 50 ? 100 : 1);
-            feed(bytes.subarray(at, at + step));
+            meter.read(bytes.subarray(at, at + step));
             at += step;
           }
           expect(met).toEqual(frames.map(([opcode, length]) => ({ opcode, bytes: length })));
@@ -49,8 +50,8 @@ describe('the incoming bytes of one socket', () => {
     const inflow = createReceiveLimiter({
       scheduler,
       socket: { pause: () => acts.push('pause'), resume: () => acts.push('resume') },
-      onExceeded: (code, text) => acts.push(`${code} ${text}`),
-      bounds: { messageBytesMax: 1_000, otherFramesMax: 2, spend: () => 0, ...bounds },
+      owner: { exceeded: (code, text) => acts.push(`${code} ${text}`) },
+      bounds: { messageBytesMax: 1_000, otherFramesMax: 2, allowance: { spend: () => 0 }, ...bounds },
     });
     return { scheduler, acts, inflow };
   };
@@ -87,13 +88,11 @@ describe('the incoming bytes of one socket', () => {
   it('field report E-6: are paused above their rate, and resumed after the wait or when the bounds are raised', () => {
     const spent: (readonly [number, number])[] = [];
     const waits = [0, 500, 700, 900];
-    const bounds = {
-      spend: (frames: number, bytes: number) => {
-        spent.push([frames, bytes]);
-        return waits.shift() ?? 0;
-      },
+    const spend = (frames: number, bytes: number): number => {
+      spent.push([frames, bytes]);
+      return waits.shift() ?? 0;
     };
-    const { scheduler, acts, inflow } = tried(bounds);
+    const { scheduler, acts, inflow } = tried({ allowance: { spend } });
     inflow.feed(joined([frameOf(2, 1), frameOf(2, 1)]));
     expect(acts).toEqual([]);
     inflow.feed(frameOf(2, 10));
@@ -107,7 +106,7 @@ describe('the incoming bytes of one socket', () => {
     scheduler.flush();
     expect([scheduler.now(), acts.splice(0)]).toEqual([500, ['resume']]);
     inflow.feed(frameOf(2, 10));
-    inflow.setBounds({ messageBytesMax: 5_000, otherFramesMax: 2, spend: () => 0 });
+    inflow.setBounds({ messageBytesMax: 5_000, otherFramesMax: 2, allowance: { spend: () => 0 } });
     expect(acts.splice(0)).toEqual(['pause', 'resume']);
     inflow.feed(frameOf(2, 5_000));
     scheduler.flush();

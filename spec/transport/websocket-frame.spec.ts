@@ -6,7 +6,8 @@ describe('a whole WebSocket frame', () => {
     const payload = Uint8Array.from({ length: byteLength }, (_, at) => at);
     const frame = createFrameEncoder()(payload);
     const frames: (readonly number[])[] = [];
-    createFrameMeter((opcode, bytes) => frames.push([opcode, bytes]) > 0)(frame);
+    const frameStarted = (opcode: number, bytes: number): boolean => frames.push([opcode, bytes]) > 0;
+    createFrameMeter({ frameStarted }).read(frame);
     expect(frames).toEqual([[2, byteLength]]);
     expect(frame[0]).toBe(0x82);
     expect([...frame.subarray(byteLength > 125 ? 4 : 2)]).toEqual([...payload]);

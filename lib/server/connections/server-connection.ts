@@ -1,14 +1,15 @@
-import { map, queueScheduler, Subscription, type Observer } from 'rxjs';
+import { map, queueScheduler, Subscription, type Observable, type Observer } from 'rxjs';
 import { closeCodes, type ClientMessage, type ServerMessage } from '../../protocol/messages.js';
 import { createCloseError, type Receiver } from '../../transport/wire.js';
 import { allowAnyone, type Authenticate, type User } from '../auth/access.js';
 import { TokenRejectedError } from '../server-errors.js';
-import { createConnectionAuth } from './connection-auth.js';
-import { createSessionTable, createWireError } from './session-table.js';
-import { createHandshakeLimit, type WaitingMessages } from './handshake-limit.js';
-import { createRateLimit } from './rate-limit.js';
+import { ConnectionAuth } from './connection-auth.js';
+import { createWireError, SessionTable } from './session-table.js';
+import { createHandshakeLimit, type HandshakeLimit, type WaitingMessages } from './handshake-limit.js';
+import { createRateLimit, type RateLimit } from './rate-limit.js';
+import type { ConnectionUser } from '../sessions/bind.js';
 import type { ServerSessionPorts } from '../sessions/server-session.js';
-import { createConnectionCounters, type ServerCounters } from '../http/counters.js';
+import { ConnectionCounters, type ServerCounters } from '../http/counters.js';
 import { createFailedEvent } from '../http/server-events.js';
 import type { ConnectionUsage } from './user-limits.js';
 
@@ -28,14 +29,14 @@ export interface ClientInfo {
   /** Number of sessions that were bound. */
   sessions: number;
   /** Called once, when the user is known and may have another connection. */
-  readonly admitted?: (usage: ConnectionUsage) => void;
+  admitted?(usage: ConnectionUsage): void;
 }
 
 export interface ServerConnectionOptions {
   readonly client: ClientInfo;
   readonly sink: Observer<ServerMessage>;
   /** Called once, after the connection has released everything. */
-  readonly closed: () => void;
+  readonly closed: (connection: ServerConnection) => void;
 }
 
 /** The server's side of one connection. */
@@ -44,70 +45,8 @@ export interface ServerConnection extends Receiver<ClientMessage> {
    * Sends the client a time to reconnect, and closes the connection. The times are spread at random, so that clients do
    * not reconnect all at once.
    */
-  readonly restart: () => void;
+  restart(): void;
 }
-
-/** Sends messages on one connection until it ends. */
-interface MessageSender {
-  readonly isClosed: () => boolean;
-  readonly send: (message: ServerMessage) => void;
-  /** Stops sending. */
-  readonly end: () => void;
-  /** Sends a last message and ends the connection. */
-  readonly sendLast: (message: ServerMessage, code: number, text: string) => void;
-  /** Ends the connection with an error. */
-  readonly failed: (thrown: unknown) => void;
-}
-
-interface MessageSenderOptions {
-  readonly sink: Observer<ServerMessage>;
-  /** Called before each message is sent. */
-  readonly beforeSend: (message: ServerMessage) => void;
-  /** Called with the code of each rejected token. */
-  readonly logInvalidToken: (code: string) => void;
-  /** Closes all sessions. `close` releases the whole connection. */
-  readonly closeSessions: () => void;
-  readonly close: () => void;
-}
-
-const createMessageSender = ({
-  sink,
-  beforeSend,
-  logInvalidToken,
-  closeSessions,
-  close,
-}: MessageSenderOptions): MessageSender => {
-  let isOver = false;
-
-  const send = (message: ServerMessage): void => {
-    if (isOver) return;
-    beforeSend(message);
-    try {
-      sink.next(message);
-    } catch (thrown) {
-      failed(thrown); // A failing sink must not make its caller fail.
-    }
-  };
-  const closeWith = (thrown: unknown): void => {
-    if (isOver) return;
-    close();
-    sink.error(thrown);
-  };
-  const sendLast: MessageSender['sendLast'] = (message, code, text) => {
-    send(message);
-    closeWith(createCloseError(code, text));
-  };
-  const failed = (thrown: unknown): void => {
-    if (isOver || !(thrown instanceof TokenRejectedError)) {
-      closeWith(thrown);
-      return;
-    }
-    closeSessions();
-    if (thrown.code !== 'token-expired') logInvalidToken(thrown.code);
-    sendLast(createWireError(null, thrown.code, thrown.message, thrown.retry), closeCodes.normal, thrown.code);
-  };
-  return { isClosed: () => isOver, send, end: () => void (isOver = true), sendLast, failed };
-};
 
 const restartText = 'The server is shutting down.';
 
@@ -117,119 +56,172 @@ const createRestartMessage = ({ limits, clock }: ServerConnectionPorts): ServerM
   return createWireError(null, 'restarting', restartText, { after });
 };
 
-/** Admits a connection once its user is known. */
-interface ConnectionAdmission {
-  /**
-   * Whether a message is handled now; otherwise it waits until the user is known. Throws a `ConnectionError` when too
-   * many messages wait.
-   */
-  readonly takeOrQueue: (message: ClientMessage) => boolean;
-  /**
-   * Admits the connection of a user with a valid token. Throws a `SessionFailure` when the user has too many
-   * connections.
-   */
-  readonly admitUser: (user: User) => ConnectionUsage;
-  readonly close: () => void;
-}
-
-const createConnectionAdmission = (
-  { authenticate, users, waiting }: ServerConnectionPorts,
-  client: ClientInfo,
-  receive: (message: ClientMessage) => void,
-): ConnectionAdmission => {
-  const handshake = createHandshakeLimit(waiting);
-  let usage: ConnectionUsage | null = null;
-  return {
-    takeOrQueue: (message) => usage !== null || handshake.takeOrQueue(message),
-    admitUser: ({ id }) => {
-      if (usage !== null) return usage;
-      const usageOfUser = users.addConnection(authenticate === allowAnyone ? null : id);
-      usage = usageOfUser;
-      client.user = id;
-      client.admitted?.(usageOfUser);
-      for (const message of handshake.end()) receive(message);
-      return usageOfUser;
-    },
-    close: () => {
-      usage?.release();
-      handshake.close();
-    },
-  };
-};
-
 /** Whether a user with read access waits until the realm is created. Such a connection counts as bound. */
 const isAwaitingRealm = (message: ServerMessage): boolean =>
   message.type === 'error' && message.code === 'no-such-realm' && message.retry === 'later';
 
 /**
- * Creates one connection of the server, which routes messages to its sessions by their number. A session that fails
- * ends alone, with an `error`. The connection ends, and the sink errors with a `ConnectionError`, if the client
- * violates the protocol, is rejected, binds nothing in time, binds too often, or if its token expires. It never
- * completes by itself, and releases everything when it ends.
+ * One connection of the server, which routes messages to its sessions by their number. A session that fails ends alone,
+ * with an `error`. The connection ends, and the sink errors with a `ConnectionError`, if the client violates the
+ * protocol, is rejected, binds nothing in time, binds too often, or if its token expires. It never completes by itself,
+ * and releases everything when it ends.
  *
  * Connections and sessions are plain state machines and subscribe themselves (docs/DECISIONS.md, D36): checks of tokens
- * run until the connection ends.
+ * run until the connection ends. They are classes, because closures for each of ten thousand took four kilobytes.
  */
+class PlainConnection implements ServerConnection {
+  private readonly counters: ConnectionCounters;
+  private readonly auth: ConnectionAuth;
+  private readonly sessions: SessionTable;
+  private readonly mayBind: RateLimit;
+  /** `null` once the user is known. */
+  private handshake: HandshakeLimit | null;
+  private usage: ConnectionUsage | null = null;
+  /** `null` once a session is bound. */
+  private bindTimer: Subscription | null;
+  /** Checks of renewed tokens; `null` before the first one. */
+  private checks: Subscription | null = null;
+  private isOver = false;
+
+  constructor(
+    private readonly ports: ServerConnectionPorts,
+    private readonly client: ClientInfo,
+    private readonly sink: Observer<ServerMessage>,
+    private readonly closed: (connection: ServerConnection) => void,
+  ) {
+    const { serverCounters, limits, clock, waiting } = ports;
+    this.counters = new ConnectionCounters(serverCounters);
+    this.auth = new ConnectionAuth(ports, this);
+    this.sessions = new SessionTable(ports, this);
+    this.mayBind = createRateLimit(limits.bindsPerSecondMax, clock.now);
+    this.handshake = createHandshakeLimit(waiting);
+    this.bindTimer = clock.scheduler.schedule(() => this.failUnbound(), limits.bindMsMax);
+  }
+
+  /** Handles one message after the other, even if the client answers synchronously. */
+  receive(message: ClientMessage): void {
+    queueScheduler.schedule(() => this.handleQueued(message));
+  }
+
+  restart(): void {
+    this.sendLast(createRestartMessage(this.ports), closeCodes.restarting, restartText);
+  }
+
+  close(): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.usage?.release();
+    this.handshake?.close();
+    this.stopBindTimer();
+    this.auth.close();
+    this.sessions.closeAll();
+    this.checks?.unsubscribe();
+    this.counters.ended();
+    this.closed(this);
+  }
+
+  send(message: ServerMessage): void {
+    if (this.isOver) return;
+    this.noteSent(message);
+    try {
+      this.sink.next(message);
+    } catch (thrown) {
+      this.failed(thrown); // A failing sink must not make its caller fail.
+    }
+  }
+
+  /** Ends the connection with an error. */
+  failed(thrown: unknown): void {
+    if (this.isOver || !(thrown instanceof TokenRejectedError)) {
+      this.closeWith(thrown);
+      return;
+    }
+    this.sessions.closeAll();
+    if (thrown.code !== 'token-expired') this.ports.logInvalidToken(thrown.code);
+    this.sendLast(createWireError(null, thrown.code, thrown.message, thrown.retry), closeCodes.normal, thrown.code);
+  }
+
+  /** Sends a last message and ends the connection. */
+  private sendLast(message: ServerMessage, code: number, text: string): void {
+    this.send(message);
+    this.closeWith(createCloseError(code, text));
+  }
+
+  private closeWith(thrown: unknown): void {
+    if (this.isOver) return;
+    this.close();
+    this.sink.error(thrown);
+  }
+
+  private failUnbound(): void {
+    const { bindMsMax } = this.ports.limits;
+    this.failed(createCloseError(closeCodes.notBound, `No session was bound within ${bindMsMax} ms.`));
+  }
+
+  private stopBindTimer(): void {
+    this.bindTimer?.unsubscribe();
+    this.bindTimer = null;
+  }
+
+  private noteSent(message: ServerMessage): void {
+    this.counters.sent(message);
+    if (message.type === 'bound') this.client.sessions += 1;
+    else if (!isAwaitingRealm(message)) return;
+    this.stopBindTimer();
+  }
+
+  private handleQueued(message: ClientMessage): void {
+    if (this.isOver) return;
+    try {
+      if (this.handshake === null || this.handshake.takeOrQueue(message)) this.handle(message);
+    } catch (thrown) {
+      this.failed(thrown);
+    }
+  }
+
+  private handle(message: ClientMessage): void {
+    this.counters.received(message);
+    if (message.type === 'ping') this.send({ type: 'pong', sentAt: message.sentAt });
+    else if (message.type === 'token') this.renew(message.token);
+    else if (message.type !== 'bind') this.sessions.route(message);
+    else if (this.mayBind()) this.sessions.open(message, this.admit(message.token));
+    else {
+      const { bindsPerSecondMax } = this.ports.limits;
+      throw createCloseError(closeCodes.tooMuch, `More than ${bindsPerSecondMax} binds in one second.`);
+    }
+  }
+
+  private renew(token: string): void {
+    // Any other error does not reject the token: the next bind checks it again.
+    const onError = (thrown: unknown): void => {
+      if (thrown instanceof TokenRejectedError) this.failed(thrown);
+      else this.ports.log(createFailedEvent(null, thrown));
+    };
+    this.checks ??= new Subscription();
+    this.checks.add(this.auth.renew(token).subscribe({ error: onError }));
+  }
+
+  /** Emits the user of a token once it is admitted. Errors with a `SessionFailure` when it has too many connections. */
+  private admit(token: string | null): Observable<ConnectionUser> {
+    return this.auth.resolveUser(token).pipe(map((user) => ({ user, usage: this.admitUser(user) })));
+  }
+
+  private admitUser({ id }: User): ConnectionUsage {
+    if (this.usage !== null) return this.usage;
+    const { authenticate, users } = this.ports;
+    const usage = users.addConnection(authenticate === allowAnyone ? null : id);
+    this.usage = usage;
+    this.client.user = id;
+    this.client.admitted?.(usage);
+    const waiting = this.handshake?.end() ?? [];
+    this.handshake = null;
+    for (const message of waiting) this.receive(message);
+    return usage;
+  }
+}
+
+/** Creates one connection of the server. */
 export const createServerConnection = (
   ports: ServerConnectionPorts,
   { client, sink, closed }: ServerConnectionOptions,
-): ServerConnection => {
-  const { authenticate, clock, limits, log, logInvalidToken } = ports;
-  const counts = createConnectionCounters(ports.serverCounters);
-  const mayBind = createRateLimit(limits.bindsPerSecondMax, clock.now);
-  const checks = new Subscription();
-  const admission = createConnectionAdmission(ports, client, (message) => receive(message));
-  const release = (): void => {
-    if (isClosed()) return;
-    end();
-    admission.close();
-    bindTimer.unsubscribe();
-    auth.close();
-    sessions.closeAll();
-    checks.unsubscribe();
-    counts.ended();
-    closed();
-  };
-  const noteSent = (message: ServerMessage): void => {
-    counts.sent(message);
-    if (message.type === 'bound') client.sessions += 1;
-    else if (!isAwaitingRealm(message)) return;
-    bindTimer.unsubscribe();
-  };
-  const closeSessions = (): void => sessions.closeAll();
-  const sender = createMessageSender({ sink, beforeSend: noteSent, logInvalidToken, closeSessions, close: release });
-  const { isClosed, send, end, sendLast, failed } = sender;
-  const auth = createConnectionAuth({ authenticate, clock, expired: failed });
-  const sessions = createSessionTable(ports, sender);
-  const admitUser$ = map((user: User) => ({ user, usage: admission.admitUser(user) }));
-  const failUnbound = (): void =>
-    failed(createCloseError(closeCodes.notBound, `No session was bound within ${limits.bindMsMax} ms.`));
-  const bindTimer = clock.scheduler.schedule(failUnbound, limits.bindMsMax);
-
-  // Any other error does not reject the token: the next bind checks it again.
-  const onRenewalFailed = (thrown: unknown): void => {
-    if (thrown instanceof TokenRejectedError) failed(thrown);
-    else log(createFailedEvent(null, thrown));
-  };
-  const handle = (message: ClientMessage): void => {
-    counts.received(message);
-    if (message.type === 'ping') send({ type: 'pong', sentAt: message.sentAt });
-    else if (message.type === 'token') checks.add(auth.renew(message.token).subscribe({ error: onRenewalFailed }));
-    else if (message.type !== 'bind') sessions.route(message);
-    else if (mayBind()) sessions.open(message, auth.resolveUser(message.token).pipe(admitUser$));
-    else throw createCloseError(closeCodes.tooMuch, `More than ${limits.bindsPerSecondMax} binds in one second.`);
-  };
-  const handleQueued = (message: ClientMessage): void => {
-    if (isClosed()) return;
-    try {
-      if (admission.takeOrQueue(message)) handle(message);
-    } catch (thrown) {
-      failed(thrown);
-    }
-  };
-  const restart = (): void => sendLast(createRestartMessage(ports), closeCodes.restarting, restartText);
-
-  // Handles one message after the other, even if the client answers synchronously.
-  const receive = (message: ClientMessage): void => void queueScheduler.schedule(() => handleQueued(message));
-  return { receive, close: release, restart };
-};
+): ServerConnection => new PlainConnection(ports, client, sink, closed);

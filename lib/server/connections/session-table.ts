@@ -10,29 +10,15 @@ import {
   type ServerSession,
   type SessionEnd,
   type SessionMessage,
+  type SessionOwner,
   type ServerSessionPorts,
 } from '../sessions/server-session.js';
 
-/** The sessions of one connection, by their numbers. */
-export interface SessionTable {
-  /**
-   * Opens a session, which sends its messages until its `unbound` or `error`. Then its number is free again. Throws for
-   * a `bind` that violates the protocol.
-   */
-  readonly open: (bind: Bind, user$: Observable<ConnectionUser>) => void;
-  /**
-   * Passes a message to its session. Messages for a session that has ended are ignored, because they may have been in
-   * flight. Throws for a session that was never bound.
-   */
-  readonly route: (message: SessionMessage) => void;
-  /** Closes all sessions without a message. */
-  readonly closeAll: () => void;
-}
-
-export interface SessionTableOptions {
-  readonly send: (message: ServerMessage) => void;
+/** The connection of some sessions. */
+export interface SessionConnection {
+  send(message: ServerMessage): void;
   /** Called with an error that must end the whole connection. */
-  readonly failed: (thrown: unknown) => void;
+  failed(thrown: unknown): void;
 }
 
 export const createWireError = (
@@ -70,43 +56,64 @@ const lastMessageOf = (
   );
 };
 
-export const createSessionTable = (ports: ServerSessionPorts, { send, failed }: SessionTableOptions): SessionTable => {
-  const sessions = new Map<number, ServerSession>();
-  let highest = -1;
+/** The sessions of one connection, by their numbers. A class, because a server has one for each connection. */
+export class SessionTable implements SessionOwner {
+  private readonly sessions = new Map<number, ServerSession>();
+  private highest = -1;
 
-  const endSession = (bind: Bind, end: SessionEnd): void => {
-    sessions.delete(bind.session);
-    const message = lastMessageOf(ports, bind, end);
-    if (message !== null) send(message);
-    else if (end.kind === 'failed') failed(end.thrown);
-  };
+  constructor(
+    private readonly ports: ServerSessionPorts,
+    private readonly connection: SessionConnection,
+  ) {}
 
-  return {
-    open: (bind, user$) => {
-      const { session: number } = bind;
-      if (sessions.has(number)) throw createProtocolViolation(`bind: session ${number} is already bound.`);
-      if (!isReplicaId(bind.replica))
-        throw createProtocolViolation(`bind: a replica's id must have 1 to ${limits.idCharsMax} printable characters.`);
-      highest = Math.max(highest, number);
-      if (sessions.size >= ports.limits.sessionsPerConnectionMax) {
-        const text = `The connection has ${sessions.size} sessions. sessionsPerConnectionMax is ${ports.limits.sessionsPerConnectionMax}.`;
-        send(createWireError(number, 'too-many-sessions', text, 'later'));
-        return;
-      }
-      const session = createServerSession(ports, { bind, user$, send, ended: (end) => endSession(bind, end) });
-      sessions.set(number, session); // Before the start, because the session may end synchronously.
-      session.start();
-    },
-    route: (message) => {
-      const session = sessions.get(message.session);
-      if (session === undefined && message.session > highest)
-        throw createProtocolViolation(`${message.type}: session ${message.session} was never bound.`);
-      session?.receive(message);
-    },
-    closeAll: () => {
-      const all = [...sessions.values()];
-      sessions.clear();
-      for (const session of all) session.close();
-    },
-  };
-};
+  /**
+   * Opens a session, which sends its messages until its `unbound` or `error`. Then its number is free again. Throws for
+   * a `bind` that violates the protocol.
+   */
+  open(bind: Bind, user$: Observable<ConnectionUser>): void {
+    const { sessions, ports } = this;
+    const { session: number } = bind;
+    if (sessions.has(number)) throw createProtocolViolation(`bind: session ${number} is already bound.`);
+    if (!isReplicaId(bind.replica))
+      throw createProtocolViolation(`bind: a replica's id must have 1 to ${limits.idCharsMax} printable characters.`);
+    this.highest = Math.max(this.highest, number);
+    const { sessionsPerConnectionMax } = ports.limits;
+    if (sessions.size >= sessionsPerConnectionMax) {
+      const text = `The connection has ${sessions.size} sessions. sessionsPerConnectionMax is ${sessionsPerConnectionMax}.`;
+      this.send(createWireError(number, 'too-many-sessions', text, 'later'));
+      return;
+    }
+    const session = createServerSession(ports, bind, this);
+    sessions.set(number, session); // Before the start, because the session may end synchronously.
+    session.start(user$);
+  }
+
+  /**
+   * Passes a message to its session. Messages for a session that has ended are ignored, because they may have been in
+   * flight. Throws for a session that was never bound.
+   */
+  route(message: SessionMessage): void {
+    const session = this.sessions.get(message.session);
+    if (session === undefined && message.session > this.highest)
+      throw createProtocolViolation(`${message.type}: session ${message.session} was never bound.`);
+    session?.receive(message);
+  }
+
+  /** Closes all sessions without a message. */
+  closeAll(): void {
+    const all = [...this.sessions.values()];
+    this.sessions.clear();
+    for (const session of all) session.close();
+  }
+
+  send(message: ServerMessage): void {
+    this.connection.send(message);
+  }
+
+  ended(bind: Bind, end: SessionEnd): void {
+    this.sessions.delete(bind.session);
+    const message = lastMessageOf(this.ports, bind, end);
+    if (message !== null) this.send(message);
+    else if (end.kind === 'failed') this.connection.failed(end.thrown);
+  }
+}

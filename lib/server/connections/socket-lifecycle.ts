@@ -5,7 +5,7 @@ import { closeCodes } from '../../protocol/messages.js';
 import {
   createReceiveLimiter,
   type ReceiveLimiter,
-  type ReceiveLimiterOptions,
+  type ReceiveLimiterOwner,
 } from '../../transport/receive-limiter.js';
 import type { AcceptedSocket } from '../../transport/websocket-listener.js';
 import { createCloseError, type Acceptor } from '../../transport/wire.js';
@@ -67,14 +67,14 @@ const loggableOriginOf = (origin: string | undefined): string | null => {
 const createUnboundReceiveLimiter = (
   socket: AcceptedSocket['socket'],
   { scheduler, now }: SocketLifecyclePorts['clock'],
-  onExceeded: ReceiveLimiterOptions['onExceeded'],
+  owner: ReceiveLimiterOwner,
 ): ReceiveLimiter =>
   createReceiveLimiter({
-    ...{ socket, scheduler, onExceeded },
+    ...{ socket, scheduler, owner },
     bounds: {
       messageBytesMax: serverLimits.unboundFrameBytesMax,
       otherFramesMax: serverLimits.unboundMessagesMax,
-      spend: createAllowance({
+      allowance: createAllowance({
         framesPerSecond: serverLimits.unboundFramesPerSecondMax,
         bytesPerSecond: serverLimits.unboundFrameBytesMax,
         now,
@@ -144,13 +144,12 @@ export const createServedSockets = ({ serverCounters, limiter, clock, limits, lo
     const connection = (connections += 1);
     const since = clock.now();
     const counted = limiter.addConnection(address);
-    const receiveLimiter = createUnboundReceiveLimiter(socket, clock, (code, text) =>
-      served.end(createCloseError(code, text)),
-    );
-    const admitted: ClientInfo['admitted'] = ({ spend }) => {
-      served.usage = spend;
+    const exceeded = (code: number, text: string): void => served.end(createCloseError(code, text));
+    const receiveLimiter = createUnboundReceiveLimiter(socket, clock, { exceeded });
+    const admitted: ClientInfo['admitted'] = ({ allowance }) => {
+      served.usage = allowance;
       counted.admitted();
-      receiveLimiter.setBounds({ messageBytesMax: limits.frameBytesMax, otherFramesMax: Infinity, spend });
+      receiveLimiter.setBounds({ messageBytesMax: limits.frameBytesMax, otherFramesMax: Infinity, allowance });
     };
     const served: ServedSocket = {
       ...{
@@ -173,7 +172,7 @@ export const createServedSockets = ({ serverCounters, limiter, clock, limits, lo
       open.delete(served);
       noteClosed(served, code, { connection, address, ms: clock.now() - since });
     });
-    onBytes(receiveLimiter.feed);
+    onBytes((chunk) => receiveLimiter.feed(chunk));
     return served;
   };
 

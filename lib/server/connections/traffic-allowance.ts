@@ -1,5 +1,8 @@
-/** Counts traffic and returns the milliseconds to wait before reading more. */
-export type Allowance = (frames: number, bytes: number) => number;
+/** An allowance of traffic. */
+export interface Allowance {
+  /** Counts traffic and returns the milliseconds to wait before reading more. */
+  spend(frames: number, bytes: number): number;
+}
 
 export interface AllowanceOptions {
   readonly framesPerSecond: number;
@@ -13,33 +16,40 @@ const burstSeconds = 2;
 const waitMsMax = 10_000;
 
 /**
- * Creates a bucket that fills steadily. Its level may become negative, because received traffic cannot be sent back.
+ * An allowance that fills steadily. Its levels may become negative, because received traffic cannot be sent back. A
+ * class, because a server has one for each user.
  */
-const createTokenBucket = (perSecond: number) => {
-  const most = perSecond * burstSeconds;
-  let left = most;
-  return {
-    fill: (ms: number): void => void (left = Math.min(most, left + (ms * perSecond) / 1_000)),
-    take: (amount: number): number => {
-      left -= amount;
-      return left >= 0 ? 0 : (-left * 1_000) / perSecond;
-    },
-  };
-};
+class TrafficAllowance implements Allowance {
+  private frames: number;
+  private bytes: number;
+  private at: number;
+
+  constructor(private readonly options: AllowanceOptions) {
+    const { framesPerSecond, bytesPerSecond, now } = options;
+    this.frames = framesPerSecond * burstSeconds;
+    this.bytes = bytesPerSecond * burstSeconds;
+    this.at = now();
+  }
+
+  spend(frames: number, bytes: number): number {
+    const { framesPerSecond, bytesPerSecond, now } = this.options;
+    const time = now();
+    const ms = Math.max(0, time - this.at);
+    this.at = time;
+    this.frames = fill(this.frames, framesPerSecond, ms) - frames;
+    this.bytes = fill(this.bytes, bytesPerSecond, ms) - bytes;
+    const waitMs = Math.max(waitMsOf(this.frames, framesPerSecond), waitMsOf(this.bytes, bytesPerSecond));
+    return Math.min(waitMsMax, Math.ceil(waitMs));
+  }
+}
+
+const fill = (left: number, perSecond: number, ms: number): number =>
+  Math.min(perSecond * burstSeconds, left + (ms * perSecond) / 1_000);
+
+const waitMsOf = (left: number, perSecond: number): number => (left >= 0 ? 0 : (-left * 1_000) / perSecond);
 
 /**
  * Creates an allowance of frames and bytes per second, with twice as many in a burst. A clock that is set back costs
- * nothing.
+ * nothing. Many allowances may share their options.
  */
-export const createAllowance = ({ framesPerSecond, bytesPerSecond, now }: AllowanceOptions): Allowance => {
-  const [frameBucket, byteBucket] = [createTokenBucket(framesPerSecond), createTokenBucket(bytesPerSecond)];
-  let at = now();
-  return (frames, bytes) => {
-    const time = now();
-    const ms = Math.max(0, time - at);
-    at = time;
-    frameBucket.fill(ms);
-    byteBucket.fill(ms);
-    return Math.min(waitMsMax, Math.ceil(Math.max(frameBucket.take(frames), byteBucket.take(bytes))));
-  };
-};
+export const createAllowance = (options: AllowanceOptions): Allowance => new TrafficAllowance(options);

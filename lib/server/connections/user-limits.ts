@@ -10,22 +10,22 @@ export interface CountedSession {
   /** Unsubscribed when the session ends. */
   readonly teardown: Subscription;
   /** Ends the session with an error. */
-  readonly failed: (thrown: unknown) => void;
+  failed(thrown: unknown): void;
 }
 
 /** The share of one connection in the limits of its user. */
 export interface ConnectionUsage {
   /** Allowance for frames and bytes, shared by all connections of the user. */
-  readonly spend: Allowance;
+  readonly allowance: Allowance;
   /** Counts a session of a realm until its teardown. Throws a `SessionFailure` when its user has too many. */
-  readonly addSession: (realm: string, session: CountedSession) => void;
+  addSession(realm: string, session: CountedSession): void;
   /**
    * Ends the sessions of one realm to make room for a realm of this user, and returns its name. Returns `null` if no
    * realm should give way.
    */
-  readonly makeRoom: (isOpen: (realm: string) => boolean) => string | null;
+  makeRoom(isOpen: (realm: string) => boolean): string | null;
   /** The connection is closed. */
-  readonly release: () => void;
+  release(): void;
 }
 
 /** All connected users, and the resources of each. */
@@ -54,7 +54,7 @@ export interface ConnectedUsersOptions {
 
 interface CountedUser {
   readonly id: string | null;
-  readonly spend: Allowance;
+  readonly allowance: Allowance;
   connections: number;
   sessions: number;
   /** Sessions by realm. */
@@ -132,37 +132,90 @@ const createRealmUses = (now: () => number) => {
       const evicted = createTooManyError(
         'The realm was closed for another user, because its users have more open realms or did not write to it.',
       );
-      for (const [, { failed }] of [...(uses.get(victim)?.sessions ?? [])]) failed(evicted);
+      for (const [, session] of [...(uses.get(victim)?.sessions ?? [])]) session.failed(evicted);
       return victim;
     },
   };
 };
 
+/** Limits and counts that the connections of all users share. */
+interface SharedUsage {
+  readonly limits: UserLimits;
+  readonly known: Map<string, CountedUser>;
+  readonly realmUses: ReturnType<typeof createRealmUses>;
+}
+
+/** The count of one session. A class, because a server has one for each session. */
+class SessionCount {
+  private readonly held: readonly [CountedUser, CountedSession];
+
+  constructor(
+    private readonly shared: SharedUsage,
+    private readonly realm: string,
+    user: CountedUser,
+    session: CountedSession,
+  ) {
+    this.held = [user, session];
+    user.sessions += 1;
+    user.realms.set(realm, (user.realms.get(realm) ?? 0) + 1);
+    shared.realmUses.add(realm, this.held);
+  }
+
+  unsubscribe(): void {
+    const [user] = this.held;
+    user.sessions -= 1;
+    const left = (user.realms.get(this.realm) ?? 1) - 1;
+    if (left > 0) user.realms.set(this.realm, left);
+    else user.realms.delete(this.realm);
+    this.shared.realmUses.remove(this.realm, this.held);
+  }
+}
+
+/** A class, because a server has one for each connection. */
+class UserConnection implements ConnectionUsage {
+  constructor(
+    private readonly shared: SharedUsage,
+    private readonly user: CountedUser,
+  ) {
+    user.connections += 1;
+    if (user.id !== null) shared.known.set(user.id, user);
+  }
+
+  get allowance(): Allowance {
+    return this.user.allowance;
+  }
+
+  addSession(realm: string, session: CountedSession): void {
+    if (this.user.id !== null) checkUser(this.user, realm, this.shared.limits);
+    session.teardown.add(new SessionCount(this.shared, realm, this.user, session));
+  }
+
+  makeRoom(isOpen: (realm: string) => boolean): string | null {
+    return this.shared.realmUses.evict(this.user.realms.size, isOpen);
+  }
+
+  release(): void {
+    const { user, shared } = this;
+    user.connections -= 1;
+    if (user.connections === 0 && user.id !== null) shared.known.delete(user.id);
+  }
+}
+
 /** Bounds the resources of each user: a user above a limit is the one whose sessions end. */
 export const createConnectedUsers = ({ limits, now }: ConnectedUsersOptions): ConnectedUsers => {
   const { framesPerUserPerSecondMax: framesPerSecond, bytesPerUserPerSecondMax: bytesPerSecond } = limits;
+  const allowanceOptions = { framesPerSecond, bytesPerSecond, now };
   const known = new Map<string, CountedUser>();
   const realmUses = createRealmUses(now);
+  const shared: SharedUsage = { limits, known, realmUses };
 
   const createUser = (id: string | null): CountedUser => ({
-    ...{ id, connections: 0, sessions: 0, realms: new Map() },
-    spend: createAllowance({ framesPerSecond, bytesPerSecond, now }),
+    id,
+    connections: 0,
+    sessions: 0,
+    realms: new Map(),
+    allowance: createAllowance(allowanceOptions),
   });
-  const release = (user: CountedUser, realm: string, session: readonly [CountedUser, CountedSession]): void => {
-    user.sessions -= 1;
-    const left = (user.realms.get(realm) ?? 1) - 1;
-    if (left > 0) user.realms.set(realm, left);
-    else user.realms.delete(realm);
-    realmUses.remove(realm, session);
-  };
-  const addSession = (user: CountedUser, realm: string, session: CountedSession): void => {
-    if (user.id !== null) checkUser(user, realm, limits);
-    const held = [user, session] as const;
-    user.sessions += 1;
-    user.realms.set(realm, (user.realms.get(realm) ?? 0) + 1);
-    realmUses.add(realm, held);
-    session.teardown.add(() => release(user, realm, held));
-  };
 
   return {
     addConnection: (id) => {
@@ -173,17 +226,7 @@ export const createConnectedUsers = ({ limits, now }: ConnectedUsersOptions): Co
         throw createTooManyError(
           `The user has ${connections} connections. connectionsPerUserMax is ${connectionsPerUserMax}.`,
         );
-      user.connections += 1;
-      if (id !== null) known.set(id, user);
-      return {
-        spend: user.spend,
-        addSession: (realm, session) => addSession(user, realm, session),
-        makeRoom: (isOpen) => realmUses.evict(user.realms.size, isOpen),
-        release: () => {
-          user.connections -= 1;
-          if (user.connections === 0 && id !== null) known.delete(id);
-        },
-      };
+      return new UserConnection(shared, user);
     },
     noteWrite: realmUses.noteWrite,
   };

@@ -47,58 +47,58 @@ const addChangesets = (amount: ChangesetAmount, changesets: readonly { readonly 
 
 const knownErrorCodes: ReadonlySet<string> = new Set<string>([...wireErrorCodes, 'too-many-refused', 'snapshot-gone']);
 
-/** Counts the messages of one connection. */
-export interface ConnectionCounters {
-  readonly received: (message: ClientMessage) => void;
-  readonly sent: (message: ServerMessage) => void;
-  readonly ended: () => void;
-}
+/** Counts the messages of one connection. A class, because a server has one for each connection. */
+export class ConnectionCounters {
+  private readonly sessions = new Map<number, 'binding' | 'open'>();
 
-export const createConnectionCounters = (serverCounters: ServerCounters): ConnectionCounters => {
-  const sessions = new Map<number, 'binding' | 'open'>();
-  serverCounters.connections += 1;
-  serverCounters.connectionsOpened += 1;
+  constructor(private readonly server: ServerCounters) {
+    server.connections += 1;
+    server.connectionsOpened += 1;
+  }
+
+  received(message: ClientMessage): void {
+    if (message.type === 'upload') addChangesets(this.server.uploads, message.changesets);
+    else if (message.type === 'bind' && !this.sessions.has(message.session))
+      this.sessions.set(message.session, 'binding');
+  }
+
+  sent(message: ServerMessage): void {
+    const { server } = this;
+    switch (message.type) {
+      case 'bound':
+        this.sessions.set(message.session, 'open');
+        server.sessions += 1;
+        increment(server.binds, 'bound');
+        break;
+      case 'download':
+        addChangesets(server.downloads, message.changesets);
+        break;
+      case 'refused':
+        server.rejectedChangesets += 1;
+        break;
+      case 'unbound':
+        this.endSession(message.session);
+        break;
+      case 'error':
+        if (this.endSession(message.session) === 'binding')
+          increment(server.binds, knownErrorCodes.has(message.code) ? message.code : 'other');
+        break;
+      default:
+    }
+  }
+
+  ended(): void {
+    this.server.connections -= 1;
+    for (const state of this.sessions.values()) if (state === 'open') this.server.sessions -= 1;
+    this.sessions.clear();
+  }
 
   /** Removes a session and returns its last state. */
-  const endSession = (session: number | null): 'binding' | 'open' | undefined => {
+  private endSession(session: number | null): 'binding' | 'open' | undefined {
     if (session === null) return undefined;
-    const state = sessions.get(session);
-    sessions.delete(session);
-    if (state === 'open') serverCounters.sessions -= 1;
+    const state = this.sessions.get(session);
+    this.sessions.delete(session);
+    if (state === 'open') this.server.sessions -= 1;
     return state;
-  };
-  return {
-    received: (message) => {
-      if (message.type === 'upload') addChangesets(serverCounters.uploads, message.changesets);
-      else if (message.type === 'bind' && !sessions.has(message.session)) sessions.set(message.session, 'binding');
-    },
-    sent: (message) => {
-      switch (message.type) {
-        case 'bound':
-          sessions.set(message.session, 'open');
-          serverCounters.sessions += 1;
-          increment(serverCounters.binds, 'bound');
-          break;
-        case 'download':
-          addChangesets(serverCounters.downloads, message.changesets);
-          break;
-        case 'refused':
-          serverCounters.rejectedChangesets += 1;
-          break;
-        case 'unbound':
-          endSession(message.session);
-          break;
-        case 'error':
-          if (endSession(message.session) === 'binding')
-            increment(serverCounters.binds, knownErrorCodes.has(message.code) ? message.code : 'other');
-          break;
-        default:
-      }
-    },
-    ended: () => {
-      serverCounters.connections -= 1;
-      for (const state of sessions.values()) if (state === 'open') serverCounters.sessions -= 1;
-      sessions.clear();
-    },
-  };
-};
+  }
+}

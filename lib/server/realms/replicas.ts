@@ -39,7 +39,7 @@ export interface Holder {
   /** Unsubscribed when the session ends. */
   readonly teardown: Subscription;
   /** Ends the session: the replica was bound again, or work of the session has failed. */
-  readonly failed: (thrown: unknown) => void;
+  failed(thrown: unknown): void;
 }
 
 /** The replicas of an open realm that are held. */
@@ -156,13 +156,13 @@ class HeldReplicas implements Replicas {
     });
   }
 
-  private bindReplica(replica: Replica, user: string, { teardown, failed }: Holder): Replica {
+  private bindReplica(replica: Replica, user: string, holder: Holder): Replica {
     if (replica.user !== user) throw new SessionFailure('replica-taken', 'The replica belongs to another user.');
     this.addHolder(replica);
     replica.evict?.(); // The old session must end before the new one holds the replica.
-    const evict = (): void => failed(createReplacedError());
+    const evict = (): void => holder.failed(createReplacedError());
     replica.evict = evict;
-    teardown.add(() => {
+    holder.teardown.add(() => {
       if (replica.evict === evict) replica.evict = null;
       this.removeHolder(replica);
     });

@@ -20,14 +20,14 @@ import type { ServerLimits } from '../server-options.js';
 import { createDownloadFeed, type DownloadFeed } from './download-feed.js';
 import { acceptedVersionOf } from '../uploads/rejections.js';
 import type { Holder } from '../realms/replicas.js';
-import { createUploadHandler } from './upload-handler.js';
+import { createIsOutdated, createUploadHandler, type IsOutdated, type UploadHandler } from './upload-handler.js';
 import type { FaultEvent, ServerLog } from '../http/server-events.js';
 import type { ConnectedUsers } from '../connections/user-limits.js';
 
 /** Messages of a client in one bound session. */
 export type SessionMessage = Upload | Received | MarkRequest | Unbind | Fault | Fetch | Withdraw;
 
-export interface ServerSessionPorts extends Omit<BindPorts, 'holder'> {
+export interface ServerSessionPorts extends BindPorts {
   readonly limits: ServerLimits;
   readonly clock: Clock;
   readonly log: ServerLog;
@@ -39,26 +39,25 @@ export interface ServerSessionPorts extends Omit<BindPorts, 'holder'> {
 /** The end of a session: the client has unbound it, or it failed with an error. */
 export type SessionEnd = { readonly kind: 'unbound' } | { readonly kind: 'failed'; readonly thrown: unknown };
 
-export interface ServerSessionOptions {
-  readonly bind: Bind;
-  /** The user of the connection. */
-  readonly user$: Observable<ConnectionUser>;
-  /** Sends a message of this session. The first one answers its `bind`. */
-  readonly send: (message: ServerMessage) => void;
+/** The owner of a session. */
+export interface SessionOwner {
+  /** Sends a message of a session. The first one answers its `bind`. */
+  send(message: ServerMessage): void;
   /**
    * Called once, unless the session was closed before: when the client unbinds it, when this session must end (a
    * `SessionFailure`), or when the whole connection must (a `ConnectionError` or an `TokenRejectedError`). The session
    * has already released everything.
    */
-  readonly ended: (end: SessionEnd) => void;
+  ended(bind: Bind, end: SessionEnd): void;
 }
 
 /** One session of a connection. */
 export interface ServerSession {
-  readonly start: () => void;
-  readonly receive: (message: SessionMessage) => void;
+  /** Starts the session for the user of the connection. */
+  start(user$: Observable<ConnectionUser>): void;
+  receive(message: SessionMessage): void;
   /** Releases everything without sending a message. Received uploads are still written. May be called again. */
-  readonly close: () => void;
+  close(): void;
 }
 
 const writeLimitsOf = ({ changesetBytesMax, operationsMax, valuesMax, elementsMax, objectBytesMax }: WriteLimits) => ({
@@ -102,131 +101,129 @@ const createBoundMessage = (
   retentionCutoff: retentionCutoffOf(acceptedBind.realm.history),
 });
 
-/** Handles the messages of a session from `bound` on. */
-interface SessionHandlers {
-  readonly downloadFeed: DownloadFeed;
-  readonly upload: (message: Upload) => void;
-  readonly withdraw: (message: Withdraw) => void;
-  readonly fault: (message: Fault) => void;
+/**
+ * One session, from its `bind` to its end. It is a plain state machine instead of a stream, and a class instead of
+ * closures, because a process must hold ten thousand of them (docs/DECISIONS.md, D36). Only the realm that it holds and
+ * the log that it follows stay subscribed.
+ *
+ * Subscribes to the bind, and to each upload as soon as it is received. Unsubscribes the bind when the session ends.
+ */
+class BoundSession implements ServerSession, Holder {
+  readonly teardown = new Subscription();
+  private acceptedBind: AcceptedBind | null = null;
+  private downloadFeed: DownloadFeed | null = null;
+  private isOutdated: IsOutdated | null = null;
+  private uploadHandler: UploadHandler | null = null;
+  private isOver = false;
+
+  constructor(
+    private readonly ports: ServerSessionPorts,
+    private readonly bind: Bind,
+    private readonly owner: SessionOwner,
+  ) {}
+
+  start(user$: Observable<ConnectionUser>): void {
+    const bind$ = acceptBind(this.ports, this, this.bind, user$);
+    const next = (acceptedBind: AcceptedBind): void => this.guard(() => this.begin(acceptedBind));
+    this.teardown.add(bind$.subscribe({ next, error: (thrown: unknown) => this.failed(thrown) }));
+  }
+
+  receive(message: SessionMessage): void {
+    this.guard(() => this.handle(message));
+  }
+
+  close(): void {
+    this.isOver = true;
+    this.downloadFeed?.stop();
+    this.teardown.unsubscribe();
+  }
+
+  failed(thrown: unknown): void {
+    this.end({ kind: 'failed', thrown });
+  }
+
+  send(message: ServerMessage): void {
+    if (!this.isOver) this.owner.send(message);
+  }
+
+  private end(sessionEnd: SessionEnd): void {
+    if (this.isOver) return;
+    this.close();
+    this.owner.ended(this.bind, sessionEnd);
+  }
+
+  /** Runs an action. Its error ends the session. */
+  private guard(act: () => void): void {
+    if (this.isOver) return;
+    try {
+      act();
+    } catch (thrown) {
+      this.failed(thrown);
+    }
+  }
+
+  private begin(acceptedBind: AcceptedBind): void {
+    const { bind, teardown, ports } = this;
+    // Before `bound` is sent, because the client may answer synchronously.
+    this.acceptedBind = acceptedBind;
+    this.isOutdated = createIsOutdated(acceptedBind);
+    const downloadFeed = createDownloadFeed({
+      ...{ bind, acceptedBind, teardown },
+      bytesInFlightMax: ports.limits.downloadBytesInFlightMax,
+      send: (message) => this.send(message),
+      failed: (thrown) => this.failed(thrown),
+    });
+    this.downloadFeed = downloadFeed;
+    this.send(createBoundMessage(ports, bind, acceptedBind));
+    if (!this.isOver && acceptedBind.sharedVersion === null) downloadFeed.start();
+  }
+
+  private handle(message: SessionMessage): void {
+    const { acceptedBind, downloadFeed } = this;
+    if (message.type === 'unbind') this.end({ kind: 'unbound' });
+    else if (acceptedBind === null || downloadFeed === null)
+      throw createProtocolViolation(`${message.type}: session ${this.bind.session} is not bound yet.`);
+    else if (message.type === 'upload' || message.type === 'withdraw') this.upload(message, acceptedBind);
+    else handleDownloadMessage(downloadFeed, message);
+    if (message.type === 'fault' && acceptedBind !== null) this.logFault(message, acceptedBind);
+  }
+
+  private upload(message: Upload | Withdraw, acceptedBind: AcceptedBind): void {
+    const { ports, bind } = this;
+    this.uploadHandler ??= createUploadHandler({
+      ...{ session: bind.session, acceptedBind, limits: ports.limits, now: ports.clock.now },
+      isOutdated: this.isOutdated ?? createIsOutdated(acceptedBind),
+    });
+    if (message.type === 'upload') ports.users.noteWrite(bind.realm);
+    const { uploadHandler } = this;
+    const answers$ = message.type === 'upload' ? uploadHandler.upload(message) : uploadHandler.withdraw(message);
+    void answers$.subscribe({
+      next: (answer) => this.send(answer),
+      error: (thrown: unknown) => this.failed(thrown),
+    });
+  }
+
+  private logFault({ version, code: text }: Fault, { replica }: AcceptedBind): void {
+    this.ports.logFault({ realm: this.bind.realm, replica: replica.id, version, text });
+  }
 }
 
-/** Subscribes to an upload as soon as it is received. */
-const createSessionHandlers = (
-  ports: ServerSessionPorts,
-  { bind, send }: ServerSessionOptions,
-  acceptedBind: AcceptedBind,
-  { teardown, failed }: Holder,
-): SessionHandlers => {
-  const downloadFeed = createDownloadFeed({
-    ...{ bind, acceptedBind, teardown, send, failed },
-    bytesInFlightMax: ports.limits.downloadBytesInFlightMax,
-  });
-  const { session } = bind;
-  const { upload, withdraw } = createUploadHandler({
-    session,
-    acceptedBind,
-    limits: ports.limits,
-    now: ports.clock.now,
-  });
-  const sendAnswers = { next: send, error: failed };
-  return {
-    downloadFeed,
-    upload: (message) => {
-      ports.users.noteWrite(bind.realm);
-      void upload(message).subscribe(sendAnswers);
-    },
-    withdraw: (message) => void withdraw(message).subscribe(sendAnswers),
-    fault: (message) => {
-      downloadFeed.fault(message);
-      const { version, code: text } = message;
-      ports.logFault({ realm: bind.realm, replica: acceptedBind.replica.id, version, text });
-    },
-  };
-};
+/** Creates one session. */
+export const createServerSession = (ports: ServerSessionPorts, bind: Bind, owner: SessionOwner): ServerSession =>
+  new BoundSession(ports, bind, owner);
 
-const handleMessage = (
-  { upload, withdraw, downloadFeed, fault }: SessionHandlers,
-  message: Exclude<SessionMessage, Unbind>,
-): void => {
+const handleDownloadMessage = (feed: DownloadFeed, message: Received | MarkRequest | Fetch | Fault): void => {
   switch (message.type) {
-    case 'upload':
-      upload(message);
-      break;
     case 'received':
-      downloadFeed.received(message);
+      feed.received(message);
       break;
     case 'mark':
-      downloadFeed.mark(message);
+      feed.mark(message);
       break;
     case 'fetch':
-      downloadFeed.fetch(message);
-      break;
-    case 'withdraw':
-      withdraw(message);
+      feed.fetch(message);
       break;
     case 'fault':
-      fault(message);
+      feed.fault(message);
   }
-};
-
-/**
- * Creates one session, from its `bind` to its end. It is a plain state machine instead of a stream, because a process
- * must hold ten thousand of them (docs/DECISIONS.md, D36). Only the realm that it holds and the log that it follows
- * stay subscribed.
- *
- * Subscribes to the bind, and unsubscribes when the session ends.
- */
-export const createServerSession = (ports: ServerSessionPorts, options: ServerSessionOptions): ServerSession => {
-  const { bind, user$, ended } = options;
-  const teardown = new Subscription();
-  let handlers: SessionHandlers | null = null;
-  let isOver = false;
-
-  const close = (): void => {
-    isOver = true;
-    handlers?.downloadFeed.stop();
-    teardown.unsubscribe();
-  };
-  const end = (sessionEnd: SessionEnd): void => {
-    if (isOver) return;
-    close();
-    ended(sessionEnd);
-  };
-  const failed = (thrown: unknown): void => end({ kind: 'failed', thrown });
-  const holder: Holder = { teardown, failed };
-  const send = (message: ServerMessage): void => {
-    if (!isOver) options.send(message);
-  };
-  /** Wraps a function so that its error ends the session. */
-  const guard =
-    <A>(act: (given: A) => void) =>
-    (given: A): void => {
-      if (isOver) return;
-      try {
-        act(given);
-      } catch (thrown) {
-        failed(thrown);
-      }
-    };
-  const begin = (acceptedBind: AcceptedBind): void => {
-    // Before `bound` is sent, because the client may answer synchronously.
-    handlers = createSessionHandlers(ports, { ...options, send }, acceptedBind, holder);
-    send(createBoundMessage(ports, bind, acceptedBind));
-    if (!isOver && acceptedBind.sharedVersion === null) handlers.downloadFeed.start();
-  };
-  const handle = (message: SessionMessage): void => {
-    if (message.type === 'unbind') end({ kind: 'unbound' });
-    else if (handlers === null)
-      throw createProtocolViolation(`${message.type}: session ${bind.session} is not bound yet.`);
-    else handleMessage(handlers, message);
-  };
-
-  return {
-    start: () => {
-      const bind$ = acceptBind({ ...ports, holder }, bind, user$);
-      teardown.add(bind$.subscribe({ next: guard(begin), error: failed }));
-    },
-    receive: guard(handle),
-    close,
-  };
 };

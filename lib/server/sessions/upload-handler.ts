@@ -17,6 +17,7 @@ export interface UploadHandlerOptions {
   readonly session: number;
   readonly acceptedBind: AcceptedBind;
   readonly limits: Pick<ServerLimits, 'pagesInFlightMax' | 'stampAheadMsMax' | keyof WriteLimits>;
+  readonly isOutdated: IsOutdated;
   /** The server's clock. */
   readonly now: () => number;
 }
@@ -72,16 +73,15 @@ const answerCopy = (
 const rejectReadOnly = (changeset: Changeset): IncomingChangeset =>
   rejectChangeset(changeset, 'permission-denied', 'The user may not write to this realm.', targetsOf(changeset.body));
 
+/** Whether a rejection of this client version must not be sent. */
+export type IsOutdated = (rejected: Version) => boolean;
+
 /**
  * Returns a test whether a rejection must not be sent because tombstones were removed since the session was bound. The
  * server states of the rejection contain no trace of such a tombstone. The client would apply its decided changesets to
  * them again, unless it knows the cutoff. Create the test together with `bound`, which contains the cutoff.
  */
-const createIsOutdated = ({
-  realm: { history },
-  replica,
-  sharedVersion,
-}: AcceptedBind): ((rejected: Version) => boolean) => {
+export const createIsOutdated = ({ realm: { history }, replica, sharedVersion }: AcceptedBind): IsOutdated => {
   const knownCutoff = history.retentionCutoffFrom < Infinity ? history.retentionCutoff : 0;
   const decided = sharedVersion ?? replica.accepted;
   return (rejected) => rejected < decided && history.retentionCutoff > knownCutoff;
@@ -95,16 +95,21 @@ export interface UploadHandler {
 }
 
 /**
- * Creates the upload handler of one session, from its `bound` on. Emits `refused` for each rejected changeset, then
+ * Creates the upload handler of one session, at its first upload. Emits `refused` for each rejected changeset, then
  * `accepted` when the others are durable, once for all that became durable together. Throws a `SessionFailure` for a
  * page that cannot be accepted. Ends the connection if the client sends more than `pagesInFlightMax` uploads without
  * waiting for an answer.
  */
-export const createUploadHandler = ({ session, acceptedBind, limits, now }: UploadHandlerOptions): UploadHandler => {
+export const createUploadHandler = ({
+  session,
+  acceptedBind,
+  limits,
+  isOutdated,
+  now,
+}: UploadHandlerOptions): UploadHandler => {
   const { realm, replica, access, user, sharedVersion } = acceptedBind;
   const { pagesInFlightMax, stampAheadMsMax } = limits;
   const unanswered: Version[] = [];
-  const isOutdated = createIsOutdated(acceptedBind);
 
   const answer = (outcome: UploadOutcome): Accepted | WriteRejected => {
     if ('rejected' in outcome) {
