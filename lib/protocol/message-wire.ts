@@ -1,7 +1,7 @@
-import { defer, filter, map } from 'rxjs';
+import { defer, filter, map, type Observer } from 'rxjs';
 import { limits } from '../model/limits.js';
 import { isRight } from '../model/result.js';
-import { createCloseError, acceptorOf, wireOf, type Acceptor, type Wire } from '../transport/wire.js';
+import { createCloseError, acceptorOf, wireOf, type Acceptor, type Receiver, type Wire } from '../transport/wire.js';
 import { decodeClientWithin, encodeClient, encodeServer } from './codec.js';
 import { closeCodes, type ClientMessage, type ServerMessage } from './messages.js';
 import { createPartReader, sendInParts } from './message-parts.js';
@@ -40,37 +40,62 @@ const encodeFrame = (message: ServerMessage): Uint8Array => {
   return encoded;
 };
 
+/** The largest number of values in the next frame of a client. */
+export interface FrameValueLimit {
+  readonly frameValuesMax: number;
+}
+
+/** Encodes the messages of a server into frames. */
+class FrameEncoder implements Observer<ServerMessage> {
+  constructor(private readonly sink: Observer<Uint8Array>) {}
+
+  next(message: ServerMessage): void {
+    sendInParts(encodeFrame(message), (frame) => this.sink.next(frame));
+  }
+
+  error(thrown: unknown): void {
+    this.sink.error(thrown);
+  }
+
+  complete(): void {
+    this.sink.complete();
+  }
+}
+
+/** Decodes the frames of a client into messages. */
+class FrameDecoder implements Receiver<Uint8Array> {
+  constructor(
+    private readonly receiver: Receiver<ClientMessage>,
+    private readonly sink: Observer<Uint8Array>,
+    private readonly limit: FrameValueLimit,
+  ) {}
+
+  receive(frame: Uint8Array): void {
+    const message = decodeClientWithin(frame, this.limit.frameValuesMax);
+    if (isRight(message)) {
+      this.receiver.receive(message.right);
+      return;
+    }
+    this.receiver.close();
+    this.sink.error(createCloseError(closeCodes.protocolViolation, message.left));
+  }
+
+  close(): void {
+    this.receiver.close();
+  }
+}
+
 /**
  * Turns an acceptor of messages into an acceptor of frames, for a socket. A frame that is not a client message ends the
  * connection with a `ConnectionError` 4400; the server only sees that it was closed.
  *
  * @param host - The acceptor of messages.
- * @param valuesMax - Returns the largest number of values in the next frame.
+ * @param limit - The largest number of values in a frame, read before each frame.
  */
 export const serverAcceptor =
-  (
-    host: Acceptor<ClientMessage, ServerMessage>,
-    valuesMax: () => number = () => limits.frameValuesMax,
-  ): Acceptor<Uint8Array, Uint8Array> =>
-  (sink) => {
-    const receiver = host({
-      next: (message) => sendInParts(encodeFrame(message), (frame) => sink.next(frame)),
-      error: (thrown) => sink.error(thrown),
-      complete: () => sink.complete(),
-    });
-    return {
-      receive: (frame) => {
-        const message = decodeClientWithin(frame, valuesMax());
-        if (isRight(message)) {
-          receiver.receive(message.right);
-          return;
-        }
-        receiver.close();
-        sink.error(createCloseError(closeCodes.protocolViolation, message.left));
-      },
-      close: () => receiver.close(),
-    };
-  };
+  (host: Acceptor<ClientMessage, ServerMessage>, limit: FrameValueLimit = limits): Acceptor<Uint8Array, Uint8Array> =>
+  (sink) =>
+    new FrameDecoder(host(new FrameEncoder(sink)), sink, limit);
 
 /** Turns a server that is a wire of messages into a wire of frames. */
 export const serverWire = (wire: Wire<ClientMessage, ServerMessage>): Wire<Uint8Array, Uint8Array> =>

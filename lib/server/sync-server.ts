@@ -3,7 +3,9 @@ import {
   concat,
   defer,
   EMPTY,
+  finalize,
   firstValueFrom,
+  ignoreElements,
   lastValueFrom,
   merge,
   mergeMap,
@@ -14,6 +16,7 @@ import {
   switchMap,
   take,
   takeUntil,
+  tap,
   type Observable,
 } from 'rxjs';
 import { runAction } from '../model/operators.js';
@@ -166,9 +169,12 @@ const servePort = (
     const limiter = createConnectionLimiter({ origins, limits, clock, serverCounters: core.serverCounters, log });
     const { admit, onRejected } = limiter;
     const { frameBytesMax } = limits;
-    const { answer, watch$ } = createSocketHandler({ core, limiter, clock, middleware, limits, log });
+    const { answer, stop, watch$ } = createSocketHandler({ core, limiter, clock, middleware, limits, log });
     return listen({ ...endpoint, protocols: [subprotocol], frameBytesMax, clock, admit, onRejected, respond }).pipe(
-      switchMap((listening) => merge(listening.connections$.pipe(mergeMap(answer)), watch$, of(listening))),
+      switchMap((listening) =>
+        merge(listening.connections$.pipe(tap(answer), ignoreElements()), watch$, of(listening)),
+      ),
+      finalize(stop),
     );
   });
 

@@ -60,8 +60,15 @@ class SocketLimiter implements ReceiveLimiter {
   private holds = 0;
   private waiting: Subscription | null = null;
 
-  constructor(private readonly options: ReceiveLimiterOptions) {
-    this.bounds = options.bounds;
+  private readonly socket: ReceiveLimiterOptions['socket'];
+  private readonly scheduler: SchedulerLike;
+  private readonly owner: ReceiveLimiterOwner;
+
+  constructor({ socket, scheduler, bounds, owner }: ReceiveLimiterOptions) {
+    this.socket = socket;
+    this.scheduler = scheduler;
+    this.owner = owner;
+    this.bounds = bounds;
     this.meter = createFrameMeter(this);
   }
 
@@ -71,7 +78,7 @@ class SocketLimiter implements ReceiveLimiter {
     this.meter.read(chunk);
     const waitMs = this.bounds.allowance.spend(this.frames, chunk.byteLength);
     if (waitMs <= 0 || this.waiting !== null) return;
-    const { socket, scheduler } = this.options;
+    const { socket, scheduler } = this;
     socket.pause?.(); // Has no further effect on a socket that was closed just now.
     this.waiting = scheduler.schedule(() => this.resume(), waitMs);
   }
@@ -89,12 +96,12 @@ class SocketLimiter implements ReceiveLimiter {
 
   hold(): void {
     this.holds += 1;
-    if (this.holds === 1 && !this.isStopped) this.options.socket.pause?.();
+    if (this.holds === 1 && !this.isStopped) this.socket.pause?.();
   }
 
   release(): void {
     this.holds -= 1;
-    if (this.holds === 0 && this.waiting === null && !this.isStopped) this.options.socket.resume?.();
+    if (this.holds === 0 && this.waiting === null && !this.isStopped) this.socket.resume?.();
   }
 
   /** Takes the header of a frame. Returns whether further ones are wanted. */
@@ -115,8 +122,8 @@ class SocketLimiter implements ReceiveLimiter {
   private exceed(code: number, text: string): void {
     if (this.isStopped) return;
     this.isStopped = true;
-    this.options.owner.exceeded(code, text);
-    this.options.socket.pause?.(); // Nothing more is read or buffered until the close times out.
+    this.owner.exceeded(code, text);
+    this.socket.pause?.(); // Nothing more is read or buffered until the close times out.
   }
 
   private endWait(): void {
@@ -127,7 +134,7 @@ class SocketLimiter implements ReceiveLimiter {
   private resume(): void {
     if (this.waiting === null || this.isStopped) return;
     this.endWait();
-    if (this.holds === 0) this.options.socket.resume?.();
+    if (this.holds === 0) this.socket.resume?.();
   }
 }
 

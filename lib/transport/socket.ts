@@ -15,10 +15,10 @@ export interface WebSocketLike {
   pause?(): void;
   /** Only of `ws`: reads again. */
   resume?(): void;
-  /** Only of `ws`: listens without an event object for each message. */
-  on?(type: 'message', listener: (data: Uint8Array, isBinary: boolean) => void): void;
+  /** Only of `ws`: listens without event objects. */
+  on?(type: string, listener: (...given: never[]) => void): void;
   /** Only of `ws`: removes a listener of `on`. */
-  off?(type: 'message', listener: (data: Uint8Array, isBinary: boolean) => void): void;
+  off?(type: string, listener: (...given: never[]) => void): void;
   addEventListener(type: string, listener: (event: never) => void): void;
   removeEventListener(type: string, listener: (event: never) => void): void;
 }
@@ -77,9 +77,12 @@ export const closeSocket = (socket: WebSocketLike, code: number = socketCloseCod
   }
 };
 
+export const ignoreError = (): void => undefined;
+
 /** Adds a listener for errors, because `ws` throws an error without a listener, also after the socket was closed. */
 export const ignoreErrors = <Socket extends WebSocketLike>(socket: Socket): Socket => {
-  socket.addEventListener('error', () => undefined);
+  if (socket.on) socket.on('error', ignoreError);
+  else socket.addEventListener('error', ignoreError);
   return socket;
 };
 
@@ -102,8 +105,8 @@ export const detailOf = (event: { readonly message?: unknown; readonly error?: u
   return typeof code === 'string' ? code : 'The connection failed.';
 };
 
-const isTooLarge = (event: { readonly error?: unknown }): boolean =>
-  (event.error as { code?: unknown } | undefined)?.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH';
+const isTooLarge = (error: unknown): boolean =>
+  (error as { code?: unknown } | undefined)?.code === 'WS_ERR_UNSUPPORTED_MESSAGE_LENGTH';
 
 const closeReasonOf = (thrown: unknown): { readonly code: number; readonly text: string } =>
   thrown instanceof ConnectionError && thrown.failure.kind === 'closed'
@@ -122,30 +125,113 @@ const frameOf = (data: Uint8Array): Uint8Array =>
     ? new Uint8Array(data)
     : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
+/** Takes the events of a socket. */
+interface SocketListener {
+  /** `null` stands for a text frame. */
+  onFrame(frame: Uint8Array | null): void;
+  onClose(code: number, reason: string): void;
+  onError(error: unknown): void;
+}
+
 /**
- * Adds a listener for frames, and returns the function that removes it. `null` stands for a text frame. A socket whose
- * `binaryType` is `bufferType` is listened to without event objects: they cost more than copying the bytes.
+ * Listens to a socket, and returns the function that ends that. A socket whose `binaryType` is `bufferType` is listened
+ * to without event objects: they cost more than copying the bytes, and each of their listeners takes 200 bytes more.
  */
-const listenForFrames = (socket: WebSocketLike, listener: (frame: Uint8Array | null) => void): (() => void) => {
-  if (socket.binaryType === bufferType) {
-    const onBuffer = (data: Uint8Array, isBinary: boolean): void => listener(isBinary ? frameOf(data) : null);
-    socket.on?.('message', onBuffer);
-    return () => socket.off?.('message', onBuffer);
+const listenToSocket = (socket: WebSocketLike, listener: SocketListener): (() => void) => {
+  if (socket.binaryType === bufferType && socket.on && socket.off) {
+    const onBuffer = (data: Uint8Array, isBinary: boolean): void => listener.onFrame(isBinary ? frameOf(data) : null);
+    const onEnd = (code: number, reason: Uint8Array): void => listener.onClose(code, utf8Decoder.decode(reason));
+    const onFailure = (error: unknown): void => listener.onError(error);
+    socket.on('message', onBuffer);
+    socket.on('close', onEnd);
+    socket.on('error', onFailure);
+    return () => {
+      socket.off?.('message', onBuffer);
+      socket.off?.('close', onEnd);
+      socket.off?.('error', onFailure);
+    };
   }
   const onMessage = ({ data }: { readonly data: unknown }): void =>
-    listener(typeof data === 'string' ? null : new Uint8Array(data as ArrayBuffer));
+    listener.onFrame(typeof data === 'string' ? null : new Uint8Array(data as ArrayBuffer));
+  const onClose = ({ code, reason }: ClosedEvent): void => listener.onClose(code, reason);
+  const onError = (event: { readonly error?: unknown }): void => listener.onError(event.error);
   socket.addEventListener('message', onMessage);
-  return () => socket.removeEventListener('message', onMessage);
+  socket.addEventListener('close', onClose);
+  socket.addEventListener('error', onError);
+  return () => {
+    socket.removeEventListener('message', onMessage);
+    socket.removeEventListener('close', onClose);
+    socket.removeEventListener('error', onError);
+  };
 };
 
 /** A connection over an open socket. */
 export interface SocketConnection {
   /** Sends a frame. Returns whether more may be sent. */
-  readonly send: (frame: Uint8Array) => boolean;
+  send(frame: Uint8Array): boolean;
   /** Closes the connection with the code and text of an error, and passes the error to the observer. */
-  readonly end: (thrown: unknown) => void;
+  end(thrown: unknown): void;
   /** Closes the connection with 1000. Nothing is received afterwards. */
-  readonly close: () => void;
+  close(): void;
+}
+
+/** Sends frames on a socket. */
+export interface FrameSender {
+  /** Sends a frame like `send` of the socket, which is the default. */
+  sendFrame?(frame: Uint8Array): void;
+}
+
+/** A class, because a server has one for each socket. */
+class OpenConnection implements SocketConnection, SocketListener {
+  private stopListening: (() => void) | null = null;
+
+  constructor(
+    private readonly socket: WebSocketLike,
+    private readonly backlogBytesMax: number,
+    private readonly observer: Observer<Uint8Array>,
+    private readonly sender: FrameSender,
+  ) {
+    if (socket.readyState >= closingState)
+      observer.error(createCloseError(1006, 'The socket closed before it was used.'));
+    else this.stopListening = listenToSocket(socket, this);
+  }
+
+  send(frame: Uint8Array): boolean {
+    const { socket, sender, backlogBytesMax } = this;
+    if (sender.sendFrame) sender.sendFrame(frame);
+    else socket.send(frame as Uint8Array<ArrayBuffer>);
+    if (socket.bufferedAmount <= backlogBytesMax) return true;
+    const text = `${socket.bufferedAmount} bytes are unsent; the limit is ${backlogBytesMax}.`;
+    this.end(createCloseError(socketCloseCodes.tooMuch, text));
+    return false;
+  }
+
+  end(thrown: unknown): void {
+    const { code, text } = closeReasonOf(thrown);
+    closeSocket(this.socket, code, text); // First, because an observer that then unsubscribes would close with 1000.
+    this.observer.error(thrown);
+  }
+
+  close(): void {
+    this.stopListening?.();
+    this.stopListening = null;
+    closeSocket(this.socket);
+  }
+
+  onFrame(frame: Uint8Array | null): void {
+    if (frame !== null) this.observer.next(frame);
+    else
+      this.end(createCloseError(socketCloseCodes.notFrames, 'A text frame was received; every frame must be binary.'));
+  }
+
+  onClose(code: number, reason: string): void {
+    if ((code === 1000 || code === 1005) && reason === '') this.observer.complete();
+    else this.observer.error(createCloseError(code, reason));
+  }
+
+  onError(error: unknown): void {
+    if (isTooLarge(error)) this.end(createCloseError(socketCloseCodes.tooLarge, 'A frame is over the limit.'));
+  }
 }
 
 /**
@@ -153,7 +239,7 @@ export interface SocketConnection {
  * own bytes, or shares memory of its own size. The observer completes when the socket was closed with 1000 or without a
  * code, and without a text; it errors with a `ConnectionError` for every other end.
  *
- * Frames are sent with `sendFrame`, by default with `send` of the socket. A socket with more than `backlogBytesMax`
+ * Frames are sent with `sender`, by default with `send` of the socket. A socket with more than `backlogBytesMax`
  * unsent bytes is closed with 4429: the caller cannot wait for it, and the windows of the protocol stay far below this
  * limit.
  */
@@ -161,53 +247,8 @@ export const openSocketConnection = (
   socket: WebSocketLike,
   backlogBytesMax: number,
   observer: Observer<Uint8Array>,
-  sendFrame = (frame: Uint8Array): void => socket.send(frame as Uint8Array<ArrayBuffer>),
-): SocketConnection => {
-  const end = (thrown: unknown): void => {
-    const { code, text } = closeReasonOf(thrown);
-    closeSocket(socket, code, text); // First, because an observer that then unsubscribes would close with 1000.
-    observer.error(thrown);
-  };
-  let stopListening = (): void => undefined;
-  const onFrame = (frame: Uint8Array | null): void =>
-    frame === null
-      ? end(createCloseError(socketCloseCodes.notFrames, 'A text frame was received; every frame must be binary.'))
-      : observer.next(frame);
-  const onClose = ({ code, reason }: ClosedEvent): void =>
-    (code === 1000 || code === 1005) && reason === ''
-      ? observer.complete()
-      : observer.error(createCloseError(code, reason));
-  const onError = (event: { readonly error?: unknown }): void => {
-    if (isTooLarge(event)) end(createCloseError(socketCloseCodes.tooLarge, 'A frame is over the limit.'));
-  };
-  if (socket.readyState >= closingState)
-    observer.error(createCloseError(1006, 'The socket closed before it was used.'));
-  else {
-    stopListening = listenForFrames(socket, onFrame);
-    socket.addEventListener('close', onClose);
-    socket.addEventListener('error', onError);
-  }
-  return {
-    end,
-    send: (frame) => {
-      sendFrame(frame);
-      if (socket.bufferedAmount <= backlogBytesMax) return true;
-      end(
-        createCloseError(
-          socketCloseCodes.tooMuch,
-          `${socket.bufferedAmount} bytes are unsent; the limit is ${backlogBytesMax}.`,
-        ),
-      );
-      return false;
-    },
-    close: () => {
-      stopListening();
-      socket.removeEventListener('close', onClose);
-      socket.removeEventListener('error', onError);
-      closeSocket(socket);
-    },
-  };
-};
+  sender: FrameSender = {},
+): SocketConnection => new OpenConnection(socket, backlogBytesMax, observer, sender);
 
 /**
  * Makes a wire of an open socket, for one subscriber. When the sent stream errors, so does the received stream, and the
@@ -218,7 +259,9 @@ export const socketWireOf =
   (socket: WebSocketLike, backlogBytesMax: number): Wire<Uint8Array, Uint8Array> =>
   (sent$) =>
     new Observable((subscriber) => {
-      const { send, end, close } = openSocketConnection(socket, backlogBytesMax, subscriber);
-      subscriber.add(close);
+      const connection = openSocketConnection(socket, backlogBytesMax, subscriber);
+      subscriber.add(() => connection.close());
+      const send = (frame: Uint8Array): boolean => connection.send(frame);
+      const end = (thrown: unknown): void => connection.end(thrown);
       if (!subscriber.closed) subscriber.add(sent$.pipe(takeWhile(send)).subscribe({ error: end }));
     });

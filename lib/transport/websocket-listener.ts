@@ -9,7 +9,7 @@ import type { HttpServer, RequestHeaders } from './http-types.js';
 import { spreadOverTurns } from './event-loop-turns.js';
 import { pathOf, type Respond } from './http-handler.js';
 import { toListenError } from './listen-error.js';
-import { toCloseText, ignoreErrors, type WebSocketLike } from './socket.js';
+import { ignoreError, toCloseText, type WebSocketLike } from './socket.js';
 import { createFrameEncoder, framedPayloadMax } from './websocket-frame.js';
 
 /** Where to listen: on an own port (0: any free one), or on an HTTP server that the app owns and closes. */
@@ -53,10 +53,15 @@ export interface UpgradeRejection {
 /** An accepted socket. Its listeners must be added in the same event-loop turn (`serve-socket.ts`). */
 export interface AcceptedSocket extends UpgradeRequest {
   readonly socket: WebSocketLike;
+  readonly bytes: SocketBytes;
+}
+
+/** The bytes of an accepted socket. */
+export interface SocketBytes {
   /** Calls a listener with the bytes of the socket as they arrive, before the WebSocket receives them. */
-  readonly onBytes: (listener: (chunk: Uint8Array) => void) => void;
+  onBytes(listener: (chunk: Uint8Array) => void): void;
   /** Sends a binary frame, like `send` of the socket. Does not copy a payload that it sent to another socket before. */
-  readonly sendFrame: (payload: Uint8Array) => void;
+  sendFrame(payload: Uint8Array): void;
 }
 
 /** An open port. */
@@ -117,15 +122,28 @@ const rejectionOf = (request: IncomingMessage, { path, protocols }: ListenerOpti
 
 const encodeFrame = createFrameEncoder();
 
-/**
- * Sends a frame with one `write` of the stream under a socket. `ws` writes header and payload separately, which took a
- * tenth more processor time for a change that a hundred readers receive. The order of frames stays, because `ws` writes
- * each of its own frames immediately while it compresses nothing and sends no blobs.
- */
-const sendWholeFrame = (socket: WebSocket, stream: Duplex, payload: Uint8Array): void => {
-  if (socket.readyState === socket.OPEN && payload.byteLength <= framedPayloadMax) stream.write(encodeFrame(payload));
-  else socket.send(payload);
-};
+/** The stream under a socket. A class, because a server has one for each socket. */
+class StreamBytes implements SocketBytes {
+  constructor(
+    private readonly socket: WebSocket,
+    private readonly stream: Duplex,
+  ) {}
+
+  onBytes(listener: (chunk: Uint8Array) => void): void {
+    this.stream.prependListener('data', listener);
+  }
+
+  /**
+   * Sends a frame with one `write` of the stream. `ws` writes header and payload separately, which took a tenth more
+   * processor time for a change that a hundred readers receive. The order of frames stays, because `ws` writes each of
+   * its own frames immediately while it compresses nothing and sends no blobs.
+   */
+  sendFrame(payload: Uint8Array): void {
+    const { socket, stream } = this;
+    if (socket.readyState === socket.OPEN && payload.byteLength <= framedPayloadMax) stream.write(encodeFrame(payload));
+    else socket.send(payload);
+  }
+}
 
 /** The sockets of a port, and the handler that makes them of upgrades. */
 const createUpgradeHandler = (options: ListenerOptions) => {
@@ -146,21 +164,18 @@ const createUpgradeHandler = (options: ListenerOptions) => {
   });
   let isOpen = true;
 
+  /** One listener for all sockets: an emitter calls its listeners as its methods. */
+  const onClosed = function (this: WebSocket): void {
+    sockets.delete(this);
+    count.next(sockets.size);
+  };
   const onAccepted = (socket: WebSocket, stream: Duplex, upgradeRequest: UpgradeRequest): void => {
     sockets.add(socket);
     count.next(sockets.size);
-    socket.once('close', () => {
-      sockets.delete(socket);
-      count.next(sockets.size);
-    });
-    const onBytes: AcceptedSocket['onBytes'] = (listener) => void stream.prependListener('data', listener);
-    const sendFrame: AcceptedSocket['sendFrame'] = (payload) => sendWholeFrame(socket, stream, payload);
-    connections.next({
-      ...upgradeRequest,
-      socket: ignoreErrors(socket as unknown as WebSocketLike),
-      onBytes,
-      sendFrame,
-    });
+    socket.on('close', onClosed);
+    socket.on('error', ignoreError);
+    const bytes = new StreamBytes(socket, stream);
+    connections.next({ ...upgradeRequest, socket: socket as unknown as WebSocketLike, bytes });
   };
 
   const handle = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
@@ -181,7 +196,7 @@ const createUpgradeHandler = (options: ListenerOptions) => {
   const upgrade: typeof handle = (request, socket, head) => {
     const isShared = 'server' in target && target.server.listenerCount('upgrade') > 1;
     if (path !== undefined && pathOf(request) !== path && isShared) return; // The path belongs to another listener of the app's server.
-    socket.on('error', () => undefined); // The socket may break while it waits or is rejected.
+    socket.on('error', ignoreError); // The socket may break while it waits or is rejected.
     handleInTurn(request, socket, head);
   };
 

@@ -34,7 +34,7 @@ const measureClients = async (realmOf: (index: number) => string): Promise<numbe
   const connect = (name: string, realm: string): void => {
     const connection = core.createAcceptor({ user: null, sessions: 0 })(sink);
     connection.receive(createBind({ realm, replica: name }));
-    connections.push(connection as Receiver<unknown>);
+    connections.push(connection);
   };
   for (let index = 0; index < clients; index += 1) connect(`warm-${index}`, realmOf(index)); // Fills caches and arrays.
   const before = await heapUsed();

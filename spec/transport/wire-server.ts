@@ -1,5 +1,5 @@
 import { request } from 'node:http';
-import { firstValueFrom, mergeMap, type Observable, ReplaySubject, switchMap, tap } from 'rxjs';
+import { firstValueFrom, mergeMap, Observable, ReplaySubject, switchMap, tap } from 'rxjs';
 import { WebSocket } from 'ws';
 import { systemClock } from '../../lib/clock.js';
 import { serveSocket, type ServeSocketOptions } from '../../lib/transport/serve-socket.js';
@@ -37,10 +37,13 @@ export const startWireServer = async (
     .pipe(
       tap((listening) => opened.next(listening)),
       switchMap(({ connections$ }) => connections$),
-      mergeMap(({ socket, sendFrame }) =>
-        serveSocket(socket, acceptorOf(wire), { onFailure, sendFrame, ...rest }).pipe(
-          tap({ complete: () => done$.next(1) }),
-        ),
+      mergeMap(({ socket, bytes }) =>
+        new Observable<never>((subscriber) => {
+          const sendFrame = (frame: Uint8Array): void => bytes.sendFrame(frame);
+          const onClosed = (): void => subscriber.complete();
+          const served = serveSocket(socket, acceptorOf(wire), { onFailure, sendFrame, onClosed, ...rest });
+          return () => served.stop();
+        }).pipe(tap({ complete: () => done$.next(1) })),
       ),
     )
     .subscribe({ error: (thrown: unknown) => opened.error(thrown) });

@@ -11,9 +11,9 @@ import { throttleCalls, type ServerLog } from '../http/server-events.js';
 /** A connection that counts for its address. */
 export interface CountedConnection {
   /** Its token was checked. May be called once. */
-  readonly admitted: () => void;
+  admitted(): void;
   /** The connection is closed. May be called once. */
-  readonly closed: () => void;
+  closed(): void;
 }
 
 /** Decides which upgrade requests get a socket. */
@@ -63,21 +63,46 @@ const isAllowedOrigin = (origin: string | undefined, origins: AllowedOrigins): b
   return URL.canParse(origin) && localHostnames.includes(new URL(origin).hostname);
 };
 
-/** Counts connections by name. `add` returns a function that removes the connection again. */
+/** Counts connections by name. */
 const createCounts = () => {
   const counts = new Map<string, number>();
   return {
     of: (name: string): number => counts.get(name) ?? 0,
-    add: (name: string): (() => void) => {
-      counts.set(name, (counts.get(name) ?? 0) + 1);
-      return () => {
-        const left = (counts.get(name) ?? 1) - 1;
-        if (left > 0) counts.set(name, left);
-        else counts.delete(name);
-      };
+    add: (name: string): void => void counts.set(name, (counts.get(name) ?? 0) + 1),
+    remove: (name: string): void => {
+      const left = (counts.get(name) ?? 1) - 1;
+      if (left > 0) counts.set(name, left);
+      else counts.delete(name);
     },
   };
 };
+
+type Counts = ReturnType<typeof createCounts>;
+
+/** A class, because a server has one for each connection. */
+class NetworkConnection implements CountedConnection {
+  private isChecked = false;
+
+  constructor(
+    private readonly network: string,
+    private readonly open: Counts,
+    /** Connections whose token is not checked yet. */
+    private readonly unchecked: Counts,
+  ) {
+    open.add(network);
+    unchecked.add(network);
+  }
+
+  admitted(): void {
+    this.isChecked = true;
+    this.unchecked.remove(this.network);
+  }
+
+  closed(): void {
+    this.open.remove(this.network);
+    if (!this.isChecked) this.unchecked.remove(this.network);
+  }
+}
 
 const createRejection = (status: UpgradeRejection['status'], text: string): UpgradeRejection => ({ status, text });
 
@@ -127,21 +152,7 @@ export const createConnectionLimiter = (options: ConnectionLimiterOptions): Conn
         ? null
         : createRejection(403, 'Pages of this origin may not connect.');
     },
-    addConnection: (address) => {
-      const network = networkOf(address);
-      const [releaseOpen, releaseUnchecked] = [open.add(network), unchecked.add(network)];
-      let isChecked = false;
-      return {
-        admitted: () => {
-          isChecked = true;
-          releaseUnchecked();
-        },
-        closed: () => {
-          releaseOpen();
-          if (!isChecked) releaseUnchecked();
-        },
-      };
-    },
+    addConnection: (address) => new NetworkConnection(networkOf(address), open, unchecked),
     onRejected: (request, rejection) => {
       increment(serverCounters.rejectedConnections, rejection.status);
       logRejection({ address: request.address, ...rejection });

@@ -1,19 +1,16 @@
-import { defer, ignoreElements, tap, timer, type Observable } from 'rxjs';
+import { ignoreElements, tap, timer } from 'rxjs';
 import type { Clock } from '../../clock.js';
 import { closeCodes } from '../../protocol/messages.js';
 import { serverAcceptor } from '../../protocol/message-wire.js';
-import { limits as bounds } from '../../model/limits.js';
-import { serverLimits } from '../server-limits.js';
-import { serveSocket } from '../../transport/serve-socket.js';
 import type { AcceptedSocket } from '../../transport/websocket-listener.js';
 import { createCloseError, acceptorOf, wireOf } from '../../transport/wire.js';
 import type { ServerCore } from '../server-core.js';
 import type { ConnectionLimiter } from './connection-limiter.js';
 import type { ServerLimits } from '../server-options.js';
 import type { CheckedServerOptions } from '../check-server-options.js';
-import { createFailedEvent, type ServerLog } from '../http/server-events.js';
+import type { ServerLog } from '../http/server-events.js';
 import { createRoundRobin } from '../uploads/round-robin.js';
-import { createServedSockets, createFairAcceptor, loggableTextOf, type SocketInfo } from './socket-lifecycle.js';
+import { createServedSockets } from './socket-lifecycle.js';
 
 export interface ServeSocketsPorts {
   readonly core: Pick<ServerCore, 'createAcceptor' | 'serverCounters'>;
@@ -33,10 +30,9 @@ const checksPerSilence = 10;
  * that its other end is gone.
  */
 export const createSocketHandler = ({ core, limiter, clock, middleware, limits, log }: ServeSocketsPorts) => {
-  const { silenceMsMax, socketBacklogBytesMax: backlogBytesMax } = limits;
-  const sockets = createServedSockets({ serverCounters: core.serverCounters, limiter, clock, limits, log });
-  const turns = createRoundRobin(clock);
-  const onFailure = (error: unknown): void => log(createFailedEvent(null, error));
+  const { silenceMsMax } = limits;
+  const { serverCounters } = core;
+  const sockets = createServedSockets({ serverCounters, limiter, clock, limits, log }, createRoundRobin(clock));
 
   const endSilent = (): void => {
     const since = clock.scheduler.now() - silenceMsMax;
@@ -45,42 +41,21 @@ export const createSocketHandler = ({ core, limiter, clock, middleware, limits, 
         served.end(createCloseError(closeCodes.notBound, `No frame was received for ${silenceMsMax} ms.`));
   };
 
-  const answer = (info: SocketInfo): Observable<never> =>
-    defer(() => {
-      const served = sockets.serve(info);
-      const { client } = served;
-      const onFrame = (way: 'in' | 'out', bytes: number): void => {
-        if (way === 'out') {
-          served.bytesOut += bytes;
-          return;
-        }
-        served.bytesIn += bytes;
-        served.lastReceivedAt = clock.scheduler.now();
-      };
-      const onEnd = (text: string): void => void (served.text = loggableTextOf(text));
-      const valuesMax = (): number =>
-        client.user === null ? serverLimits.unboundFrameValuesMax : bounds.frameValuesMax;
-      const acceptor = core.createAcceptor(client);
-      const checkedAcceptor = serverAcceptor(
-        middleware ? acceptorOf(middleware(wireOf(acceptor))) : acceptor,
-        valuesMax,
-      );
-      return serveSocket(info.socket, createFairAcceptor(served, turns, checkedAcceptor), {
-        sendFrame: info.sendFrame,
-        onFailure,
-        backlogBytesMax,
-        onFrame,
-        onEnd,
-      });
-    });
-
   return {
     watch$: timer(silenceMsMax / checksPerSilence, silenceMsMax / checksPerSilence, clock.scheduler).pipe(
       tap(endSilent),
       ignoreElements(),
     ),
-    // Keeps nothing else of the upgrade request, because its headers need more memory than all the rest.
-    answer: ({ socket, address, headers: { origin }, onBytes, sendFrame }: AcceptedSocket): Observable<never> =>
-      answer({ socket, address, origin, onBytes, sendFrame }),
+    /** Serves a socket until it is closed. */
+    answer: (accepted: AcceptedSocket): void => {
+      const served = sockets.add(accepted);
+      const acceptor = core.createAcceptor(served);
+      const checked = middleware ? acceptorOf(middleware(wireOf(acceptor))) : acceptor;
+      served.serve(accepted.socket, serverAcceptor(checked, served));
+    },
+    /** Closes all sockets. */
+    stop: (): void => {
+      for (const served of [...sockets.open]) served.stop();
+    },
   };
 };
