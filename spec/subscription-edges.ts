@@ -7,12 +7,20 @@ export const subscriptionEdges: readonly Allowed[] = [
     why: 'the subject of a session is created for its first observer',
   },
   {
-    where: 'lib/session/binding/session.ts createSession',
+    where: 'lib/session/binding/session.ts RunningSession',
     why: 'a session runs whether or not an app reads it; its effects end when it is released',
   },
   {
-    where: 'lib/session/binding/stall-watchdog.ts createStallWatch',
+    where: 'lib/session/binding/bind-session.ts SessionBinding',
+    why: 'a session is bound whether or not an app reads it; the pipeline ends when it is bound',
+  },
+  {
+    where: 'lib/session/binding/stall-watchdog.ts StallWatch',
     why: 'a stall is handled until something moves or the connection ends',
+  },
+  {
+    where: 'lib/storage/reopening-storage.ts',
+    why: 'the loss of a storage is watched without operators, because every open realm has a storage',
   },
   {
     where: 'lib/session/conversation/message-work.ts',

@@ -39,7 +39,7 @@ export interface ClientCore extends UserIdentity {
   /** Creates a session. It starts when its realm is added by `addMember`. */
   readonly createSession: (
     realm: SyncedRealm,
-    options: Pick<ClientSessionPorts, 'realmName' | 'outbox' | 'initialDownload' | 'clientReset'> & {
+    options: Pick<ClientSessionPorts, 'realmName' | 'outbox' | 'initialDownload' | 'clientReset' | 'onReleased'> & {
       readonly paused: boolean;
     },
   ) => ClientSession;

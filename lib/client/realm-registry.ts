@@ -28,12 +28,13 @@ const forgetOnRelease = (released$: Observable<unknown>, forget: () => void): vo
 /** Opens a realm once for all handles, until it is released or fails to open. */
 const openOnce = (realms: RealmRegistry, plan: OpenPlan): Observable<RunningRealm> => {
   const forget = (): void => {
-    if (realms.get(plan.location)?.opened$ === opened$) realms.delete(plan.location);
+    if (realms.get(plan.location) === entry) realms.delete(plan.location);
   };
-  const opened$: Observable<RunningRealm> = openRunningRealm(plan).pipe(
+  const opening$ = openRunningRealm(plan).pipe(
     tap({
-      next: ({ released$ }) => {
-        forgetOnRelease(released$, forget);
+      next: (opened) => {
+        entry.opened$ = of(opened); // The operators that have opened it are released.
+        forgetOnRelease(opened.released$, forget);
       },
       error: forget,
     }),
@@ -44,8 +45,9 @@ const openOnce = (realms: RealmRegistry, plan: OpenPlan): Observable<RunningReal
       resetOnRefCountZero: false,
     }),
   );
-  realms.set(plan.location, { plan, opened$ });
-  return opened$;
+  const entry = { plan, opened$: opening$ };
+  realms.set(plan.location, entry);
+  return opening$;
 };
 
 /**

@@ -12,7 +12,6 @@ import {
   ReplaySubject,
   switchMap,
   take,
-  takeUntil,
 } from 'rxjs';
 import { StorageError } from '../model/errors.js';
 import { none } from '../model/result.js';
@@ -69,7 +68,7 @@ const openStoreOn = <S extends LocalStore>(
     map((store): HeldStore<S> => ({
       store,
       health$: reopening.health$(store.dump),
-      closing$: store.close().pipe(closeSafely, finalize(free)),
+      closing$: defer(() => store.close().pipe(closeSafely, finalize(free))), // An open realm has no operators for it.
     })),
     // A storage that cannot be read is closed unchanged.
     catchError((thrown: unknown) =>
@@ -129,7 +128,7 @@ export const done$ = of(undefined);
 const createLocalRealm = ({ store, health$, closing$ }: HeldStore<LocalStore>): RunningRealm => {
   const released$ = new ReplaySubject<void>(1);
   let handles = 1;
-  watchHealth(health$.pipe(takeUntil(released$)), () => undefined);
+  watchHealth(health$, () => undefined);
   return {
     store,
     syncSession: none,

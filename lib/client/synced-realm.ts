@@ -1,18 +1,4 @@
-import {
-  concat,
-  defer,
-  EMPTY,
-  isObservable,
-  last,
-  map,
-  type Observable,
-  of,
-  ReplaySubject,
-  switchMap,
-  take,
-  takeUntil,
-  tap,
-} from 'rxjs';
+import { concat, defer, EMPTY, isObservable, type Observable, of, ReplaySubject, switchMap, take, tap } from 'rxjs';
 import { runAction } from '../model/operators.js';
 import { SessionClosedError, SyncError } from '../model/errors.js';
 import { some } from '../model/result.js';
@@ -93,6 +79,14 @@ const createSyncedRealm = (
     outbox,
     initialDownload: store.downloadProgress(),
     paused: core.pausedRealms.has(name),
+    // Every end of the session closes the storage.
+    onReleased: ({ sync }) => {
+      if (sync === 'paused') core.pausedRealms.add(name);
+      else core.pausedRealms.delete(name);
+      const removeMember = (): void => core.removeMember(member);
+      // eslint-disable-next-line rxjs-x/no-ignored-subscription -- closing must run to its end
+      closing$.pipe(tap(removeMember)).subscribe(released$);
+    },
   });
   const released$ = new ReplaySubject<void>(1);
   const discard = (): Observable<never> =>
@@ -106,16 +100,7 @@ const createSyncedRealm = (
   const end = (now: boolean): void =>
     session.dispatch({ type: 'closed', immediately: now, by: new SessionClosedError('The realm was closed.') });
 
-  // Every end of the session closes the storage.
-  const end$ = session.state$.pipe(
-    last(),
-    map(({ sync }) => (sync === 'paused' ? core.pausedRealms.add(name) : core.pausedRealms.delete(name))),
-    switchMap(() => closing$),
-    tap(() => core.removeMember(member)),
-  );
-  // eslint-disable-next-line rxjs-x/no-ignored-subscription -- it ends with the session
-  end$.subscribe(released$);
-  watchHealth(health$.pipe(takeUntil(released$)), (health) => {
+  watchHealth(health$, (health) => {
     applyHealth(session, health);
   });
   core.addMember(member);

@@ -1,25 +1,20 @@
 import {
-  BehaviorSubject,
   catchError,
-  combineLatest,
   concat,
   defer,
   EMPTY,
-  exhaustMap,
-  filter,
   finalize,
-  ignoreElements,
-  map,
   merge,
   NEVER,
-  type Observable,
+  Observable,
   of,
   ReplaySubject,
   retry,
+  type Subscriber,
+  Subscription,
   switchMap,
   take,
   takeUntil,
-  takeWhile,
   throwError,
   timer,
 } from 'rxjs';
@@ -124,17 +119,31 @@ const createUnansweredError = (ms: number): StorageError =>
 
 const healthyAgain: StorageHealth = { state: 'back' };
 
-/** The shared state of one storage. */
+/** The state of one storage. A plain record: an operator costs a kilobyte, and every open realm has a storage. */
 interface ReopeningContext {
   readonly open: OpenStorage;
   readonly scheduler: Clock['scheduler'];
-  readonly current: BehaviorSubject<Storage>;
   readonly recovery: BatchRecovery;
-  readonly closed: BehaviorSubject<boolean>;
+  contents: Contents;
+  current: Storage;
+  isClosed: boolean;
   /** Whether an attempt is running. It must run to its end, or the storage that it opens would stay open. */
-  readonly trying: BehaviorSubject<boolean>;
-  readonly contents: Contents;
+  isTrying: boolean;
+  /** Is called when the storage was replaced. */
+  onReplaced: () => void;
+  /** Is called when the storage was closed, or an attempt has ended. */
+  onSettled: () => void;
 }
+
+const replaceStorage = (context: ReopeningContext, next: Storage): void => {
+  context.current = next;
+  context.onReplaced();
+};
+
+const endAttempt = (context: ReopeningContext): void => {
+  context.isTrying = false;
+  context.onSettled();
+};
 
 /** The report of one loss. */
 interface LossReport {
@@ -159,10 +168,11 @@ const createLossReport = (error: StorageError): LossReport => {
  */
 const restoreContents = (
   next: Storage,
-  { recovery, contents, trying }: ReopeningContext,
+  context: ReopeningContext,
   { report$ }: LossReport,
-): Observable<StorageHealth> =>
-  recovery.recognize(next).pipe(
+): Observable<StorageHealth> => {
+  const { recovery, contents } = context;
+  return recovery.recognize(next).pipe(
     catchError((thrown: unknown) =>
       concat(
         closeQuietly(next),
@@ -174,23 +184,28 @@ const restoreContents = (
       recovery.fail();
       return concat(
         report$,
-        found === 'own' ? rewriteStorage(next, contents) : fillStorage(next, contents, () => trying.next(false)),
+        found === 'own'
+          ? rewriteStorage(next, contents)
+          : fillStorage(next, contents, () => {
+              endAttempt(context);
+            }),
       );
     }),
   );
+};
 
 const tryReopen = (context: ReopeningContext, report: LossReport): Observable<StorageHealth> =>
   defer(() => {
-    const { open, current, recovery, closed, trying } = context;
-    trying.next(true);
+    const { open, recovery } = context;
+    context.isTrying = true;
     return open.pipe(
       take(1),
       switchMap((next) =>
         concat(
-          closed.value ? EMPTY : restoreContents(next, context, report),
+          context.isClosed ? EMPTY : restoreContents(next, context, report),
           defer(() => {
-            if (closed.value) return closeQuietly(next);
-            current.next(next);
+            if (context.isClosed) return closeQuietly(next);
+            replaceStorage(context, next);
             recovery.resume();
             return report.isReported() ? of(healthyAgain) : EMPTY;
           }),
@@ -203,18 +218,19 @@ const tryReopen = (context: ReopeningContext, report: LossReport): Observable<St
           throwError(() => thrown),
         );
       }),
-      finalize(() => trying.next(false)),
+      finalize(() => {
+        endAttempt(context);
+      }),
     );
   });
 
 const reopenStorage = (context: ReopeningContext, error: StorageError): Observable<StorageHealth> =>
   defer(() => {
-    const { current, recovery, scheduler } = context;
-    const before = current.value;
+    const { current: before, recovery, scheduler } = context;
     const report = createLossReport(error);
     const done = new ReplaySubject<void>(1);
     recovery.hold();
-    current.next(createLostStorage(error));
+    replaceStorage(context, createLostStorage(error));
     const trying$ = tryReopen(context, report).pipe(
       retry({ delay: (_, attempt) => timer(Math.min(retryMsMax, retryMsMin * 2 ** (attempt - 1)), scheduler) }),
       finalize(() => done.next()),
@@ -232,31 +248,91 @@ export const createReopeningStorage = (
   { scheduler }: Pick<Clock, 'scheduler'>,
   { key, callMs }: ReopeningOptions = { key: '', callMs: Infinity },
 ): ReopeningStorage => {
-  const current = new BehaviorSubject(first);
-  const closed = new BehaviorSubject(false);
-  const trying = new BehaviorSubject(false);
-  const closed$ = combineLatest([closed, trying]).pipe(filter(([isClosed, isTrying]) => isClosed && !isTrying));
-  const recovery = createBatchRecovery(() => current.value, key);
+  const context: ReopeningContext = {
+    open,
+    scheduler,
+    recovery: createBatchRecovery(() => context.current, key),
+    contents: () => null,
+    current: first,
+    isClosed: false,
+    isTrying: false,
+    onReplaced: () => undefined,
+    onSettled: () => undefined,
+  };
+  const { recovery } = context;
   const overdue = createSlowCallWatch(callMs, { scheduler });
-  const unanswered$ = overdue.overdue$.pipe(
-    map((isLate): StorageHealth => (isLate ? { state: 'lost', error: createUnansweredError(callMs) } : healthyAgain)),
-  );
   return {
     storage: {
       ...overdue.watch(recovery.storage),
       close: () =>
         defer(() => {
-          closed.next(true);
+          context.isClosed = true;
           recovery.fail();
-          return concat(current.value.close(), trying.pipe(takeWhile(Boolean), ignoreElements()));
+          context.onSettled();
+          return concat(context.current.close(), waitForAttempt(context));
         }),
     },
-    health$: (contents) => {
-      const lost$ = current.pipe(
-        switchMap(({ lost$ }) => lost$ ?? NEVER),
-        exhaustMap((error) => reopenStorage({ open, scheduler, current, recovery, closed, trying, contents }, error)),
-      );
-      return merge(lost$, unanswered$).pipe(takeUntil(closed$));
-    },
+    health$: (contents) =>
+      new Observable((observer) => {
+        context.contents = contents;
+        watchStorage(context, observer);
+        if (callMs === Infinity) return;
+        observer.add(
+          overdue.overdue$.subscribe({
+            next: (isLate) => {
+              observer.next(isLate ? { state: 'lost', error: createUnansweredError(callMs) } : healthyAgain);
+            },
+            error: (thrown: unknown) => observer.error(thrown),
+          }),
+        );
+      }),
   };
+};
+
+/** Completes when no attempt to open the storage is running. */
+const waitForAttempt = (context: ReopeningContext): Observable<never> =>
+  new Observable((observer) => {
+    const { onSettled } = context;
+    context.onSettled = () => {
+      onSettled();
+      if (!context.isTrying) observer.complete();
+    };
+    context.onSettled();
+  });
+
+/**
+ * Opens a storage again whenever it is lost, until it is closed. An edge: a storage that cannot be lost costs nothing
+ * here.
+ */
+const watchStorage = (context: ReopeningContext, observer: Subscriber<StorageHealth>): void => {
+  let watching = Subscription.EMPTY;
+  let isReopening = false;
+  const fail = (thrown: unknown): void => observer.error(thrown);
+  const onLost = (error: StorageError): void => {
+    if (isReopening) return;
+    isReopening = true;
+    const reopening = reopenStorage(context, error).subscribe({
+      next: (health) => observer.next(health),
+      error: fail,
+      complete: () => {
+        isReopening = false;
+      },
+    });
+    observer.add(reopening);
+  };
+  const watchLoss = (): void => {
+    watching.unsubscribe();
+    const { lost$ } = context.current;
+    if (!lost$) return;
+    const own = (watching = new Subscription()); // Before it is subscribed, because it may emit at once.
+    own.add(lost$.subscribe({ next: onLost, error: fail }));
+  };
+  context.onReplaced = watchLoss;
+  context.onSettled = () => {
+    if (!context.isClosed || context.isTrying) return;
+    watching.unsubscribe();
+    observer.complete();
+  };
+  watchLoss();
+  context.onSettled();
 };

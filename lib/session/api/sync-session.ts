@@ -239,40 +239,95 @@ const isSameStatus = (a: SessionState, b: SessionState): boolean =>
   a.lastSyncedAt === b.lastSyncedAt &&
   a.stall.since === b.stall.since;
 
-/** Returns the public view of a session's state. */
-export const toSyncSession = (store: SessionStore, reconnect: () => void): SyncSession => {
-  const { dispatch, getState, state$, error$ } = store;
-  const view = <T>(of: (state: SessionState) => T): Observable<T> => state$.pipe(map(of), distinctUntilChanged());
-  const connectionState$ = view(({ connection }) => connection.state);
-  return {
-    status$: state$.pipe(distinctUntilChanged(isSameStatus), map(statusOf)),
-    get status() {
-      return statusOf(getState());
-    },
-    connectionState$,
-    get connectionState() {
-      return getState().connection.state;
-    },
-    connectionChanges$: connectionState$.pipe(
-      pairwise(),
-      map(([previous, current]) => ({ previous, current })),
-    ),
-    syncState$: view(({ sync }) => sync),
-    get syncState() {
-      return getState().sync;
-    },
-    uploadComplete$: waitForUpload(store),
-    downloadComplete$: waitForDownload(store),
-    progress$: (options) => observeProgress(store, options),
-    written$: (version) => observeWrite(store, version),
+/**
+ * The public view of a session's state. Each stream is created when it is first read, and then stays the same one: an
+ * app reads two or three of them.
+ */
+class SessionView implements SyncSession {
+  #members: Map<keyof SyncSession, unknown> | null = null;
+
+  constructor(
+    private readonly store: SessionStore,
+    private readonly reconnectClient: () => void,
+  ) {}
+
+  get status$() {
+    return this.#once('status$', () => this.store.state$.pipe(distinctUntilChanged(isSameStatus), map(statusOf)));
+  }
+  get status() {
+    return statusOf(this.store.getState());
+  }
+  get connectionState$() {
+    return this.#once('connectionState$', () => this.#view(({ connection }) => connection.state));
+  }
+  get connectionState() {
+    return this.store.getState().connection.state;
+  }
+  get connectionChanges$() {
+    return this.#once('connectionChanges$', () =>
+      this.connectionState$.pipe(
+        pairwise(),
+        map(([previous, current]) => ({ previous, current })),
+      ),
+    );
+  }
+  get syncState$() {
+    return this.#once('syncState$', () => this.#view(({ sync }) => sync));
+  }
+  get syncState() {
+    return this.store.getState().sync;
+  }
+  get uploadComplete$() {
+    return this.#once('uploadComplete$', () => waitForUpload(this.store));
+  }
+  get downloadComplete$() {
+    return this.#once('downloadComplete$', () => waitForDownload(this.store));
+  }
+  get progress$() {
+    return this.#once('progress$', () => (options: ProgressOptions) => observeProgress(this.store, options));
+  }
+  get written$() {
+    return this.#once('written$', () => (version: Version) => observeWrite(this.store, version));
+  }
+  get errors$() {
     // Codes with an error class of their own are only created as that class.
-    errors$: error$ as Observable<AnySyncError>,
-    trouble$: view(({ trouble }) => trouble as AnySyncError | null),
-    get trouble() {
-      return getState().trouble as AnySyncError | null;
-    },
-    pause: () => dispatch({ type: 'input', input: 'pause' }),
-    resume: () => dispatch({ type: 'input', input: 'resume' }),
-    reconnect,
-  };
-};
+    return this.#once('errors$', () => this.store.error$ as Observable<AnySyncError>);
+  }
+  get trouble$() {
+    return this.#once('trouble$', () => this.#view(({ trouble }) => trouble as AnySyncError | null));
+  }
+  get trouble() {
+    return this.store.getState().trouble as AnySyncError | null;
+  }
+  get pause() {
+    return this.#once('pause', () => () => {
+      this.store.dispatch({ type: 'input', input: 'pause' });
+    });
+  }
+  get resume() {
+    return this.#once('resume', () => () => {
+      this.store.dispatch({ type: 'input', input: 'resume' });
+    });
+  }
+  get reconnect() {
+    return this.reconnectClient;
+  }
+
+  #view<T>(of: (state: SessionState) => T): Observable<T> {
+    return this.store.state$.pipe(map(of), distinctUntilChanged());
+  }
+
+  /** Returns a member that is created at its first use. */
+  #once<T>(name: keyof SyncSession, create: () => T): T {
+    const members = (this.#members ??= new Map());
+    const found = members.get(name) as T | undefined;
+    if (found !== undefined) return found;
+    const created = create();
+    members.set(name, created);
+    return created;
+  }
+}
+
+/** Returns the public view of a session's state. */
+export const toSyncSession = (store: SessionStore, reconnect: () => void): SyncSession =>
+  new SessionView(store, reconnect);

@@ -1,16 +1,15 @@
-import { concat, defer, EMPTY, merge, NEVER, type Observable, of, switchMap, tap } from 'rxjs';
-import type { ReceiveProgress } from '../conversation/receive-progress.js';
-import { type Backoff, waitForRetry } from '../connection/backoff.js';
+import { concat, defer, EMPTY, NEVER, type Observable, of, Subscription, switchMap, tap, throwError } from 'rxjs';
+import { type LazyBackoff, waitForRetry } from '../connection/backoff.js';
 import type { OpenConnection } from '../connection/connection-attempt.js';
-import type { SnapshotBuffer } from '../conversation/snapshot-buffer.js';
+import type { Conversation, ConversationOwner, SessionPorts } from '../conversation/conversation-ports.js';
 import { userOf } from './token-claims.js';
-import { createReplacedLimit } from './replaced-limit.js';
-import { runConversation } from '../conversation/conversation.js';
+import { ReplacedLimit } from './replaced-limit.js';
+import { bindConversation, endConversation, exchangeMessages, requestMark } from '../conversation/conversation.js';
 import type { Disconnect } from '../connection/disconnect.js';
 import type { ClientSessionPorts } from './session-ports.js';
 import { reconnect } from '../connection/reconnect.js';
-import { type ResetDecision, createClientResets } from './client-reset.js';
-import type { SessionObservers } from '../conversation/conversation-ports.js';
+import { type ResetDecision, ClientResets } from './client-reset.js';
+import { isWatched, StallWatch } from './stall-watchdog.js';
 import type { SessionEvent } from '../state/session-events.js';
 import type { SessionState } from '../state/session-state.js';
 
@@ -45,19 +44,10 @@ export const disconnectEventsOf = (connection: DisconnectedStatus, report: Disco
 ];
 
 /** The ports of a session and its state that outlives a connection. */
-export interface BindingPorts extends ClientSessionPorts {
-  readonly snapshotBuffer: SnapshotBuffer;
-  readonly receiveProgress: ReceiveProgress;
+export interface BindingPorts extends ClientSessionPorts, SessionPorts {
   /** Backoff of this session only, besides that of the connection. */
-  readonly backoff: Backoff;
+  readonly backoff: LazyBackoff;
   readonly resetDecision: ResetDecision;
-  readonly observers: SessionObservers;
-  /** Applies an event of the current connection. */
-  readonly dispatch: (event: SessionEvent) => void;
-  /** Returns the last state that was shown. */
-  readonly getShown: () => SessionState;
-  /** Whether the session has left this connection. Then nothing more is sent on it. */
-  readonly hasLeft: () => boolean;
 }
 
 /** Ties the realm to a user before anything is sent on behalf of that user. */
@@ -67,58 +57,142 @@ const claimRealm = ({ realm, user }: ClientSessionPorts, token: string | null): 
 };
 
 /**
- * Binds the session on an open connection. When only this session is disconnected, binds again after its own backoff
+ * A session on one open connection: binds it, and again after an error of that session alone, after its own backoff
  * (E2).
+ *
+ * To bind is a pipeline that ends when the session is bound. When the bound session fails, the pipeline starts again
+ * with that error. So an idle session has no operators. An edge: the pipeline runs until the session is bound, and the
+ * bound session until `stop`.
  */
-export const bindSession = (ports: BindingPorts, openConnection: OpenConnection): Observable<SessionEvent> =>
-  defer(() => {
-    const { clock, tokens, reconnect$, backoff } = ports;
-    let boundAt = Infinity;
-    let token: string | null = null;
-    const replacedLimit = createReplacedLimit(clock);
+export class SessionBinding implements ConversationOwner {
+  token: string | null = null;
+  readonly replacedLimit: ReplacedLimit;
+  readonly #resets: ClientResets;
+  #boundAt = Infinity;
+  #failure: { readonly thrown: unknown } | null = null; // Of the bound session, to be handled by the pipeline.
+  #conversation: Conversation | null = null; // While the session is bound.
+  #binding = Subscription.EMPTY; // The pipeline, while it runs.
+  #watch: StallWatch | null = null;
+  #isStopped = false;
 
-    const connecting = (): Observable<SessionEvent> =>
-      of({ type: 'connection', connection: { state: 'connecting', attempt: backoff.attempt + 1 } });
-    const recordEvent = ({ type }: SessionEvent): void => {
-      if (type !== 'bound') return;
-      boundAt = clock.scheduler.now();
-      tokens.markAccepted();
-    };
-    const { realm, clientReset, resetDecision } = ports;
-    const resets = createClientResets({ realm, clientReset, clock, replacedLimit, resetDecision });
-    const onProgress = (type: 'downloaded' | 'marked'): void => {
-      if (type === 'downloaded') backoff.reset();
-      resets.recordProgress();
-    };
-    const bound = resets.bindWithResets(
-      runWithToken(ports, (taken) => {
-        token = taken;
-        // Shown again, because the session was shown as disconnected while it waited for the token.
-        return concat(
-          connecting(),
-          claimRealm(ports, taken),
-          runConversation(openConnection.openChannel(), { ...ports, token, onProgress, replacedLimit }).pipe(
-            tap(recordEvent),
-          ),
-        );
+  constructor(
+    private readonly ports: BindingPorts,
+    private readonly openConnection: OpenConnection,
+    /** Is called with the error that ends the session. */
+    private readonly onFatal: (thrown: unknown) => void,
+  ) {
+    this.replacedLimit = new ReplacedLimit(ports.clock);
+    const { realm, clientReset, clock, resetDecision } = ports;
+    this.#resets = new ClientResets({ realm, clientReset, clock, resetDecision, replacedLimit: this.replacedLimit });
+  }
+
+  start(): void {
+    this.onShown(this.ports.getShown());
+    this.#bind();
+  }
+
+  /** Is called with each state that the session shows. */
+  onShown(state: SessionState): void {
+    if (this.#isStopped) return;
+    if (this.#watch !== null || isWatched(state)) {
+      this.#watch ??= new StallWatch(this.ports, this.openConnection);
+      this.#watch.observe(state);
+    }
+    if (this.#conversation !== null) requestMark(this.#conversation, state);
+  }
+
+  onProgress(type: 'downloaded' | 'marked'): void {
+    if (type === 'downloaded') this.ports.backoff.reset();
+    this.#resets.recordProgress();
+  }
+
+  onFailure(conversation: Conversation, thrown: unknown): void {
+    endConversation(conversation);
+    this.#conversation = null;
+    this.#failure = { thrown };
+    if (!this.#isStopped) this.#bind();
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#binding.unsubscribe();
+    if (this.#conversation !== null) endConversation(this.#conversation);
+    this.#watch?.stop();
+  }
+
+  #bind(): void {
+    const binding = (this.#binding = new Subscription());
+    binding.add(
+      this.#attempts$().subscribe({
+        next: this.ports.dispatch,
+        error: this.onFatal,
+        complete: () => {
+          this.#binding = Subscription.EMPTY;
+          if (this.#conversation !== null) exchangeMessages(this.#conversation);
+        },
       }),
     );
+  }
 
-    const announce = (disconnect: Disconnect): SessionEvent[] => {
-      if (disconnect.reason.kind === 'token-expired') tokens.markExpired(token);
-      backoff.recordDisconnect(disconnect, clock.scheduler.now() - boundAt);
-      boundAt = Infinity;
-      const { attempt, reason } = { attempt: backoff.attempt, reason: disconnect.reason };
-      return disconnectEventsOf(
-        { state: 'disconnected', reason, attempt, retryAt: backoff.computeRetryAt() },
-        attempt === 1 ? disconnect.report : null,
-      );
-    };
-
-    const wait = (): Observable<unknown> => waitForRetry(backoff, reconnect$.pipe(tap(backoff.reset)), clock);
-
-    return merge(
-      openConnection.roundTrip$,
-      defer(() => concat(connecting(), bound)).pipe(reconnect({ announce, wait })),
+  /** Emits the events of all attempts to bind the session, and completes when it is bound. */
+  #attempts$(): Observable<SessionEvent> {
+    const { reconnect$, backoff, clock } = this.ports;
+    const bound$ = this.#resets.bindWithResets(defer(() => this.#attempt$()));
+    return defer(() => (this.#failure === null ? concat(this.#connecting$(), bound$) : bound$)).pipe(
+      reconnect({
+        announce: (disconnect) => this.#announce(disconnect),
+        wait: () => waitForRetry(backoff.get(), reconnect$.pipe(tap(() => backoff.reset())), clock),
+      }),
     );
-  });
+  }
+
+  #attempt$(): Observable<SessionEvent> {
+    const failure = this.#failure;
+    this.#failure = null;
+    if (failure !== null) return throwError(() => failure.thrown);
+    this.#resets.recordBind();
+    return runWithToken(this.ports, (token) => {
+      this.token = token;
+      // Shown again, because the session was shown as disconnected while it waited for the token.
+      return concat(
+        this.#connecting$(),
+        claimRealm(this.ports, token),
+        bindConversation(this.openConnection.openChannel(), this.ports, this, (conversation) => {
+          this.#conversation = conversation;
+        }).pipe(
+          tap(({ type }) => {
+            if (type === 'bound') this.#recordBound();
+          }),
+        ),
+      );
+    });
+  }
+
+  #connecting$(): Observable<SessionEvent> {
+    return defer(() =>
+      of<SessionEvent>({
+        type: 'connection',
+        connection: { state: 'connecting', attempt: this.ports.backoff.attempt + 1 },
+      }),
+    );
+  }
+
+  #recordBound(): void {
+    this.#boundAt = this.ports.clock.scheduler.now();
+    this.ports.tokens.markAccepted();
+  }
+
+  /** Records a disconnect of this session, and returns its events. */
+  #announce(disconnect: Disconnect): SessionEvent[] {
+    const { tokens, clock } = this.ports;
+    const backoff = this.ports.backoff.get();
+    if (disconnect.reason.kind === 'token-expired') tokens.markExpired(this.token);
+    backoff.recordDisconnect(disconnect, clock.scheduler.now() - this.#boundAt);
+    this.#boundAt = Infinity;
+    const { attempt } = backoff;
+    return disconnectEventsOf(
+      { state: 'disconnected', reason: disconnect.reason, attempt, retryAt: backoff.computeRetryAt() },
+      attempt === 1 ? disconnect.report : null,
+    );
+  }
+}

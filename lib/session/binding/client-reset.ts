@@ -69,6 +69,7 @@ const resetsMax = 3;
  */
 const resetsPerMinuteMax = 3;
 const minuteMs = 60_000;
+const noTimes: readonly number[] = [];
 /**
  * Times in a row that a realm may be found to be a copy. A copy of a copy of a copy … is found once for each
  * generation.
@@ -90,14 +91,6 @@ export interface ClientResetPorts {
   readonly resetDecision: ResetDecision;
 }
 
-/** Performs the client resets of one session on one connection. */
-export interface ClientResets {
-  /** Binds the session, again after each reset. */
-  readonly bindWithResets: (bound: Observable<SessionEvent>) => Observable<SessionEvent>;
-  /** Records that something was downloaded. */
-  readonly recordProgress: () => void;
-}
-
 /**
  * Performs a client reset when the server reports another history, and then binds again at once.
  *
@@ -109,21 +102,63 @@ export interface ClientResets {
  * decide (E5). A decision of the app holds until something is downloaded. The counters belong to one connection of one
  * session.
  */
-export const createClientResets = ({
-  realm,
-  clientReset: mode,
-  clock: { scheduler },
-  replacedLimit,
-  resetDecision,
-}: ClientResetPorts): ClientResets => {
-  let resets = 0;
-  let copies = 0;
-  let resetTimes: readonly number[] = [];
-  const giveUp = (
-    { fatal, report }: Disconnect,
-    why: ClientResetError['why'],
-    recover: ClientResetKind,
-  ): Disconnect => {
+export class ClientResets {
+  #resets = 0;
+  #copies = 0;
+  #resetTimes = noTimes;
+  #isBound = false; // By the current bind.
+
+  constructor(private readonly ports: ClientResetPorts) {}
+
+  /** A bind begins. */
+  recordBind(): void {
+    this.#isBound = false;
+  }
+
+  /** Something was downloaded, or a mark was answered. */
+  recordProgress(): void {
+    this.#resets = 0;
+    this.#copies = 0;
+    this.ports.resetDecision.mode = null;
+  }
+
+  /** Binds the session, again after each reset. */
+  bindWithResets(bound: Observable<SessionEvent>): Observable<SessionEvent> {
+    return bound.pipe(
+      tap((event) => {
+        if (event.type === 'bound') this.#isBound = true;
+      }),
+      catchError((thrown: unknown) => {
+        const disconnect = toDisconnect(thrown);
+        this.ports.replacedLimit.recordDisconnect(disconnect);
+        const { copiedAt } = disconnect;
+        if (disconnect.fatal?.code !== 'history-changed' && copiedAt === null) return throwError(() => disconnect);
+        return concat(this.#reset(disconnect), this.bindWithResets(bound));
+      }),
+    );
+  }
+
+  /** Resets the realm. Errors when the session gives up. */
+  #reset(disconnect: Disconnect): Observable<SessionEvent> {
+    const { realm, clientReset: mode, clock, replacedLimit, resetDecision } = this.ports;
+    const { copiedAt } = disconnect;
+    // A replica that the server bound and then rejected must continue under a new replica id.
+    const recover: ClientResetKind = copiedAt !== null ? 'copied' : this.#isBound ? 'recover' : 'keepReplica';
+    // Each generation of copies has a replica id of its own, so no id is found twice.
+    if (copiedAt !== null && ++this.#copies <= copiesMax)
+      return separateCopy(realm, replacedLimit, copiedAt, disconnect);
+    const now = clock.scheduler.now();
+    this.#resetTimes = [...this.#resetTimes.filter((at) => now - at < minuteMs), now];
+    if (this.#resets >= resetsMax || this.#resetTimes.length > resetsPerMinuteMax || copiedAt !== null)
+      return throwError(() => this.#giveUp(disconnect, mode === 'manual' ? 'manual' : 'again', recover));
+    this.#resets += 1;
+    const chosen = mode === 'manual' ? resetDecision.mode : mode;
+    if (chosen === null) return throwError(() => this.#giveUp(disconnect, 'manual', recover));
+    return performReset(realm, chosen, recover);
+  }
+
+  #giveUp({ fatal, report }: Disconnect, why: ClientResetError['why'], recover: ClientResetKind): Disconnect {
+    const { realm, resetDecision } = this.ports;
     const text = fatal?.message ?? report?.message ?? '';
     const reset = (chosen: Exclude<ResetDecision['mode'], null>): Observable<never> =>
       concat(
@@ -133,41 +168,5 @@ export const createClientResets = ({
         }),
       );
     return createFatalDisconnect(new ClientResetError(text, why, reset));
-  };
-
-  const resetAndBind = (bound: Observable<SessionEvent>): Observable<SessionEvent> =>
-    defer(() => {
-      let isBound = false; // Of the current bind.
-      return bound.pipe(
-        tap((event) => {
-          if (event.type === 'bound') isBound = true;
-        }),
-        catchError((thrown: unknown) => {
-          const disconnect = toDisconnect(thrown);
-          replacedLimit.recordDisconnect(disconnect);
-          const { copiedAt } = disconnect;
-          if (disconnect.fatal?.code !== 'history-changed' && copiedAt === null) return throwError(() => disconnect);
-          // A replica that the server bound and then rejected must continue under a new replica id.
-          const recover: ClientResetKind = copiedAt !== null ? 'copied' : isBound ? 'recover' : 'keepReplica';
-          // Each generation of copies has a replica id of its own, so no id is found twice.
-          if (copiedAt !== null && ++copies <= copiesMax)
-            return concat(separateCopy(realm, replacedLimit, copiedAt, disconnect), resetAndBind(bound));
-          resetTimes = [...resetTimes.filter((at) => scheduler.now() - at < minuteMs), scheduler.now()];
-          if (resets >= resetsMax || resetTimes.length > resetsPerMinuteMax || copiedAt !== null)
-            return throwError(() => giveUp(disconnect, mode === 'manual' ? 'manual' : 'again', recover));
-          resets += 1;
-          const chosen = mode === 'manual' ? resetDecision.mode : mode;
-          if (chosen === null) return throwError(() => giveUp(disconnect, 'manual', recover));
-          return concat(performReset(realm, chosen, recover), resetAndBind(bound));
-        }),
-      );
-    });
-  return {
-    bindWithResets: resetAndBind,
-    recordProgress: () => {
-      resets = 0;
-      copies = 0;
-      resetDecision.mode = null;
-    },
-  };
-};
+  }
+}

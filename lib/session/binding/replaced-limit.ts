@@ -8,16 +8,7 @@ import type { Disconnect } from '../connection/disconnect.js';
  */
 const replacedLimits = { most: 3, withinMs: 60_000 } as const;
 
-/** Detects that a copy of the same data syncs at the same time. */
-export interface ReplacedLimit {
-  readonly recordDisconnect: (disconnect: Disconnect) => void;
-  /**
-   * Whether the replica was taken over four times within a minute, and this realm has kept its replica id since then.
-   */
-  readonly isExceeded: () => boolean;
-  /** Called when the realm has become another replica. */
-  readonly reset: () => void;
-}
+const noTimes: readonly number[] = [];
 
 /**
  * Counts the `replaced` errors of a session.
@@ -27,19 +18,30 @@ export interface ReplacedLimit {
  * becomes another replica as soon as its outbox is empty. Before that it must not, because the copy may have the same
  * unsent changes; until then the two take turns. Belongs to one session.
  */
-export const createReplacedLimit = ({ scheduler }: Pick<Clock, 'scheduler'>): ReplacedLimit => {
-  let times: readonly number[] = [];
-  let isExceeded = false;
-  return {
-    recordDisconnect: ({ reason }) => {
-      if (reason.kind !== 'suspended' || reason.code !== 'replaced') return;
-      times = [...times.filter((at) => scheduler.now() - at < replacedLimits.withinMs), scheduler.now()];
-      isExceeded ||= times.length > replacedLimits.most;
-    },
-    isExceeded: () => isExceeded,
-    reset: () => {
-      times = [];
-      isExceeded = false;
-    },
-  };
-};
+export class ReplacedLimit {
+  #times: readonly number[] = noTimes;
+  #isExceeded = false;
+
+  constructor(private readonly clock: Pick<Clock, 'scheduler'>) {}
+
+  recordDisconnect({ reason }: Disconnect): void {
+    if (reason.kind !== 'suspended' || reason.code !== 'replaced') return;
+    const now = this.clock.scheduler.now();
+    const times = [...this.#times.filter((at) => now - at < replacedLimits.withinMs), now];
+    this.#times = times;
+    this.#isExceeded ||= times.length > replacedLimits.most;
+  }
+
+  /**
+   * Whether the replica was taken over four times within a minute, and this realm has kept its replica id since then.
+   */
+  isExceeded(): boolean {
+    return this.#isExceeded;
+  }
+
+  /** Called when the realm has become another replica. */
+  reset(): void {
+    this.#times = noTimes;
+    this.#isExceeded = false;
+  }
+}

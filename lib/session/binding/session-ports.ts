@@ -5,6 +5,7 @@ import type { ClientConnection } from '../connection/connection.js';
 import type { SyncTimeouts } from '../connection/timeouts.js';
 import type { InitialDownload, OutboxState, SyncedRealm } from '../../model/sync-port.js';
 import type { ClientReset } from './client-reset.js';
+import type { SessionState } from '../state/session-state.js';
 import type { Tokens } from './tokens.js';
 
 /** The ports of a session. Streams only, because a promise can be neither cancelled nor drawn in marbles. */
@@ -28,6 +29,8 @@ export interface ClientSessionPorts {
   readonly initialDownload: InitialDownload;
   /** Is called with every error of this session, from its creation on. */
   readonly onError?: (error: SyncError) => void;
+  /** Is called with the last state when the session has ended, before its streams complete. */
+  readonly onReleased?: (last: SessionState) => void;
   /** Is called with each fatal error synchronously, before the session shows anything of it. */
   readonly onFatalError?: (error: SyncError) => void;
 }

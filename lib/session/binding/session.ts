@@ -1,82 +1,27 @@
-import { catchError, defer, EMPTY, finalize, type Observable, of, Subscription, switchMap } from 'rxjs';
-import { type BindingPorts, disconnectEventsOf, bindSession, runWithToken } from './bind-session.js';
+import { EMPTY, Subscription } from 'rxjs';
+import { type BindingPorts, disconnectEventsOf, runWithToken, SessionBinding } from './bind-session.js';
 import { type ReceiveProgress, createReceiveProgress } from '../conversation/receive-progress.js';
-import { createBackoff } from '../connection/backoff.js';
+import { LazyBackoff } from '../connection/backoff.js';
 import { createSnapshotBuffer } from '../conversation/snapshot-buffer.js';
 import type { ClientConnectionState } from '../connection/connection-state.js';
-import type { OpenConnection } from '../connection/connection-attempt.js';
-import type { SessionObservers } from '../conversation/conversation-ports.js';
 import { toDisconnect } from '../connection/disconnect.js';
-import { createSessionStore, type SessionStore, toDefectError } from '../state/session-store.js';
-import type { OutboxState } from '../../model/sync-port.js';
+import { ShownState, type SessionHooks, type SessionStore, toDefectError } from '../state/session-store.js';
+import type { SyncError } from '../../model/errors.js';
 import type { ClientSessionPorts } from './session-ports.js';
 import type { SessionEvent } from '../state/session-events.js';
 import { createInitialState, type SessionState } from '../state/session-state.js';
 import { needsConnection } from '../state/transitions.js';
-import { createStallWatch } from './stall-watchdog.js';
 
 /** The state of a session, and its count of received messages. */
 export interface ClientSession extends SessionStore {
   readonly receiveProgress: ReceiveProgress;
 }
 
-/**
- * Creates a session, which runs from its creation on (S1). Its state decides whether it holds the connection.
- *
- * An edge: the outbox and the connection are subscribed here until the session ends.
- */
+/** Creates a session, which runs from its creation on (S1). Its state decides whether it holds the connection. */
 export const createSession = (given: ClientSessionPorts): ClientSession => {
-  const receiveProgress = createReceiveProgress();
-  const observers: SessionObservers = { onMarks: null, onWatch: null };
-  const running = new Subscription();
-  const snapshotBuffer = createSnapshotBuffer();
-  let need: ConnectionNeed | null = null; // `null`: the session is being created.
-  let sync = Subscription.EMPTY;
-
-  const endByDefect = (thrown: unknown): void => store.dispatch({ type: 'fatal', error: toDefectError(thrown) });
-  const updateNeed = (next: ConnectionNeed): void => {
-    if (next === need) return;
-    need = next;
-    sync.unsubscribe();
-    if (need === 'ended') snapshotBuffer.drop();
-    if (need !== 'needed') return;
-    // Added to `running` before it is subscribed, because its events may end it synchronously.
-    const own = (sync = new Subscription(() => {
-      running.remove(own);
-    }));
-    running.add(own);
-    own.add(runSync(ports).subscribe({ next: store.dispatchReceived, error: endByDefect }));
-  };
-  const store = createSessionStore(
-    createInitialState(given.start, given.outbox, given.initialDownload, given.loggedOut),
-    {
-      onShown: (state) => {
-        if (need === null) return;
-        updateNeed(connectionNeedOf(state));
-        observers.onWatch?.(state);
-        observers.onMarks?.(state);
-      },
-      onReleased: () => {
-        running.unsubscribe();
-        snapshotBuffer.drop();
-      },
-      onError: given.onError,
-      onFatalError: given.onFatalError,
-    },
-  );
-  const ports: BindingPorts = {
-    ...given,
-    ...{ snapshotBuffer, receiveProgress, observers },
-    backoff: createBackoff(given.timeouts, given.clock),
-    resetDecision: { mode: null },
-    hasLeft: store.hasLeft,
-    getShown: store.getShown,
-    dispatch: store.dispatchReceived,
-  };
-  const showOutbox = (outbox: OutboxState): void => store.dispatch({ type: 'outbox', outbox });
-  running.add(given.realm.outbox$.subscribe({ next: showOutbox, error: endByDefect }));
-  updateNeed(connectionNeedOf(store.getShown()));
-  return { ...store, receiveProgress };
+  const session = new RunningSession(given);
+  session.start();
+  return session;
 };
 
 type ConnectionNeed = 'needed' | 'paused' | 'ended';
@@ -89,44 +34,156 @@ const connectionNeedOf = ({ sync, loggedOut }: SessionState): ConnectionNeed =>
   needsConnection(sync) ? 'needed' : sync === 'paused' && !loggedOut ? 'paused' : 'ended';
 
 /**
- * Emits all events of a session while it needs a connection. Never errors: the error that ends it is its last event.
+ * One session: a record, which an app may have a thousand of.
+ *
+ * An edge: the outbox is subscribed until the session ends, and the connection while the session needs it.
  */
-const runSync = (ports: BindingPorts): Observable<SessionEvent> =>
-  runWithToken(ports, () =>
-    ports.connection.state$.pipe(switchMap((connection) => handleConnectionState(ports, connection))),
-  ).pipe(
-    catchError((thrown: unknown) => {
-      const { fatal } = toDisconnect(thrown);
-      return fatal ? of<SessionEvent>({ type: 'fatal', error: fatal }) : EMPTY;
-    }),
-  );
+class RunningSession implements ClientSession, SessionHooks {
+  readonly receiveProgress = createReceiveProgress();
+  readonly #shownState: ShownState;
+  readonly #ports: BindingPorts;
+  readonly #running = new Subscription();
+  #need: ConnectionNeed | null = null; // `null`: the session is being created.
+  #held: Subscription = Subscription.EMPTY; // What runs while the session needs the connection.
+  #binding: SessionBinding | null = null; // While the connection is open.
 
-const handleConnectionState = (ports: BindingPorts, connection: ClientConnectionState): Observable<SessionEvent> => {
-  switch (connection.state) {
-    case 'connecting':
-      return of({ type: 'connection', connection });
-    case 'waiting': {
-      const { reason, attempt, retryAt, report, isRenewingToken } = connection;
-      const events = disconnectEventsOf({ state: 'disconnected', reason, attempt, retryAt }, report);
-      return of(...events, ...(isRenewingToken ? [{ type: 'input', input: 'expired' } as const] : []));
-    }
-    case 'failed':
-      return of({ type: 'fatal', error: connection.error });
-    case 'open':
-      return bindWatched(ports, connection);
+  constructor(private readonly given: ClientSessionPorts) {
+    const { start, outbox, initialDownload, loggedOut } = given;
+    const shownState = new ShownState(createInitialState(start, outbox, initialDownload, loggedOut), this);
+    this.#shownState = shownState;
+    this.#ports = {
+      ...given,
+      receiveProgress: this.receiveProgress,
+      snapshotBuffer: createSnapshotBuffer(),
+      backoff: new LazyBackoff(given.timeouts, given.clock),
+      resetDecision: { mode: null },
+      hasLeft: () => shownState.hasLeft(),
+      getShown: () => shownState.getShown(),
+      dispatch: (event) => {
+        shownState.dispatchReceived(event);
+      },
+    };
   }
-};
 
-/** Binds the session on an open connection, and watches it for stalls. */
-const bindWatched = (ports: BindingPorts, openConnection: OpenConnection): Observable<SessionEvent> =>
-  defer(() => {
-    const watch = createStallWatch({ ...ports, openConnection });
-    ports.observers.onWatch = watch.observe;
-    watch.observe(ports.getShown());
-    return bindSession(ports, openConnection).pipe(
-      finalize(() => {
-        ports.observers.onWatch = null;
-        watch.stop();
+  start(): void {
+    this.#running.add(
+      this.given.realm.outbox$.subscribe({
+        next: (outbox) => {
+          this.dispatch({ type: 'outbox', outbox });
+        },
+        error: (thrown: unknown) => this.#endByDefect(thrown),
       }),
     );
-  });
+    this.#updateNeed(connectionNeedOf(this.#shownState.getShown()));
+  }
+
+  dispatch(event: SessionEvent): void {
+    this.#shownState.dispatch(event);
+  }
+
+  getState(): SessionState {
+    return this.#shownState.getState();
+  }
+
+  get state$() {
+    return this.#shownState.state$;
+  }
+
+  get error$() {
+    return this.#shownState.error$;
+  }
+
+  onShown(state: SessionState): void {
+    if (this.#need === null) return;
+    this.#updateNeed(connectionNeedOf(state));
+    this.#binding?.onShown(state);
+  }
+
+  onReleased(last: SessionState): void {
+    this.#running.unsubscribe();
+    this.#ports.snapshotBuffer.drop();
+    this.given.onReleased?.(last);
+  }
+
+  onError(error: SyncError): void {
+    this.given.onError?.(error);
+  }
+
+  onFatalError(error: SyncError): void {
+    this.given.onFatalError?.(error);
+  }
+
+  #endByDefect(thrown: unknown): void {
+    this.dispatch({ type: 'fatal', error: toDefectError(thrown) });
+  }
+
+  #updateNeed(next: ConnectionNeed): void {
+    if (next === this.#need) return;
+    this.#need = next;
+    this.#held.unsubscribe();
+    if (next === 'ended') this.#ports.snapshotBuffer.drop();
+    if (next === 'needed') this.#takeToken();
+  }
+
+  /** Takes a token, and then holds the connection. */
+  #takeToken(): void {
+    // Added to `running` before anything is subscribed, because an event may end it synchronously.
+    const held = (this.#held = new Subscription(() => {
+      this.#running.remove(held);
+      this.#endBinding();
+    }));
+    this.#running.add(held);
+    const token$ = runWithToken(this.#ports, () => {
+      // Held while the token is being emitted: its stream is not to be subscribed again for the connection.
+      if (!held.closed) this.#holdConnection(held);
+      return EMPTY;
+    });
+    held.add(token$.subscribe({ next: this.#ports.dispatch, error: (thrown: unknown) => this.#endWithError(thrown) }));
+  }
+
+  #holdConnection(held: Subscription): void {
+    held.add(
+      this.#ports.connection.state$.subscribe({
+        next: (connection) => {
+          if (!held.closed) this.#handleConnectionState(connection);
+        },
+        error: (thrown: unknown) => this.#endWithError(thrown),
+      }),
+    );
+  }
+
+  #handleConnectionState(connection: ClientConnectionState): void {
+    const { dispatch } = this.#ports;
+    this.#endBinding();
+    switch (connection.state) {
+      case 'connecting':
+        dispatch({ type: 'connection', connection });
+        return;
+      case 'waiting': {
+        const { reason, attempt, retryAt, report, isRenewingToken } = connection;
+        disconnectEventsOf({ state: 'disconnected', reason, attempt, retryAt }, report).forEach(dispatch);
+        if (isRenewingToken === true) dispatch({ type: 'input', input: 'expired' });
+        return;
+      }
+      case 'failed':
+        dispatch({ type: 'fatal', error: connection.error });
+        return;
+      case 'open':
+        this.#binding = new SessionBinding(this.#ports, connection, (thrown) => this.#endWithError(thrown));
+        this.#binding.start();
+    }
+  }
+
+  #endBinding(): void {
+    const binding = this.#binding;
+    this.#binding = null;
+    binding?.stop();
+  }
+
+  /** Leaves the connection, and ends the session with a fatal error. */
+  #endWithError(thrown: unknown): void {
+    this.#held.unsubscribe();
+    const { fatal } = toDisconnect(thrown);
+    if (fatal) this.#ports.dispatch({ type: 'fatal', error: fatal });
+  }
+}

@@ -17,26 +17,19 @@ import { hasMoved, hasWork, type SessionState } from '../state/session-state.js'
 const patienceOf = ({ largestSentBytes }: SessionState, stall: number): number =>
   stall + Math.max(0, largestSentBytes - limits.pageBytesMax) / slowestBytesPerMs;
 
-const isWatched = (state: SessionState): boolean => state.connection.state === 'connected' && hasWork(state);
-
 export interface WatchdogPorts {
   readonly timeouts: Pick<SyncTimeouts, 'stall'>;
   readonly clock: Clock;
-  readonly openConnection: Pick<OpenConnection, 'probe' | 'close' | 'roundTrip$'>;
   /** Is called with the events of a stall. */
   readonly dispatch: (event: SessionEvent) => void;
 }
 
-/** Watches a bound session on an open connection. */
-export interface StallWatch {
-  /** Is called with each state that the session shows. */
-  readonly observe: (state: SessionState) => void;
-  readonly stop: () => void;
-}
+type WatchedConnection = Pick<OpenConnection, 'probe' | 'close' | 'roundTrip$'>;
 
 /** Shows a stall, and closes the connection when the server answers a probe and nothing moves for as long again. */
 const handleStall = (
-  { timeouts: { stall }, clock, openConnection }: WatchdogPorts,
+  { timeouts: { stall }, clock }: WatchdogPorts,
+  openConnection: WatchedConnection,
   state: SessionState,
   since: number,
 ): Observable<SessionEvent> =>
@@ -67,52 +60,69 @@ const handleStall = (
  * A plain function, because it sees every state. It moves a deadline. When the deadline moves, its timer keeps running,
  * and continues for the time that is left when it ends. An edge: a stall is handled until something moves.
  */
-export const createStallWatch = (ports: WatchdogPorts): StallWatch => {
-  const { timeouts, clock, dispatch } = ports;
-  const { scheduler, now } = clock;
-  let watched: SessionState | null = null; // The state in which work began or moved for the last time.
-  let since = 0;
-  let deadline = 0;
-  let endsAt = 0; // Of the running timer.
-  let timer$: Subscription | null = null;
-  let handling: Subscription | null = null;
+export class StallWatch {
+  #watched: SessionState | null = null; // The state in which work began or moved for the last time.
+  #since = 0;
+  #deadline = 0;
+  #endsAt = 0; // Of the running timer.
+  #timer: Subscription | null = null;
+  #handling: Subscription | null = null;
 
-  const endByDefect = (thrown: unknown): void => dispatch({ type: 'fatal', error: toDefectError(thrown) });
-  const wait = (): void => {
-    endsAt = deadline;
-    timer$ = scheduler.schedule(check, deadline - scheduler.now());
-  };
-  const check = (): void => {
-    timer$ = null;
-    if (watched === null) return;
-    if (deadline > scheduler.now()) wait();
-    else handling = handleStall(ports, watched, since).subscribe({ next: dispatch, error: endByDefect });
-  };
-  const stop = (): void => {
-    watched = null;
-    handling?.unsubscribe();
-    handling = null;
-  };
-  return {
-    observe: (state) => {
-      if (!isWatched(state)) {
-        if (watched !== null) stop();
-        return;
-      }
-      if (watched !== null && !hasMoved(watched, state)) return;
-      stop();
-      watched = state;
-      since = now();
-      deadline = scheduler.now() + patienceOf(state, timeouts.stall);
-      if (timer$ !== null && endsAt > deadline) {
-        timer$.unsubscribe();
-        timer$ = null;
-      }
-      if (timer$ === null) wait();
-    },
-    stop: () => {
-      stop();
-      timer$?.unsubscribe();
-    },
-  };
-};
+  constructor(
+    private readonly ports: WatchdogPorts,
+    private readonly openConnection: WatchedConnection,
+  ) {}
+
+  /** Is called with each state that the session shows. */
+  observe(state: SessionState): void {
+    if (!isWatched(state)) {
+      if (this.#watched !== null) this.#endWatch();
+      return;
+    }
+    if (this.#watched !== null && !hasMoved(this.#watched, state)) return;
+    const { clock, timeouts } = this.ports;
+    this.#endWatch();
+    this.#watched = state;
+    this.#since = clock.now();
+    this.#deadline = clock.scheduler.now() + patienceOf(state, timeouts.stall);
+    if (this.#endsAt > this.#deadline) this.#endTimer();
+    if (this.#timer === null) this.#wait();
+  }
+
+  stop(): void {
+    this.#endWatch();
+    this.#endTimer();
+  }
+
+  #endWatch(): void {
+    this.#watched = null;
+    this.#handling?.unsubscribe();
+    this.#handling = null;
+  }
+
+  #endTimer(): void {
+    this.#timer?.unsubscribe();
+    this.#timer = null;
+  }
+
+  #wait(): void {
+    const { scheduler } = this.ports.clock;
+    this.#endsAt = this.#deadline;
+    this.#timer = scheduler.schedule(() => this.#check(), this.#deadline - scheduler.now());
+  }
+
+  #check(): void {
+    const { clock, dispatch } = this.ports;
+    this.#timer = null;
+    if (this.#watched === null) return;
+    if (this.#deadline > clock.scheduler.now()) this.#wait();
+    else
+      this.#handling = handleStall(this.ports, this.openConnection, this.#watched, this.#since).subscribe({
+        next: dispatch,
+        error: (thrown: unknown) => dispatch({ type: 'fatal', error: toDefectError(thrown) }),
+      });
+  }
+}
+
+/** Whether a state needs to be watched for stalls. */
+export const isWatched = (state: SessionState): boolean => state.connection.state === 'connected' && hasWork(state);

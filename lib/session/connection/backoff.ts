@@ -190,6 +190,28 @@ export const createBackoff = (
   };
 };
 
+/** A backoff that is created by the first failure, because most sessions never need one of their own. */
+export class LazyBackoff {
+  #backoff: Backoff | null = null;
+
+  constructor(
+    private readonly timeouts: SyncTimeouts,
+    private readonly clock: Clock,
+  ) {}
+
+  get attempt(): number {
+    return this.#backoff?.attempt ?? 0;
+  }
+
+  get(): Backoff {
+    return (this.#backoff ??= createBackoff(this.timeouts, this.clock));
+  }
+
+  reset(): void {
+    this.#backoff?.reset();
+  }
+}
+
 /** Emits when the next attempt may begin, or at the next reconnect trigger. Cold. */
 export const waitForRetry = (
   backoff: Backoff,

@@ -34,14 +34,8 @@ import {
 import type { FrameSizeTracker } from '../conversation/frame-size-limit.js';
 import { createHeartbeat } from './heartbeat.js';
 import { createInFlightBytes, type InFlightBytes } from '../conversation/in-flight-bytes.js';
-import { createMux, type Channel, type Mux } from './mux.js';
+import { createMux, type Channel, type Mux, type RoundTrip } from './mux.js';
 import type { SyncTimeouts } from './timeouts.js';
-
-/** The time between a ping and its answer. */
-export interface RoundTrip {
-  readonly type: 'roundTrip';
-  readonly ms: number;
-}
 
 /** An open connection, shared by sessions. */
 export interface OpenConnection {
@@ -171,7 +165,10 @@ const createReceiver = ({ scheduler }: Clock, { mux, frames, inFlight, roundTrip
       frames.recordReceived(message);
       inFlight.recordReceived(message);
       mux.receive(message);
-      if (message.type === 'pong') roundTrip$.next({ type: 'roundTrip', ms: Math.max(0, at - message.sentAt) });
+      if (message.type !== 'pong') return;
+      const roundTrip = { type: 'roundTrip', ms: Math.max(0, at - message.sentAt) } as const;
+      mux.showRoundTrip(roundTrip);
+      roundTrip$.next(roundTrip);
     },
   };
 };

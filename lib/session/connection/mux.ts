@@ -2,6 +2,20 @@ import { BehaviorSubject, map, merge, NEVER, type Observable, observeOn, queueSc
 import type { ClientMessage, ServerMessage } from '../../protocol/messages.js';
 import { createFrameSizeTracker, type FrameSizeLimit } from '../conversation/frame-size-limit.js';
 
+/** The time between a ping and its answer. */
+export interface RoundTrip {
+  readonly type: 'roundTrip';
+  readonly ms: number;
+}
+
+/** Takes the messages of a channel. */
+export interface ChannelReader {
+  /** Is called after a message was added to the inbox. */
+  onMessage(): void;
+  /** Is called when a ping was answered. */
+  onRoundTrip?(roundTrip: RoundTrip): void;
+}
+
 /**
  * A channel: one session's share of a connection, with a session number.
  *
@@ -15,12 +29,12 @@ export interface Channel {
   readonly received: number;
   /** Size limit of uploads on this connection. */
   readonly frames: FrameSizeLimit;
-  /** Opens the channel, or replaces its reader. The reader is called after each message was added to the inbox. */
-  readonly read: (onMessage: () => void) => void;
+  /** Opens the channel, or replaces its reader. */
+  read(reader: ChannelReader): void;
   /** Sends a message. The first one must be a bind. */
-  readonly send: (message: ClientMessage) => void;
+  send(message: ClientMessage): void;
   /** Unbinds the session. Nothing is received afterwards. */
-  readonly close: () => void;
+  close(): void;
 }
 
 /** Many sessions on one open connection. Its lifetime is that of the connection. */
@@ -29,6 +43,8 @@ export interface Mux {
   readonly outgoing$: Observable<ClientMessage>;
   /** Delivers a message to its channel. Messages for a session that has already unbound are ignored. */
   readonly receive: (message: ServerMessage) => void;
+  /** Reports to all channels that a ping was answered. */
+  readonly showRoundTrip: (roundTrip: RoundTrip) => void;
   /** Opens an unused channel. */
   readonly openChannel: () => Channel;
   /** `sentAt` of the last answered ping: the current value on subscription, then each. */
@@ -39,7 +55,7 @@ export interface Mux {
 class OpenChannel implements Channel {
   readonly inbox: ServerMessage[] = [];
   received = 0;
-  #onMessage: (() => void) | null = null;
+  #reader: ChannelReader | null = null;
 
   constructor(
     readonly session: number,
@@ -48,24 +64,28 @@ class OpenChannel implements Channel {
     private readonly sendLater: (message: ClientMessage) => void,
   ) {}
 
-  read(onMessage: () => void): void {
-    this.#onMessage = onMessage;
+  read(reader: ChannelReader): void {
+    this.#reader = reader;
     this.channels.set(this.session, this);
   }
 
   receive(message: ServerMessage): void {
     this.received += 1;
     this.inbox.push(message);
-    this.#onMessage?.();
+    this.#reader?.onMessage();
+  }
+
+  showRoundTrip(roundTrip: RoundTrip): void {
+    this.#reader?.onRoundTrip?.(roundTrip);
   }
 
   send(message: ClientMessage): void {
-    if (this.#onMessage !== null) this.sendLater(message);
+    if (this.#reader !== null) this.sendLater(message);
   }
 
   close(): void {
-    if (this.#onMessage === null) return;
-    this.#onMessage = null;
+    if (this.#reader === null) return;
+    this.#reader = null;
     this.channels.delete(this.session);
     this.sendLater({ type: 'unbind', session: this.session });
   }
@@ -115,6 +135,9 @@ export const createMux = (
     receive: (message) => {
       if (message.type === 'pong') answered.next(message.sentAt);
       else if (message.session !== null) channels.get(message.session)?.receive(message);
+    },
+    showRoundTrip: (roundTrip) => {
+      for (const channel of [...channels.values()]) channel.showRoundTrip(roundTrip);
     },
     openChannel: () => new OpenChannel(++last, frames, channels, send),
     answered$: answered,

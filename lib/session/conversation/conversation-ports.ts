@@ -1,9 +1,9 @@
-import { ReplaySubject, type Subject, Subscription } from 'rxjs';
+import { type Observable, Subject, Subscription } from 'rxjs';
 import type { Clock } from '../../clock.js';
-import type { Version } from '../../model/version.js';
 import type { RetentionCutoff } from '../../model/changeset.js';
+import type { Version } from '../../model/version.js';
 import type { Bound } from '../../protocol/messages.js';
-import type { Channel } from '../connection/mux.js';
+import type { Channel, ChannelReader, RoundTrip } from '../connection/mux.js';
 import type { ReceiveProgress } from './receive-progress.js';
 import type { SnapshotBuffer } from './snapshot-buffer.js';
 import type { ReplacedLimit } from '../binding/replaced-limit.js';
@@ -15,26 +15,14 @@ import { createUploadWindow, type UploadWindow } from './upload-window.js';
 import type { UploadPart } from './upload-parts.js';
 import type { Greeting, SyncedRealm } from '../../model/sync-port.js';
 
-/** Functions that are called with each state that a session shows. Operators on `state$` would cost more. */
-export interface SessionObservers {
-  /** Requests the marks that the session waits for. */
-  onMarks: ((state: SessionState) => void) | null;
-  /** Watches for stalls. */
-  onWatch: ((state: SessionState) => void) | null;
-}
-
-export interface ConversationPorts {
+/** The parts of a session that its conversations share. */
+export interface SessionPorts {
   readonly realm: SyncedRealm;
   readonly realmName: string;
-  readonly token: string | null;
-  /** Is called with each event of a message after its effects are stored, except with `bound`. */
+  /** Applies an event of the current connection. */
   readonly dispatch: (event: SessionEvent) => void;
-  /** Is called when a page was stored or a mark was answered, before its event. */
-  readonly onProgress: (type: 'downloaded' | 'marked') => void;
-  readonly observers: SessionObservers;
   /** Returns the last state that the session has shown. */
   readonly getShown: () => SessionState;
-  readonly replacedLimit: ReplacedLimit;
   /** The received pages of a snapshot. */
   readonly snapshotBuffer: SnapshotBuffer;
   /** Counts of the messages that the session has received, over all its connections. */
@@ -45,82 +33,73 @@ export interface ConversationPorts {
   readonly clock: Clock;
 }
 
+/** The session on its connection, as a conversation sees it. */
+export interface ConversationOwner {
+  readonly token: string | null;
+  readonly replacedLimit: ReplacedLimit;
+  /** Is called when a page was stored or a mark was answered, before its event. */
+  onProgress(type: 'downloaded' | 'marked'): void;
+  /** The conversation ends with an error after it was bound. */
+  onFailure(conversation: Conversation, thrown: unknown): void;
+}
+
+/** The functions of a conversation, which other files have. */
+export interface ConversationHandlers {
+  /** Handles the next message of the inbox. Throws a `Disconnect` for an invalid one. */
+  readonly handleMessage: (conversation: Conversation) => void;
+  /** Handles the messages that wait in the inbox. */
+  readonly handleWaiting: (conversation: Conversation) => void;
+  readonly sendReceived: (conversation: Conversation, version: Version) => void;
+}
+
+/**
+ * Cursors that the messages of the server are checked against.
+ *
+ * `sent`: the last client version uploaded on this channel. `downloadedTo`: the last server version stored. `rejected`:
+ * the last rejected client version. `lastMark`: the last mark requested.
+ */
+interface Cursors {
+  sent: Version;
+  downloadedTo: Version;
+  rejected: Version;
+  /** Reasons of withdrawn changesets, by their versions. `null`: none was withdrawn. */
+  withdrawn: Map<Version, string> | null;
+  /** The parts of a page that are not sent yet. */
+  rest: readonly UploadPart[] | null;
+  lastMark: number;
+  /** The version of the snapshot that is being fetched. */
+  fetching: Version | null;
+  /** The cutoff whose tombstones are removed when everything up to its version is stored. */
+  forgetAt: RetentionCutoff | null;
+}
+
 /**
  * The state of one conversation: a session on one channel. A record for plain functions, because each message passes
  * through it and each idle session has one.
  */
-export interface Conversation extends ConversationPorts {
-  readonly channel: Channel;
-  readonly session: number;
-  readonly greeting: Greeting;
+export class Conversation implements ChannelReader {
   /** The answer to the bind. `null` until it was received. */
-  bound: Bound | null;
-  /** The versions up to which the server has answered, for the uploads. */
-  readonly accepted: Subject<Version>;
-  readonly uploadWindow: UploadWindow;
-  readonly receipts: Receipts;
+  bound: Bound | null = null;
+  readonly #accepted = new Subject<Version>();
   /** Everything that runs until the conversation ends. */
-  readonly running: Subscription;
+  readonly running = new Subscription();
+  readonly cursors: Cursors;
   /** Whether a message is being handled, or is scheduled to be. */
-  isBusy: boolean;
-  /** Handles the next message of the inbox. Throws a `Disconnect` for an invalid one. */
-  readonly handleMessage: (conversation: Conversation) => void;
-  /** Ends the conversation with an error. */
-  fail: (thrown: unknown) => void;
-  /**
-   * Cursors that the messages of the server are checked against.
-   *
-   * `sent`: the last client version uploaded on this channel. `downloadedTo`: the last server version stored.
-   * `rejected`: the last rejected client version. `lastMark`: the last mark requested.
-   */
-  readonly cursors: {
-    sent: Version;
-    downloadedTo: Version;
-    rejected: Version;
-    /** Reasons of withdrawn changesets, by their versions. `null`: none was withdrawn. */
-    withdrawn: Map<Version, string> | null;
-    /** The parts of a page that are not sent yet. */
-    rest: readonly UploadPart[] | null;
-    lastMark: number;
-    /** The version of the snapshot that is being fetched. */
-    fetching: Version | null;
-    /** The cutoff whose tombstones are removed when everything up to its version is stored. */
-    forgetAt: RetentionCutoff | null;
-  };
+  isBusy = false;
   /** Time of the bind, by this device's clock. */
   readonly bindSentAt: number;
-}
+  #receipts: Receipts | null = null;
+  #uploadWindow: UploadWindow | null = null;
 
-const throwError = (thrown: unknown): never => {
-  throw thrown;
-};
-
-export const createConversation = (
-  channel: Channel,
-  greeting: Greeting,
-  ports: ConversationPorts,
-  {
-    handleMessage,
-    sendReceived,
-  }: {
-    readonly handleMessage: (conversation: Conversation) => void;
-    readonly sendReceived: (conversation: Conversation, version: Version) => void;
-  },
-): Conversation => {
-  const conversation: Conversation = {
-    ...ports,
-    channel,
-    session: channel.session,
-    greeting,
-    bound: null,
-    accepted: new ReplaySubject(1),
-    uploadWindow: createUploadWindow(ports.clock),
-    receipts: createReceipts(ports.clock, (version) => sendReceived(conversation, version)),
-    running: new Subscription(),
-    isBusy: false,
-    handleMessage,
-    fail: throwError,
-    cursors: {
+  constructor(
+    readonly channel: Channel,
+    readonly greeting: Greeting,
+    readonly ports: SessionPorts,
+    readonly owner: ConversationOwner,
+    readonly handlers: ConversationHandlers,
+  ) {
+    this.bindSentAt = ports.clock.now();
+    this.cursors = {
       sent: greeting.acknowledged,
       downloadedTo: greeting.downloadedTo,
       rejected: greeting.acknowledged,
@@ -129,8 +108,62 @@ export const createConversation = (
       lastMark: 0,
       fetching: null,
       forgetAt: null,
-    },
-    bindSentAt: ports.clock.now(),
-  };
-  return conversation;
-};
+    };
+  }
+
+  /** Emits the versions up to which the server has answered, for the uploads. */
+  get accepted$(): Observable<Version> {
+    return this.#accepted;
+  }
+  get realm(): SyncedRealm {
+    return this.ports.realm;
+  }
+  get clock(): Clock {
+    return this.ports.clock;
+  }
+  get session(): number {
+    return this.channel.session;
+  }
+  get dispatch(): (event: SessionEvent) => void {
+    return this.ports.dispatch;
+  }
+  get snapshotBuffer(): SnapshotBuffer {
+    return this.ports.snapshotBuffer;
+  }
+  get receiveProgress(): ReceiveProgress {
+    return this.ports.receiveProgress;
+  }
+  /** Created for the first page. */
+  get receipts(): Receipts {
+    return (this.#receipts ??= createReceipts(this.clock, (version) => this.handlers.sendReceived(this, version)));
+  }
+  /** Created for the first upload. */
+  get uploadWindow(): UploadWindow {
+    return (this.#uploadWindow ??= createUploadWindow(this.clock));
+  }
+
+  /** Everything up to this version is answered. */
+  recordAnswer(version: Version): void {
+    this.#accepted.next(version);
+  }
+
+  onMessage(): void {
+    this.handlers.handleWaiting(this);
+  }
+
+  onRoundTrip(roundTrip: RoundTrip): void {
+    this.ports.dispatch(roundTrip);
+  }
+
+  /** Ends the conversation with an error. */
+  fail(thrown: unknown): void {
+    if (!this.running.closed) this.owner.onFailure(this, thrown);
+  }
+
+  /** Ends everything that the conversation runs, and unbinds the session. */
+  end(): void {
+    this.running.unsubscribe();
+    this.channel.close();
+    this.#receipts?.stop();
+  }
+}

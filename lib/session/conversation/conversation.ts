@@ -1,4 +1,4 @@
-import { concat, finalize, Observable, observeOn, queueScheduler, switchMap, take, throwError, timeout } from 'rxjs';
+import { finalize, Observable, observeOn, queueScheduler, switchMap, take, tap, throwError, timeout } from 'rxjs';
 import type { Version } from '../../model/version.js';
 import type { Marked, ServerMessage } from '../../protocol/messages.js';
 import type { Channel } from '../connection/mux.js';
@@ -10,7 +10,12 @@ import {
 } from '../connection/disconnect.js';
 import type { SessionEvent } from '../state/session-events.js';
 import type { SessionState } from '../state/session-state.js';
-import { type ConversationPorts, type Conversation, createConversation } from './conversation-ports.js';
+import {
+  Conversation,
+  type ConversationHandlers,
+  type ConversationOwner,
+  type SessionPorts,
+} from './conversation-ports.js';
 import { handleBound } from './handle-bound.js';
 import {
   forgetTombstones,
@@ -25,43 +30,56 @@ import { abandonMessages, recordProcessed, resetReceiveProgress } from './receiv
 import { continueUploads, pagesToUpload, uploadPage } from './upload-changesets.js';
 
 /**
- * Runs one session on one channel, from its bind on.
+ * Binds one session on one channel.
  *
- * The bind is a stream, which emits `bound`. After it each message is handled by plain functions, one by one, and its
- * event is dispatched after its effects are stored. Cold. Never completes. Errors with a `Disconnect`, or with the
- * error of a realm operation.
+ * A stream of the events of the bind, which completes when the session is bound. Then `exchangeMessages` goes on. Cold.
+ * Errors with a `Disconnect`, or with the error of a realm operation.
  */
-export const runConversation = (channel: Channel, ports: ConversationPorts): Observable<SessionEvent> =>
+export const bindConversation = (
+  channel: Channel,
+  ports: SessionPorts,
+  owner: ConversationOwner,
+  onBound: (conversation: Conversation) => void,
+): Observable<SessionEvent> =>
   ports.realm.greeting$.pipe(
     switchMap((greeting) => {
-      const conversation = createConversation(channel, greeting, ports, { handleMessage, sendReceived });
+      const conversation = new Conversation(channel, greeting, ports, owner, handlers);
+      let isBound = false;
       resetReceiveProgress(ports.receiveProgress, channel);
-      return concat(bind(conversation), exchangeMessages(conversation)).pipe(
+      return bind(conversation).pipe(
+        tap({
+          complete: () => {
+            isBound = true;
+            onBound(conversation);
+          },
+        }),
         finalize(() => {
-          conversation.running.unsubscribe();
-          ports.observers.onMarks = null;
-          channel.close();
-          conversation.receipts.stop();
-          abandonMessages(conversation.receiveProgress);
+          if (!isBound) endConversation(conversation);
         }),
       );
     }),
   );
 
+/** Ends a conversation, and gives up its unprocessed messages. */
+export const endConversation = (conversation: Conversation): void => {
+  conversation.end();
+  abandonMessages(conversation.receiveProgress);
+};
+
 /** Sends the bind, and handles its answer. Completes when the session is bound. */
 const bind = (conversation: Conversation): Observable<SessionEvent> =>
   new Observable<void>((subscriber) => {
-    const { channel, session, realmName, token, greeting } = conversation;
-    channel.read(() => subscriber.next());
-    channel.send({ type: 'bind', session, realm: realmName, token, ...greeting });
+    const { channel, session, greeting, ports, owner } = conversation;
+    channel.read({ onMessage: () => subscriber.next() });
+    channel.send({ type: 'bind', session, realm: ports.realmName, token: owner.token, ...greeting });
   }).pipe(
     timeout({
-      first: conversation.timeouts.connect,
+      first: conversation.ports.timeouts.connect,
       scheduler: conversation.clock.scheduler,
       with: () => throwError(() => createUnansweredDisconnect('bind')),
     }),
-    take(1),
     observeOn(queueScheduler), // The answer may come synchronously, while the bind is being sent.
+    take(1),
     switchMap(() => handleAnswer(conversation, conversation.channel.inbox.shift())),
   );
 
@@ -78,43 +96,39 @@ const handleAnswer = (conversation: Conversation, message: ServerMessage | undef
   }
 };
 
-/** Exchanges messages with the server from now on. Emits nothing and never completes. */
-const exchangeMessages = (conversation: Conversation): Observable<never> =>
-  new Observable((subscriber) => {
-    const { channel, cursors, snapshotBuffer } = conversation;
-    const { bound } = conversation;
-    if (bound === null) throw new Error('Defect: messages were exchanged before the session was bound.');
-    conversation.fail = (thrown) => subscriber.error(thrown);
-    cursors.forgetAt = bound.retentionCutoff;
-    forgetTombstones(conversation, cursors.fetching === null ? cursors.downloadedTo : 0);
-    runBeside(conversation, pagesToUpload(conversation), (page) => {
-      uploadPage(conversation, bound, page);
-    });
-    conversation.observers.onMarks = (state) => {
-      requestMark(conversation, state);
-    };
-    requestMark(conversation, conversation.getShown());
-    if (bound.snapshot === null) snapshotBuffer.drop();
-    else requestSnapshotPage(conversation, bound.snapshot, snapshotBuffer.begin(bound.history, bound.snapshot));
-    recordProcessed(conversation.receiveProgress, 1);
-    channel.read(() => {
-      handleWaiting(conversation);
-    });
-    handleWaiting(conversation);
+/**
+ * Exchanges messages with the server from now on. A plain function: what stays subscribed in an idle session is the
+ * outbox alone, because an operator costs a kilobyte.
+ */
+export const exchangeMessages = (conversation: Conversation): void => {
+  const { channel, cursors, snapshotBuffer, bound } = conversation;
+  if (bound === null) throw new Error('Defect: messages were exchanged before the session was bound.');
+  cursors.forgetAt = bound.retentionCutoff;
+  forgetTombstones(conversation, cursors.fetching === null ? cursors.downloadedTo : 0);
+  runBeside(conversation, pagesToUpload(conversation), (page) => {
+    uploadPage(conversation, bound, page);
   });
+  requestMark(conversation, conversation.ports.getShown());
+  if (bound.snapshot === null) snapshotBuffer.drop();
+  else requestSnapshotPage(conversation, bound.snapshot, snapshotBuffer.begin(bound.history, bound.snapshot));
+  if (conversation.running.closed) return; // It has failed meanwhile.
+  recordProcessed(conversation.receiveProgress, 1);
+  channel.read(conversation);
+  handleWaiting(conversation);
+};
 
 /** Requests a mark that the session waits for. One mark answers all requests that were made before it was sent. */
-const requestMark = ({ cursors, channel, session }: Conversation, { marks }: SessionState): void => {
+export const requestMark = ({ cursors, channel, session }: Conversation, { marks }: SessionState): void => {
   if (marks.wanted <= Math.max(marks.answered, cursors.lastMark)) return;
   cursors.lastMark = marks.wanted;
   channel.send({ type: 'mark', session, request: marks.wanted });
 };
 
 const handleMark = (conversation: Conversation, { request, version }: Marked): void => {
-  const { cursors, clock, dispatch, onProgress } = conversation;
+  const { cursors, clock, dispatch, owner } = conversation;
   if (request > cursors.lastMark)
     throw createProtocolViolation(`mark ${request}, but only ${cursors.lastMark} was requested`);
-  onProgress('marked');
+  owner.onProgress('marked');
   dispatch({ type: 'marked', request, version, at: clock.now() });
   finishWork(conversation);
 };
@@ -165,3 +179,5 @@ const handleMessage = (conversation: Conversation): void => {
       finishWork(conversation);
   }
 };
+
+const handlers: ConversationHandlers = { handleMessage, handleWaiting, sendReceived };

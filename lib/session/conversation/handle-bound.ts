@@ -12,15 +12,12 @@ import type { Conversation } from './conversation-ports.js';
  * the same run after a running machine was cloned. Second case: another copy uses the replica at the same time, and
  * this realm has nothing left to upload. Its later changes are then its own.
  */
-const checkNotCopied = (
-  { realm, greeting, replacedLimit }: Conversation,
-  { accepted, stamp }: Bound,
-): Observable<never> =>
+const checkNotCopied = ({ realm, greeting, owner }: Conversation, { accepted, stamp }: Bound): Observable<never> =>
   forkJoin([realm.outbox$.pipe(take(1)), realm.stampOf(accepted)]).pipe(
     mergeMap(([{ written }, own]) => {
       const isOther = stamp !== null && own !== null && (stamp.time !== own.time || stamp.count !== own.count);
       if (accepted > written || isOther) return throwError(() => createCopyDisconnect(greeting.acknowledged));
-      return replacedLimit.isExceeded() && written === accepted
+      return owner.replacedLimit.isExceeded() && written === accepted
         ? throwError(() => createCopyDisconnect(accepted))
         : EMPTY;
     }),

@@ -63,7 +63,7 @@ const storePage = (conversation: Conversation, stored$: Observable<SetAsideRepor
  * Handles a page of a snapshot. Pages are buffered until the last one, because reads see the whole snapshot or nothing.
  */
 export const handleSnapshot = (conversation: Conversation, page: Snapshot): void => {
-  const { realm, bound, cursors, snapshotBuffer, clock, dispatch, onProgress } = conversation;
+  const { realm, bound, cursors, snapshotBuffer, clock, dispatch, owner } = conversation;
   const { version, objects, remaining, bytes } = page;
   if (version !== cursors.fetching) throw createProtocolViolation(`a snapshot of ${version} without a request`);
   const contradiction = snapshotBuffer.add(page);
@@ -81,7 +81,7 @@ export const handleSnapshot = (conversation: Conversation, page: Snapshot): void
   cursors.downloadedTo = version;
   storePage(conversation, realm.replace({ version, objects: snapshotBuffer.objects(), bytes, remainingBytes }), () => {
     snapshotBuffer.drop();
-    onProgress('downloaded');
+    owner.onProgress('downloaded');
     dispatch({ type: 'downloaded', version, behind: head - version, bytes, remainingBytes, at: clock.now() });
     sendReceived(conversation, version);
   });
@@ -89,12 +89,12 @@ export const handleSnapshot = (conversation: Conversation, page: Snapshot): void
 
 /** Handles a page of the history: stores it, shows it, and confirms it to the server. */
 export const handleDownload = (conversation: Conversation, page: Download): void => {
-  const { realm, receipts, cursors, clock, dispatch, onProgress } = conversation;
+  const { realm, receipts, cursors, clock, dispatch, owner } = conversation;
   const { upTo: version, remaining: behind, bytes, remainingBytes, changesets } = page;
   checkDownload(conversation, page);
   cursors.downloadedTo = version;
   storePage(conversation, realm.integrate(page), () => {
-    onProgress('downloaded');
+    owner.onProgress('downloaded');
     dispatch({ type: 'downloaded', version, behind, bytes, remainingBytes, at: clock.now() });
     receipts.add(version, totalBytesOf(changesets));
   });

@@ -86,5 +86,5 @@ export const handleWaiting = (conversation: Conversation): void => {
 
 function handleNext(this: SchedulerAction<Conversation>, conversation?: Conversation): void {
   if (conversation && !conversation.running.closed)
-    attempt(conversation, () => conversation.handleMessage(conversation));
+    attempt(conversation, () => conversation.handlers.handleMessage(conversation));
 }

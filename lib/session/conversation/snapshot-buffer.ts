@@ -11,13 +11,13 @@ import type { Snapshot } from '../../protocol/messages.js';
  */
 export interface SnapshotBuffer {
   /** Continues with this snapshot, or begins it. Returns the last received object, or `null`. */
-  readonly begin: (history: string, version: Version) => ObjectName | null;
+  begin(history: string, version: Version): ObjectName | null;
   /** Adds a page. Returns its contradiction to earlier pages, having added nothing, or `null`. */
-  readonly add: (page: Snapshot) => string | null;
+  add(page: Snapshot): string | null;
   /** Returns all received objects. */
-  readonly objects: () => readonly StoredObject[];
+  objects(): readonly StoredObject[];
   /** Discards all pages. */
-  readonly drop: () => void;
+  drop(): void;
 }
 
 interface BufferedPages {
@@ -52,29 +52,39 @@ const contradictionOf = (pages: BufferedPages, { objects, remaining, bytes }: Sn
   return null;
 };
 
-export const createSnapshotBuffer = (): SnapshotBuffer => {
-  let pages = createEmptyPages('');
-  return {
-    begin: (history, version) => {
-      const of = `${version} ${history}`;
-      if (pages.snapshotId !== of) pages = createEmptyPages(of);
-      const last = pages.objects.at(-1);
-      return last ? { type: last.type, key: last.key } : null;
-    },
-    add: (page) => {
-      const contradiction = contradictionOf(pages, page);
-      if (contradiction !== null) return contradiction;
-      for (const object of page.objects) {
-        pages.objects.push(object);
-        const keys = pages.names.get(object.type);
-        if (keys) keys.add(object.key);
-        else pages.names.set(object.type, new Set([object.key]));
-      }
-      pages.remaining = page.remaining;
-      pages.bytes = page.bytes;
-      return null;
-    },
-    objects: () => pages.objects,
-    drop: () => (pages = createEmptyPages('')),
-  };
-};
+/** Most sessions never receive a snapshot, so that an empty buffer holds nothing. */
+class LazySnapshotBuffer implements SnapshotBuffer {
+  #pages: BufferedPages | null = null;
+
+  begin(history: string, version: Version): ObjectName | null {
+    const of = `${version} ${history}`;
+    if (this.#pages?.snapshotId !== of) this.#pages = createEmptyPages(of);
+    const last = this.#pages.objects.at(-1);
+    return last ? { type: last.type, key: last.key } : null;
+  }
+
+  add(page: Snapshot): string | null {
+    const pages = (this.#pages ??= createEmptyPages(''));
+    const contradiction = contradictionOf(pages, page);
+    if (contradiction !== null) return contradiction;
+    for (const object of page.objects) {
+      pages.objects.push(object);
+      const keys = pages.names.get(object.type);
+      if (keys) keys.add(object.key);
+      else pages.names.set(object.type, new Set([object.key]));
+    }
+    pages.remaining = page.remaining;
+    pages.bytes = page.bytes;
+    return null;
+  }
+
+  objects(): readonly StoredObject[] {
+    return this.#pages?.objects ?? [];
+  }
+
+  drop(): void {
+    this.#pages = null;
+  }
+}
+
+export const createSnapshotBuffer = (): SnapshotBuffer => new LazySnapshotBuffer();

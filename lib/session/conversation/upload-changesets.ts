@@ -27,13 +27,12 @@ const sendPart = (conversation: Conversation, part: UploadPart): void => {
 };
 
 /** Emits the pages to upload after a bind, as changesets are written. */
-export const pagesToUpload = ({
-  realm,
-  accepted,
-  uploadWindow,
-  cursors,
-}: Conversation): Observable<readonly Changeset[]> =>
-  realm.uploads(cursors.sent, accepted, () => (cursors.rest === null ? uploadWindow.pagesMax() : 0));
+export const pagesToUpload = (conversation: Conversation): Observable<readonly Changeset[]> => {
+  const { realm, accepted$, cursors } = conversation;
+  return realm.uploads(cursors.sent, accepted$, () =>
+    cursors.rest === null ? conversation.uploadWindow.pagesMax() : 0,
+  );
+};
 
 /**
  * Uploads a page.
@@ -42,7 +41,7 @@ export const pagesToUpload = ({
  * to the one before, and no other page is sent meanwhile. So the upload window holds.
  */
 export const uploadPage = (conversation: Conversation, bound: Bound, page: readonly Changeset[]): void => {
-  if (conversation.hasLeft()) return;
+  if (conversation.ports.hasLeft()) return;
   const [first = { changesets: page }, ...rest] = splitPage(page, bound, conversation.channel.frames);
   if (rest.length > 0) conversation.cursors.rest = rest;
   sendPart(conversation, first);
@@ -50,11 +49,11 @@ export const uploadPage = (conversation: Conversation, bound: Bound, page: reado
 
 /** Everything up to this version is answered: sends the next part of a page. */
 export const continueUploads = (conversation: Conversation, version: Version): void => {
-  const { cursors, accepted } = conversation;
+  const { cursors } = conversation;
   const [next, ...more] = version >= cursors.sent ? (cursors.rest ?? []) : [];
   if (next) {
     cursors.rest = more.length > 0 ? more : null;
     sendPart(conversation, next);
   }
-  accepted.next(version);
+  conversation.recordAnswer(version);
 };

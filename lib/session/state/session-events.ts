@@ -1,7 +1,7 @@
 import type { CompensatingWriteError, SessionClosedError, SyncError } from '../../model/errors.js';
 import type { Version } from '../../model/version.js';
 import type { Bound } from '../../protocol/messages.js';
-import type { RoundTrip } from '../connection/connection-attempt.js';
+import type { RoundTrip } from '../connection/mux.js';
 import type { OutboxState } from '../../model/sync-port.js';
 import type { ConnectionStatus } from './status.js';
 

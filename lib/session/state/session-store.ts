@@ -7,8 +7,8 @@ import type { SessionState } from './session-state.js';
 /** The state of a session: a fold over its events, shown to observers in order. */
 export interface SessionStore {
   /** Applies an event. `getState` returns the new state synchronously, also inside an observer. */
-  readonly dispatch: (event: SessionEvent) => void;
-  readonly getState: () => SessionState;
+  dispatch(event: SessionEvent): void;
+  getState(): SessionState;
   /**
    * Emits the current state on subscription, then every change, in order. Never errors. Completes when the session
    * ends.
@@ -18,22 +18,12 @@ export interface SessionStore {
   readonly error$: Observable<SyncError>;
 }
 
-/** The store as its session sees it. */
-export interface OwnSessionStore extends SessionStore {
-  /** Applies an event of the connection, unless the session has left that connection and this is not shown yet. */
-  readonly dispatchReceived: (event: SessionEvent) => void;
-  /** Whether the session has left its connection, but that is not shown yet. */
-  readonly hasLeft: () => boolean;
-  /** Returns the last state that was shown. */
-  readonly getShown: () => SessionState;
-}
-
 /** The functions that a store calls. Not operators, because an operator costs a kilobyte in every session. */
 export interface SessionHooks {
   /** Is called with each state that is shown, before any observer receives it. */
-  readonly onShown: (state: SessionState) => void;
-  /** Is called when the session has ended. */
-  readonly onReleased: () => void;
+  onShown(state: SessionState): void;
+  /** Is called when the session has ended, before its streams complete. */
+  onReleased(last: SessionState): void;
   /** Is called with every error first, because a session may fail before the app can subscribe. */
   readonly onError?: ((error: SyncError) => void) | undefined;
   /** Is called with every fatal error synchronously, before anything of it is shown. */
@@ -64,68 +54,94 @@ const startWithValue = <T>(subject: Subject<T>, value: T): Observable<T> =>
  *
  * An event is applied synchronously, but shown through a queue. So an observer may call `pause` in its handler and read
  * `paused` right after the call, while other observers still see the earlier states in their order.
+ *
+ * A class, because every session has one: its methods cost nothing, and its subjects are created for the first
+ * observer.
  */
-export const createSessionStore = (initial: SessionState, hooks: SessionHooks): OwnSessionStore => {
-  let states: Subject<SessionState> | null = null; // Created for the first observer.
-  let errors: Subject<SyncError> | null = null;
-  let lastShown = initial;
-  let current = initial; // The state after all events.
-  let isReleased = false;
+export class ShownState implements SessionStore {
+  #states: Subject<SessionState> | null = null;
+  #errors: Subject<SyncError> | null = null;
+  #shown: SessionState;
+  #current: SessionState; // The state after all events.
+  #isReleased = false;
 
-  const showState = (state: SessionState): void => {
-    lastShown = state;
-    try {
-      hooks.onShown(state);
-    } catch (thrown) {
-      dispatch({ type: 'fatal', error: toDefectError(thrown) });
-    }
-    states?.next(state);
-  };
-
-  const show = (before: SessionState, after: SessionState, error: SyncError | null): void => {
-    if (isReleased) return;
-    if (after !== before) stagesOf(before, after).forEach(showState);
-    if (error) {
-      hooks.onError?.(error);
-      errors?.next(error);
-    }
-    if (!after.released) return;
-    isReleased = true;
-    hooks.onReleased();
-    states?.complete();
-    errors?.complete();
-  };
+  constructor(
+    initial: SessionState,
+    private readonly hooks: SessionHooks,
+  ) {
+    this.#shown = initial;
+    this.#current = initial;
+  }
 
   /** Applies an event. States that result from a callback of `onFatalError` are shown after the error. */
-  const dispatch = (event: SessionEvent): void => {
-    const before = current;
+  dispatch(event: SessionEvent): void {
+    const before = this.#current;
     const after = reduceSession(before, event);
-    current = after;
+    this.#current = after;
     const error = visibleErrorOf(before, after, event);
     if (after === before && error === null) return;
-    const showLater = (): void => void queueScheduler.schedule(() => show(before, after, error));
+    const showLater = (): void => void queueScheduler.schedule(() => this.#show(before, after, error));
     if (error?.fatal !== true) showLater();
     else
       runAtomically(() => {
         showLater();
-        hooks.onFatalError?.(error);
+        this.hooks.onFatalError?.(error);
       });
-  };
+  }
 
-  const hasLeft = (): boolean => lastShown.leaveCount !== current.leaveCount;
+  /** Applies an event of the connection, unless the session has left that connection and this is not shown yet. */
+  dispatchReceived(event: SessionEvent): void {
+    if (!isConnectionEvent(event) || !this.hasLeft()) this.dispatch(event);
+  }
 
-  return {
-    dispatch,
-    dispatchReceived: (event) => {
-      if (!isConnectionEvent(event) || !hasLeft()) dispatch(event);
-    },
-    hasLeft,
-    getState: () => current,
-    getShown: () => lastShown,
-    state$: defer(() => (isReleased ? of(lastShown) : startWithValue((states ??= new Subject()), lastShown))),
-    error$: defer(() => (isReleased ? EMPTY : (errors ??= new Subject()))),
-  };
-};
+  /** Whether the session has left its connection, but that is not shown yet. */
+  hasLeft(): boolean {
+    return this.#shown.leaveCount !== this.#current.leaveCount;
+  }
+
+  getState(): SessionState {
+    return this.#current;
+  }
+
+  /** Returns the last state that was shown. */
+  getShown(): SessionState {
+    return this.#shown;
+  }
+
+  get state$(): Observable<SessionState> {
+    return defer(() =>
+      this.#isReleased ? of(this.#shown) : startWithValue((this.#states ??= new Subject()), this.#shown),
+    );
+  }
+
+  get error$(): Observable<SyncError> {
+    return defer(() => (this.#isReleased ? EMPTY : (this.#errors ??= new Subject())));
+  }
+
+  #show(before: SessionState, after: SessionState, error: SyncError | null): void {
+    if (this.#isReleased) return;
+    if (after !== before) for (const state of stagesOf(before, after)) this.#showState(state);
+    if (error) {
+      this.hooks.onError?.(error);
+      this.#errors?.next(error);
+    }
+    if (!after.released) return;
+    this.#isReleased = true;
+    this.hooks.onReleased(this.#shown);
+    this.#states?.complete();
+    this.#errors?.complete();
+  }
+
+  #showState(state: SessionState): void {
+    this.#shown = state;
+    try {
+      this.hooks.onShown(state);
+    } catch (thrown) {
+      this.dispatch({ type: 'fatal', error: toDefectError(thrown) });
+    }
+    this.#states?.next(state);
+  }
+}
 
 /**
  * Runs work synchronously, while observers are held back until the work has ended.

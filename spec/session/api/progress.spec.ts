@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { map, NEVER, type Observable, take } from 'rxjs';
 import { InvalidArgumentError, SessionClosedError } from '../../../lib/model/errors.js';
 import type { ServerMessage } from '../../../lib/protocol/messages.js';
-import { createSessionStore, type SessionStore } from '../../../lib/session/state/session-store.js';
+import { ShownState, type SessionStore } from '../../../lib/session/state/session-store.js';
 import { observeProgress, type Progress, type ProgressMode } from '../../../lib/session/api/progress.js';
 import type { OutboxState } from '../../../lib/model/sync-port.js';
 import { createInitialState } from '../../../lib/session/state/session-state.js';
@@ -161,7 +161,7 @@ describe('progress$ of downloads', () => {
 // ------------------------------------------------------------------------------------------------ a property
 
 const machineOf = (): SessionStore =>
-  createSessionStore(createInitialState('active', none, fresh), {
+  new ShownState(createInitialState('active', none, fresh), {
     onShown: () => undefined,
     onReleased: () => undefined,
   });

@@ -16,8 +16,8 @@ describe('a mux', () => {
     const calls: number[] = [];
     const one = mux.openChannel();
     const other = mux.openChannel();
-    one.read(() => calls.push(1));
-    other.read(() => calls.push(2));
+    one.read({ onMessage: () => calls.push(1) });
+    other.read({ onMessage: () => calls.push(2) });
     [1, 2, 77].forEach((session) => mux.receive(mark(session)));
     one.close();
     one.close();
@@ -33,7 +33,7 @@ describe('a mux', () => {
     const mux = createMux();
     const left = Array.from({ length: 100 }, () => {
       const channel = mux.openChannel();
-      channel.read(() => undefined);
+      channel.read({ onMessage: () => undefined });
       channel.close();
       return new WeakRef(channel);
     });
