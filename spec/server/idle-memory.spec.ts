@@ -46,11 +46,11 @@ const measureClients = async (realmOf: (index: number) => string): Promise<numbe
 };
 
 describe('an idle client of a server', () => {
-  it('takes at most 8 KiB of heap besides its socket and its realm', async () => {
-    expect(await measureClients((index) => `realm-${index % 5}`)).toBeLessThan(8);
+  it('takes at most 7 KiB of heap besides its socket and its realm', async () => {
+    expect(await measureClients((index) => `realm-${index % 5}`)).toBeLessThan(7);
   });
 
-  it('takes at most 14 KiB of heap with a realm of its own, besides its socket', async () => {
-    expect(await measureClients((index) => `realm-${index}`)).toBeLessThan(14);
+  it('takes at most 12 KiB of heap with a realm of its own, besides its socket', async () => {
+    expect(await measureClients((index) => `realm-${index}`)).toBeLessThan(12);
   });
 });
