@@ -228,22 +228,22 @@ const listeners = ({ change }: ReturnType<typeof counters>, page: object): (() =
 /** Creates sockets whose listeners are counted until they are closed. */
 const observeSockets = ({ change }: ReturnType<typeof counters>): unknown =>
   class extends WebSocket {
-    readonly #heard = new Set<unknown>();
     constructor(url: string, protocols: string[]) {
       super(url, protocols);
       change('sockets', 1);
       this.once('close', () => change('sockets', -1));
     }
-    override addEventListener(...all: Parameters<WebSocket['addEventListener']>): void {
-      const [type, listener] = all;
-      if (!this.#heard.has(listener)) change(type, 1);
-      this.#heard.add(listener);
-      super.addEventListener(...all);
+    // `addEventListener` calls `on`, and `off` and `removeEventListener` call `removeListener`.
+    override on(type: string, listener: (...all: never[]) => void): this {
+      change(type, 1);
+      return super.on(type, listener as never);
     }
-    override removeEventListener(...all: Parameters<WebSocket['removeEventListener']>): void {
-      const [type, listener] = all;
-      if (this.#heard.delete(listener)) change(type, -1);
-      super.removeEventListener(...all);
+    override removeListener(type: string, listener: (...all: never[]) => void): this {
+      if (this.listeners(type).includes(listener) || this.rawListeners(type).includes(listener)) change(type, -1);
+      return super.removeListener(type, listener as never);
+    }
+    override off(type: string, listener: (...all: never[]) => void): this {
+      return this.removeListener(type, listener);
     }
   };
 
