@@ -230,12 +230,16 @@ export const planOf = ({ seed, devices, minutes }: PlanOptions): Plan => {
   // In half of the worlds clients wait for the backoff at once.
   const slow = seed % 4 < 2 ? {} : { quickRetry: 0 };
   const settings = { ...defaultSettings, ...slow, ...forgets, ...themed.settings };
-  // A wrong server clock together with a restore is not covered: see D113.
-  const isRestored = events.some(({ act }) => act === 'restore');
+  // A wrong server clock together with a restore of the server (D113) or of a device (D135) is not covered.
+  const isRestored = events.some(({ act }) => act === 'restore' || act === 'put back');
   // Nor is a clone of a running machine whose own clock is wrong: see D135.
   const isCloned = events.some(({ act }) => act === 'cloned');
+  // Without `permit`, no write is rejected that a device may make.
   const kept = events.filter(
-    ({ act }) => !(isRestored && act.startsWith('server clock')) && !(isCloned && act === 'jump'),
+    ({ act }) =>
+      !(isRestored && act.startsWith('server clock')) &&
+      !(isCloned && act === 'jump') &&
+      !(act === 'rejectable' && !settings.hasPermit),
   );
   return { seed, theme, settings, devices, duration, events: kept.sort((a, b) => a.at - b.at) };
 };

@@ -75,13 +75,16 @@ const limits = {
   snapshotLeaseMs: 5_000,
 };
 
-/** Creates the access functions of the server, which answer at once or after a delay. */
+/**
+ * Creates the access functions of the server, which answer at once or after a delay. Without `checkSender` there is no
+ * `permit`.
+ */
 const accessOf = (
   killableClock: KillableClock,
   random: () => number,
   answerMs: () => number,
   userAccess: UserAccess,
-  checkSender: (user: string, key: string) => void,
+  checkSender: ((user: string, key: string) => void) | null,
 ): Pick<ServerOptions, 'authenticate' | 'authorize' | 'permit'> => {
   const later = <A>(answer: () => A): Observable<A> => {
     const most = answerMs();
@@ -97,10 +100,12 @@ const accessOf = (
       });
     },
     authorize: ({ id }) => later(() => userAccess.accessOf(id)),
-    permit: ({ id }, __, { type, key, after }) => {
-      if (type === 'Entry') checkSender(id, String(key));
-      return later(() => (type === 'Entry' && after?.['bad'] === true ? 'bad' : true) as true | string);
-    },
+    ...(checkSender && {
+      permit: ({ id }, __, { type, key, after }) => {
+        if (type === 'Entry') checkSender(id, String(key));
+        return later(() => (type === 'Entry' && after?.['bad'] === true ? 'bad' : true) as true | string);
+      },
+    }),
   };
 };
 
@@ -185,7 +190,7 @@ export const createSimulatedServer = ({
             rejectionsPendingMax: settings.rejectionsPendingMax,
           },
         },
-        ...accessOf(process, random, () => answerMs, userAccess, checkSender),
+        ...accessOf(process, random, () => answerMs, userAccess, settings.hasPermit ? checkSender : null),
         log: (event) => {
           if (event.event !== 'failed' || process.isDead()) return;
           const { error } = event;

@@ -48,6 +48,8 @@ export interface Settings {
   readonly jumpMs: number;
   /** The timeout `quickRetry` of the clients. */
   readonly quickRetry: number;
+  /** Whether the server has `permit`. Without it, it skims changesets and rejects none of them. */
+  readonly hasPermit: boolean;
 }
 
 /** An act, its weight, and the act that undoes it within a number of milliseconds. */
@@ -133,8 +135,11 @@ export const themeSettings: Readonly<Record<Theme, ThemeSettings>> = {
   clocks: { more: { jump: 12, 'server clock wrong': 12 }, settings: { jumpMs: 3 * 24 * 3_600_000 } },
   crashes: { more: { killed: 6, power: 6, close: 3, lost: 6 }, serverMs: 30_000 },
   names: { settings: { strangeKeys: true, realm: longestRealm } },
-  connections: { more: { cut: 6, 'half-open': 6, repeat: 6, 'close after open': 4, slow: 4 } },
-  disks: { settings: { diskMs: 4_000 }, more: { killed: 2, power: 2, copied: 5, 'put back': 8 } },
+  connections: {
+    more: { cut: 6, 'half-open': 6, repeat: 6, 'close after open': 4, slow: 4 },
+    settings: { hasPermit: false },
+  },
+  disks: { settings: { diskMs: 4_000, hasPermit: false }, more: { killed: 2, power: 2, copied: 5, 'put back': 8 } },
   answers: { settings: { answerMs: 5_000 }, more: { rejectable: 3, cut: 3, renew: 4, pause: 2 } },
 };
 
@@ -150,6 +155,7 @@ export const defaultSettings: Settings = {
   usersShared: false,
   jumpMs: 3_600_000,
   quickRetry: defaultTimeouts.quickRetry,
+  hasPermit: true,
 };
 
 /** Returns the weights of a theme. */
