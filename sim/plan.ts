@@ -231,13 +231,15 @@ export const planOf = ({ seed, devices, minutes }: PlanOptions): Plan => {
   const slow = seed % 4 < 2 ? {} : { quickRetry: 0 };
   const settings = { ...defaultSettings, ...slow, ...forgets, ...themed.settings };
   // A wrong server clock together with a restore of the server (D113) or of a device (D135) is not covered.
-  const isRestored = events.some(({ act }) => act === 'restore' || act === 'put back');
+  const isRestored = theme === 'disks' || events.some(({ act }) => act === 'restore');
+  const isClockWrong = !isRestored && events.some(({ act }) => act === 'server clock wrong');
   // Nor is a clone of a running machine whose own clock is wrong: see D135.
   const isCloned = events.some(({ act }) => act === 'cloned');
   // Without `permit`, no write is rejected that a device may make.
   const kept = events.filter(
     ({ act }) =>
       !(isRestored && act.startsWith('server clock')) &&
+      !(isClockWrong && act === 'put back') &&
       !(isCloned && act === 'jump') &&
       !(act === 'rejectable' && !settings.hasPermit),
   );

@@ -22,6 +22,7 @@ Options:
   --key <key>     only objects with this primary key, a deleted one too, and changes of them
   --limit <n>     at most this many objects, changes and rejected writes each (100)
   --json          a line of JSON for each: {"realm":…} {"object":…} {"change":…} {"rejected":…} {"counts":…}
+  --salvage       read a damaged realm: print all that can be read, and {"damaged":…} for what cannot
   --help          this text
 
 Exit code: 0 done, 1 the realm cannot be read, 2 wrong usage.`;
@@ -29,14 +30,20 @@ Exit code: 0 done, 1 the realm cannot be read, 2 wrong usage.`;
 const options = {
   type: { type: 'string' },
   key: { type: 'string' },
-  limit: { type: 'string', default: '100' },
+  limit: { type: 'string' },
   json: { type: 'boolean', default: false },
+  salvage: { type: 'boolean', default: false },
   help: { type: 'boolean', short: 'h', default: false },
 } as const;
 
 /** The parsed arguments; `wrong` is the problem of invalid ones. */
 type InspectArguments =
-  | { readonly folder: string; readonly selection: InspectSelection; readonly json: boolean }
+  | {
+      readonly folder: string;
+      readonly selection: InspectSelection;
+      readonly json: boolean;
+      readonly salvage: boolean;
+    }
   | 'help'
   | { readonly wrong: string };
 
@@ -46,9 +53,10 @@ const parseFlags = (args: readonly string[]): InspectArguments => {
   const [folder, ...more] = positionals;
   if (folder === undefined || folder === '') return { wrong: 'The storage is missing.' };
   if (more.length > 0) return { wrong: `Only one storage can be inspected at a time, received ${more.join(' ')} too.` };
-  if (!/^\d{1,15}$/.test(values.limit)) return { wrong: `--limit must be a whole number, received "${values.limit}".` };
-  const { type = null, key = null } = values;
-  return { folder, selection: { type, key, limit: Number(values.limit) }, json: values.json };
+  // A salvage is for all that is left, unless a limit is given.
+  const { type = null, key = null, json, salvage, limit = salvage ? '999999999999999' : '100' } = values;
+  if (!/^\d{1,15}$/.test(limit)) return { wrong: `--limit must be a whole number, received "${limit}".` };
+  return { folder, selection: { type, key, limit: Number(limit) }, json, salvage };
 };
 
 const parseArguments = (args: readonly string[]): InspectArguments => {
@@ -60,14 +68,15 @@ const parseArguments = (args: readonly string[]): InspectArguments => {
 };
 
 const printRealm = async (
-  folder: string,
-  selection: InspectSelection,
-  lineOf: typeof toTextLines,
+  { folder, selection, json, salvage }: Extract<InspectArguments, { folder: string }>,
   { printLine }: CliOutput,
 ): Promise<void> => {
   const storage = await firstValueFrom(levelStorage(folder));
   try {
-    const found$ = inspectRealm(storage, selection).pipe(tap((item) => lineOf(item, folder).forEach(printLine)));
+    const lineOf: typeof toTextLines = json ? toJsonLines : toTextLines;
+    const found$ = inspectRealm(storage, selection, salvage).pipe(
+      tap((item) => lineOf(item, folder).forEach(printLine)),
+    );
     await lastValueFrom(found$);
   } finally {
     await lastValueFrom(storage.close(), { defaultValue: undefined });
@@ -85,14 +94,14 @@ export const runInspectCommand = async (args: readonly string[], output: CliOutp
     output.printError(`tidemark inspect: ${asked.wrong}\n\n${usage}`);
     return 2;
   }
-  const { folder, selection, json } = asked;
+  const { folder } = asked;
   const problem = folderProblemOf(folder);
   if (problem !== null) {
     output.printError(`tidemark inspect: ${problem}`);
     return 1;
   }
   try {
-    await printRealm(folder, selection, json ? toJsonLines : toTextLines, output);
+    await printRealm(asked, output);
     return 0;
   } catch (thrown) {
     if (!(thrown instanceof TidemarkError)) throw thrown;

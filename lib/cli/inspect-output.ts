@@ -87,6 +87,7 @@ const countLinesOf = ({ objects, changes, changesBytes, rejected }: InspectedCou
 export const toTextLines = (found: InspectedItem, folder: string): readonly string[] => {
   if ('realm' in found) return realmLinesOf(found, folder);
   if ('object' in found) return objectLinesOf(found.object);
+  if ('damaged' in found) return [`damaged: ${found.damaged}`];
   if ('change' in found) return changeLinesOf(found.change, 'change');
   return 'rejected' in found ? rejectionLinesOf(found.rejected) : countLinesOf(found.counts);
 };

@@ -1,4 +1,17 @@
-import { concat, defer, filter, from, map, mergeMap, type Observable, of, reduce, switchMap, throwError } from 'rxjs';
+import {
+  catchError,
+  concat,
+  defer,
+  filter,
+  from,
+  map,
+  mergeMap,
+  type Observable,
+  of,
+  reduce,
+  switchMap,
+  throwError,
+} from 'rxjs';
 import { systemClock } from '../clock.js';
 import { isAlive, type ObjectState } from '../merge/object-state.js';
 import type { Operation } from '../merge/operation.js';
@@ -9,7 +22,7 @@ import { readLogPages } from '../log/read-log-pages.js';
 import { keyRangeOf, readStoragePages, type Storage, type StorageEntry } from '../storage/storage.js';
 import { decodeState } from '../merge/state-codec.js';
 import { requireStored } from '../model/stored-data.js';
-import { decodeBlock } from '../store/objects/object-block.js';
+import { decodeBlock, salvageBlock } from '../store/objects/object-block.js';
 import type { ObjectWithState } from '../store/objects/object-change.js';
 import {
   blockKeysTo,
@@ -20,8 +33,20 @@ import {
   objectKeysTo,
 } from '../store/storage-keys.js';
 import { type Metadata, openMetadata } from '../store/metadata.js';
-import { decodeStoredOperations, openOutbox } from '../store/commit/outbox.js';
-import { readRejectedList } from '../store/rejected/rejected-list.js';
+import {
+  decodeChangeset,
+  decodeStoredOperations,
+  openOutbox,
+  outboxEntriesEnd,
+  outboxEntryPrefix,
+} from '../store/commit/outbox.js';
+import {
+  decodeRejection,
+  type KeptRejection,
+  readRejectedList,
+  rejectedEnd,
+  rejectedPrefix,
+} from '../store/rejected/rejected-list.js';
 import { rawViewOf } from '../store/objects/object-view.js';
 import { decodeStoredObject, isGoneMark } from '../store/objects/stored-object.js';
 
@@ -63,12 +88,13 @@ export interface InspectedCounts {
   readonly rejected: number;
 }
 
-/** The items of a realm, in this order. */
+/** The items of a realm, in this order. `damaged` is the message about a damaged record in a salvage. */
 export type InspectedItem =
   | { readonly realm: Metadata & { readonly written: number } }
   | { readonly object: InspectedObject }
   | { readonly change: InspectedChange }
   | { readonly rejected: InspectedRejection }
+  | { readonly damaged: string }
   | { readonly counts: InspectedCounts };
 
 const pageLimits = { limit: 1_000, bytesMax: 1024 * 1024 };
@@ -85,47 +111,93 @@ const createMatcher =
   (one: { readonly type: string; readonly key: Key }): boolean =>
     (type === null || one.type === type) && (key === null || String(one.key) === key);
 
-const inspectedOf = (object: ObjectWithState): InspectedObject => ({
-  ...object,
-  isDeleted: !isAlive(object.state),
-  values: rawViewOf(object.state),
-});
+/** Returns the items that `work` reads. Throws, or returns the damage as an item, when it throws a `StorageError`. */
+type Attempt = (work: () => readonly InspectedItem[]) => readonly InspectedItem[];
 
-const readSingleRecords = (storage: Storage): Observable<StorageEntry> =>
-  readStoragePages(storage, { from: objectKeysFrom, to: objectKeysTo, ...pageLimits }).pipe(
-    mergeMap((entries) => from(entries)),
-  );
+const throwDamage: Attempt = (work) => work();
 
-/** Reads the objects of all blocks that have no record of their own. */
-const readBlockObjects = (storage: Storage, replaced: ReadonlySet<string>): Observable<InspectedObject> =>
-  readStoragePages(storage, { from: blockPrefix, to: blockKeysTo, ...pageLimits }).pipe(
-    mergeMap((entries) => from(entries)),
-    mergeMap(([storageKey, record]) => {
-      const { states, rows } = decodeBlock(storageKey, record);
-      return from(rows).pipe(
-        filter(({ type, key }) => !replaced.has(objectKeyOf(type, key))),
-        map(({ type, key, from: start, to }) => {
-          const state = requireStored(decodeState(states.subarray(start, to)), type, key);
-          return inspectedOf({ type, key, state });
-        }),
-      );
-    }),
-  );
+const showDamage: Attempt = (work) => {
+  try {
+    return work();
+  } catch (thrown) {
+    if (thrown instanceof StorageError) return [{ damaged: thrown.message }];
+    throw thrown;
+  }
+};
+
+/** Emits an error as an item in a salvage. */
+const showStreamDamage =
+  (attempt: Attempt) =>
+  (items$: Observable<InspectedItem>): Observable<InspectedItem> =>
+    items$.pipe(
+      catchError((thrown: unknown) =>
+        from(
+          attempt(() => {
+            throw thrown;
+          }),
+        ),
+      ),
+    );
+
+const readRecords = (storage: Storage, first: string, end: string): Observable<StorageEntry> =>
+  readStoragePages(storage, { from: first, to: end, ...pageLimits }).pipe(mergeMap((entries) => from(entries)));
+
+/** Selects and counts items. */
+interface InspectReader {
+  readonly storage: Storage;
+  readonly attempt: Attempt;
+  readonly matches: ReturnType<typeof createMatcher>;
+  readonly count: ReturnType<typeof createCounts>;
+}
+
+const objectItemsOf = ({ matches, count }: InspectReader, object: ObjectWithState): readonly InspectedItem[] => {
+  const found = { ...object, isDeleted: !isAlive(object.state), values: rawViewOf(object.state) };
+  return matches(found) && count.object(found) ? [{ object: found }] : [];
+};
+
+/** Reads the objects of a block that have no record of their own. A damaged block may have readable states. */
+const blockItemsOf = (
+  reader: InspectReader,
+  [storageKey, record]: StorageEntry,
+  replaced: ReadonlySet<string>,
+): readonly InspectedItem[] => {
+  const { attempt } = reader;
+  let whole = null as ReturnType<typeof decodeBlock> | null;
+  const damage = attempt(() => {
+    whole = decodeBlock(storageKey, record);
+    return [];
+  });
+  const { states, rows } = whole ?? salvageBlock(record);
+  const items = rows
+    .filter(({ type, key }) => !replaced.has(objectKeyOf(type, key)))
+    .flatMap(({ type, key, from: start, to }) =>
+      attempt(() => {
+        const state = requireStored(decodeState(states.subarray(start, to)), type, key);
+        return objectItemsOf(reader, { type, key, state });
+      }),
+    );
+  return [...damage, ...items];
+};
 
 /** Reads all objects. Reads the single records twice: their keys are needed before the blocks. */
-const readObjects = (storage: Storage): Observable<InspectedObject> =>
-  readSingleRecords(storage).pipe(
+const readObjects = (reader: InspectReader): Observable<InspectedItem> => {
+  const { storage, attempt } = reader;
+  const records$ = readRecords(storage, objectKeysFrom, objectKeysTo);
+  return records$.pipe(
     reduce((keys, [key]) => keys.add(key), new Set<string>()),
     switchMap((replaced) =>
       concat(
-        readBlockObjects(storage, replaced),
-        readSingleRecords(storage).pipe(
+        readRecords(storage, blockPrefix, blockKeysTo).pipe(
+          mergeMap((entry) => from(blockItemsOf(reader, entry, replaced))),
+        ),
+        records$.pipe(
           filter(([, bytes]) => !isGoneMark(bytes)),
-          map((entry) => inspectedOf(decodeStoredObject(entry))),
+          mergeMap((entry) => from(attempt(() => objectItemsOf(reader, decodeStoredObject(entry))))),
         ),
       ),
     ),
   );
+};
 
 const changeOf = (changeset: Changeset, operations: readonly Operation[]): InspectedChange => ({
   version: changeset.version,
@@ -166,45 +238,79 @@ const createCounts = (selection: InspectSelection) => {
   };
 };
 
-/**
- * Reads a realm without its schema, page by page. Changes nothing. Cold; completes; errors with a `StorageError` for a
- * storage without a realm and for damaged data, after the items before it.
- */
-export const inspectRealm = (given: Storage, selection: InspectSelection): Observable<InspectedItem> =>
-  defer(() => {
-    const storage = toReadOnly(given);
-    const matches = createMatcher(selection);
-    const count = createCounts(selection);
-    const hasOperations = ({ operations }: InspectedChange): boolean => operations.length > 0;
-    return readMeta(storage).pipe(
-      switchMap((meta) =>
-        openOutbox(storage).pipe(
-          switchMap((outbox) =>
-            concat(
-              of({ realm: { ...meta, written: outbox.head } }),
-              readObjects(storage).pipe(
-                filter((object) => matches(object) && count.object(object)),
-                map((object) => ({ object })),
-              ),
-              readLogPages(outbox.floor, outbox.page).pipe(
-                mergeMap(({ entries }) => from(entries)),
-                map((changeset) => changeOf(changeset, decodeStoredOperations(changeset).filter(matches))),
-                filter((change) => hasOperations(change) && count.change(change)),
-                map((change) => ({ change })),
-              ),
-              readRejectedList(storage).pipe(
-                mergeMap((all) => from(all)),
-                map(({ id, changeset, writes, operations }) => ({
-                  ...changeOf(changeset, operations.filter(matches)),
-                  ...{ id, writes },
-                })),
-                filter((rejected) => hasOperations(rejected) && count.rejected()),
-                map((rejected) => ({ rejected })),
-              ),
-              defer(() => of({ counts: count.counts })),
-            ),
-          ),
+const changeItemsOf = ({ matches, count }: InspectReader, changeset: Changeset): readonly InspectedItem[] => {
+  const change = changeOf(changeset, decodeStoredOperations(changeset).filter(matches));
+  return change.operations.length > 0 && count.change(change) ? [{ change }] : [];
+};
+
+const rejectionItemsOf = (
+  { matches, count }: InspectReader,
+  { id, changeset, writes, operations }: KeptRejection,
+): readonly InspectedItem[] => {
+  const change = changeOf(changeset, operations.filter(matches));
+  return change.operations.length > 0 && count.rejected() ? [{ rejected: { ...change, id, writes } }] : [];
+};
+
+/** Reads the realm in order, and ends at damage. */
+const readWholeRealm = (reader: InspectReader): Observable<InspectedItem> =>
+  readMeta(reader.storage).pipe(
+    switchMap((meta) => openOutbox(reader.storage).pipe(map((outbox) => ({ meta, outbox })))),
+    switchMap(({ meta, outbox }) =>
+      concat(
+        of({ realm: { ...meta, written: outbox.head } }),
+        readObjects(reader),
+        readLogPages(outbox.floor, outbox.page).pipe(
+          mergeMap(({ entries }) => from(entries)),
+          mergeMap((changeset) => from(changeItemsOf(reader, changeset))),
+        ),
+        readRejectedList(reader.storage).pipe(
+          mergeMap((all) => from(all)),
+          mergeMap((rejection) => from(rejectionItemsOf(reader, rejection))),
         ),
       ),
+    ),
+  );
+
+/** Reads each record by itself, so that damage of one does not hide another. */
+const salvageRecords = (reader: InspectReader): Observable<InspectedItem> => {
+  const { storage, attempt } = reader;
+  const realm$ = readMeta(storage).pipe(
+    switchMap((meta) =>
+      openOutbox(storage).pipe(map((outbox): InspectedItem => ({ realm: { ...meta, written: outbox.head } }))),
+    ),
+  );
+  return concat(
+    realm$.pipe(showStreamDamage(attempt)),
+    readObjects(reader),
+    readRecords(storage, outboxEntryPrefix, outboxEntriesEnd).pipe(
+      mergeMap(([key, bytes]) => from(attempt(() => changeItemsOf(reader, decodeChangeset(key, bytes))))),
+    ),
+    readRecords(storage, rejectedPrefix, rejectedEnd).pipe(
+      mergeMap((entry) => from(attempt(() => rejectionItemsOf(reader, decodeRejection(entry))))),
+    ),
+  );
+};
+
+/**
+ * Reads a realm without its schema, page by page. Changes nothing. Cold; completes. Errors with a `StorageError` for a
+ * storage without a realm, and for damaged data after the items before it. With `isSalvage`, damaged data is an item,
+ * and everything else is read.
+ */
+export const inspectRealm = (
+  given: Storage,
+  selection: InspectSelection,
+  isSalvage = false,
+): Observable<InspectedItem> =>
+  defer(() => {
+    const count = createCounts(selection);
+    const reader: InspectReader = {
+      storage: toReadOnly(given),
+      attempt: isSalvage ? showDamage : throwDamage,
+      matches: createMatcher(selection),
+      count,
+    };
+    return concat(
+      isSalvage ? salvageRecords(reader) : readWholeRealm(reader),
+      defer(() => of({ counts: count.counts })),
     );
   });

@@ -16,9 +16,16 @@ const memory = defer(() => of(memoryStorage()));
 /** A replica that no user has bound yet. */
 const unknown: ReplicaRecord = { user: '', accepted: 0, hasRejected: false, stamp: null, run: null };
 
-/** Copies an object with some members replaced. Getters of the original stay getters. */
+/** Returns an object in which some members are replaced. All others are those of the original. */
 const changed = <A extends object>(whole: A, parts: Partial<A>): A =>
-  Object.create(whole, Object.getOwnPropertyDescriptors(parts)) as A;
+  new Proxy(whole, {
+    get: (_, name) => {
+      if (Object.hasOwn(parts, name)) return Reflect.get(parts, name, parts) as unknown;
+      const found = Reflect.get(whole, name, whole) as unknown;
+      // A method must change the whole, and not what stands for it.
+      return typeof found === 'function' ? (found.bind(whole) as unknown) : found;
+    },
+  });
 
 const suiteOf =
   (wrong: Wrong): Suite =>

@@ -15,6 +15,8 @@ import { outboxPrefix } from '../storage-keys.js';
 
 /** Prefix of the storage keys of outbox entries. */
 export const outboxEntryPrefix = `${outboxPrefix}e`;
+/** The first key after all outbox entries. */
+export const outboxEntriesEnd = `${outboxPrefix}f`;
 
 /** Decodes the operations of a stored changeset. Throws a `StorageError` for unreadable bytes. */
 export const decodeStoredOperations = (

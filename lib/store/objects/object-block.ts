@@ -105,8 +105,8 @@ export const encodeBlock = (states: Uint8Array, objects: readonly EncodedObject[
   return record;
 };
 
-const rowsOf = (storageKey: string, states: Uint8Array, fields: readonly unknown[]): readonly BlockRow[] => {
-  const rows: BlockRow[] = [];
+/** Adds the rows to `rows`. Throws a `StorageError` at the first invalid one. */
+const readRows = (storageKey: string, states: Uint8Array, fields: readonly unknown[], rows: BlockRow[]): void => {
   let from = 0;
   for (let at = 0; at < fields.length; at += 2) {
     const [type, keys] = [fields[at], fields[at + 1]];
@@ -119,7 +119,6 @@ const rowsOf = (storageKey: string, states: Uint8Array, fields: readonly unknown
     }
   }
   if (from !== states.byteLength) throw createDamageError('record', storageKey, 'its states have another length');
-  return rows;
 };
 
 /** Decodes a block without reading its states. Throws a `StorageError` for other bytes. */
@@ -135,5 +134,23 @@ export const decodeBlock = (
   if (isLeft(read) || !Array.isArray(read.right)) throw createDamageError('record', storageKey);
   const [states, ...fields] = read.right as readonly unknown[];
   if (!isBytes(states)) throw createDamageError('record', storageKey);
-  return { states, rows: rowsOf(storageKey, states, fields) };
+  const rows: BlockRow[] = [];
+  readRows(storageKey, states, fields, rows);
+  return { states, rows };
+};
+
+/** Decodes as much of a damaged block as can be read. Never throws. Its states may be damaged, too. */
+export const salvageBlock = (
+  record: Uint8Array,
+): { readonly states: Uint8Array; readonly rows: readonly BlockRow[] } => {
+  const read = decodeValue(record.subarray(checksumBytes));
+  const [states, ...fields] = isLeft(read) || !Array.isArray(read.right) ? [] : (read.right as readonly unknown[]);
+  const rows: BlockRow[] = [];
+  if (!isBytes(states)) return { states: new Uint8Array(0), rows };
+  try {
+    readRows('', states, fields, rows);
+  } catch {
+    // The rows before the damage are enough.
+  }
+  return { states, rows };
 };

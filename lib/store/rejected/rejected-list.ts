@@ -23,9 +23,9 @@ export interface KeptRejection {
   readonly operations: readonly Operation[];
 }
 
-const rejectedPrefix = 'r/';
+export const rejectedPrefix = 'r/';
 /** The first key after all rejected writes: "0" follows "/". */
-const rejectedEnd = 'r0';
+export const rejectedEnd = 'r0';
 /** Storage key of a rejected changeset. Ordered by its id, which does not change when versions are renumbered. */
 const rejectedKeyOf = (id: number): string => `${rejectedPrefix}${sortableTextOf(id)}`;
 
@@ -35,7 +35,7 @@ const encodeRejection = ({ changeset, replica, writes, code }: KeptRejection): U
   return encodeValue([version, time, count, body, reasons, replica, code]);
 };
 
-const decodeRejection = ([storageKey, bytes]: StorageEntry): KeptRejection => {
+export const decodeRejection = ([storageKey, bytes]: StorageEntry): KeptRejection => {
   const fields = decodeStoredFields(storageKey, bytes);
   const [, , , , writes, replica, code = 'not-permitted'] = fields;
   const changeset = storedChangesetOf(storageKey, fields);
