@@ -18,6 +18,7 @@ import { createSeededRandom } from '../model/seeded-random.js';
 import { limits } from '../model/limits.js';
 import type { Authenticate, ServerWire, ServerOptions, User } from '../server/index.js';
 import type { OpenStorage, Storage } from '../storage/storage.js';
+import { wrapStorage } from '../storage/wrap-storage.js';
 import { createCloseError, type ConnectionError } from '../transport/wire.js';
 import type { ChaosSettings, MsRange } from './chaos-settings.js';
 
@@ -100,11 +101,10 @@ export const delayStorage = (storage: Storage, { scheduler }: Time, random: Rand
     last = Math.max(last, scheduler.now() + drawFrom(random, span)); // Batches are answered in their order.
     return timer(last - scheduler.now(), scheduler);
   };
-  return {
-    ...storage,
+  return wrapStorage(storage, {
     range: (range) => storage.range(range).pipe(delayWhen(() => timer(drawFrom(random, span), scheduler))),
     batch: (changes, options) => concat(storage.batch(changes, options), defer(delayAnswer).pipe(ignoreElements())),
-  };
+  });
 };
 
 /** Limits the lifetime of tokens, from their use on. */

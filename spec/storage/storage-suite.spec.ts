@@ -4,7 +4,8 @@ import { abstractLevelStorage } from '../../lib/storage/abstract-level.js';
 import { levelStorage } from '../../lib/storage/level.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
 import { createPrefixedStorage } from '../../lib/storage/prefixed-storage.js';
-import type { OpenStorage, Storage } from '../../lib/storage/storage.js';
+import type { OpenStorage } from '../../lib/storage/storage.js';
+import { wrapStorage } from '../../lib/storage/wrap-storage.js';
 import { storageSuite } from '../../lib/testing/storage-suite.js';
 import { createTemporaryFolders } from './temporary-folders.js';
 
@@ -20,7 +21,7 @@ const between = (open: OpenStorage): OpenStorage =>
     switchMap((storage) => {
       const neighbours = ['a', 'm', 'n', 'z'].map((key) => ({ type: 'put' as const, key, value: Uint8Array.of(1) }));
       const view = createPrefixedStorage(storage, 'm/');
-      const both: Storage = { ...view, close: () => concat(view.close(), storage.close()) };
+      const both = wrapStorage(view, { close: () => concat(view.close(), storage.close()) });
       return concat(storage.batch(neighbours, { durable: false }).pipe(ignoreElements()), of(both));
     }),
   );
