@@ -1,5 +1,3 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { connect } from 'node:net';
 import { WebSocket } from 'ws';
 import { createSeededRandom } from '../../fuzz/seeded-random.js';
@@ -9,20 +7,11 @@ import { createSyncServer, type SyncServer } from '../../lib/server/index.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
 import { connectRawClient } from './raw-client.js';
 import { createBind, createUpload } from './test-kit.js';
+import { heapUsed } from '../heap-used.js';
 
 /** `SEED=… FRAMES=… npm test -- spec/server/hostile-client` plays another run; `npm run fuzz` plays a long one. */
 const seed = Number(process.env['SEED'] ?? 5);
 const frames = Number(process.env['FRAMES'] ?? 10_000);
-
-const heapUsed = async (): Promise<number> => {
-  setFlagsFromString('--expose_gc');
-  const collect = runInNewContext('gc') as () => void;
-  for (let round = 0; round < 4; round += 1) {
-    collect();
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  return process.memoryUsage().heapUsed;
-};
 
 describe('a server that receives invalid messages', () => {
   it(`bears ${frames} frames in every state, answers or ends each connection, keeps nothing of them, and others go on syncing (seed ${seed})`, async () => {

@@ -1,21 +1,10 @@
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import type { ServerMessage } from '../../lib/protocol/messages.js';
 import { checkServerOptions } from '../../lib/server/check-server-options.js';
 import { createServerCore } from '../../lib/server/server-core.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
 import type { Receiver } from '../../lib/transport/wire.js';
 import { createBind } from './test-kit.js';
-
-const heapUsed = async (): Promise<number> => {
-  setFlagsFromString('--expose_gc');
-  const collect = runInNewContext('gc') as () => void;
-  for (let round = 0; round < 4; round += 1) {
-    collect();
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  return process.memoryUsage().heapUsed;
-};
+import { heapUsed } from '../heap-used.js';
 
 const clients = 500;
 

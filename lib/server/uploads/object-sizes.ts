@@ -211,7 +211,7 @@ export const createObjectSizes = ({ projection, limits }: ObjectSizesPorts): Obj
       const hash = objectHashOf(type, key);
       known.set(text, { elements, bytes: bytes + written.of(hash) });
       knownHashes.add(hash);
-      // The bytes are not forgotten: a user who has found another object of this hash could have them forgotten.
+      // The bytes are kept: otherwise a user could remove them with another object that has the same hash.
     },
     fits,
     isFull: () => known.size > sizesMax,

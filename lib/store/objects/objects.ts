@@ -127,7 +127,7 @@ const createLoader = ({ tables, setAside, blocks }: LoadParts): Pick<Objects, 'l
     load: ({ type, key, state }, bytes, isChecked) => {
       const table = tableOf(tables, type);
       const misfit = isChecked ? null : setAside.check(type, key, state);
-      setAside.settle(type, key, misfit);
+      if (!isChecked) setAside.settle(type, key, misfit); // An earlier state of it, in a block, may not have fitted.
       const block = blocks.settle(type, key, table.get(key), null);
       table.set(key, pack(bytes, misfit === null && isAlive(state), block));
     },

@@ -10,6 +10,7 @@ import { isLiveRow, type LazyObject } from './lazy-object.js';
 import type { EncodedObject, ObjectBlock } from './object-block.js';
 import type { ObjectChange } from './object-change.js';
 import type { SetAside } from './set-aside.js';
+import { goneMark } from './stored-object.js';
 import type { StagedObjects } from './staged-objects.js';
 
 /** Options of `stage`. */
@@ -53,9 +54,6 @@ interface Candidate extends EncodedObject {
   /** Whether the storage may have a record of this object, which would replace the row. */
   readonly hasRecord: boolean;
 }
-
-/** An empty value: nothing is left of the object. */
-export const goneMark = new Uint8Array(0);
 
 const putOf = ({ type, key, bytes }: EncodedObject): StorageChange => ({
   type: 'put',

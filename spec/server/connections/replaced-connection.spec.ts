@@ -1,7 +1,5 @@
 import { readdirSync } from 'node:fs';
 import { connect } from 'node:net';
-import { setFlagsFromString } from 'node:v8';
-import { runInNewContext } from 'node:vm';
 import { WebSocket } from 'ws';
 import { encodeOperations } from '../../../lib/merge/operation-codec.js';
 import { limits as allLimits } from '../../../lib/model/limits.js';
@@ -11,6 +9,7 @@ import { createSyncServer, type ServerEvent, type ServerLimits, type SyncServer 
 import { memoryStorage } from '../../../lib/storage/memory.js';
 import { connectRawClient, type RawClient } from '../raw-client.js';
 import { createBind, summaryOf, createUpload } from '../test-kit.js';
+import { heapUsed } from '../../heap-used.js';
 
 /** `BINDS=10000 npm test -- spec/server/connections/replaced-connection` runs longer. */
 const binds = Number(process.env['BINDS'] ?? 2_000);
@@ -70,16 +69,6 @@ const handshake = [
 const framed = (message: ClientMessage): Uint8Array => {
   const payload = encodeClient(message);
   return Uint8Array.from([0x82, 0x80 | payload.length, 0, 0, 0, 0, ...payload]);
-};
-
-const heapUsed = async (): Promise<number> => {
-  setFlagsFromString('--expose_gc');
-  const collect = runInNewContext('gc') as () => void;
-  for (let round = 0; round < 4; round += 1) {
-    collect();
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-  return process.memoryUsage().heapUsed;
 };
 
 describe('the same replica on one socket after the other', () => {
