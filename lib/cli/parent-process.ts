@@ -1,21 +1,24 @@
-import { defer, filter, interval, map, take, type Observable } from 'rxjs';
+import { filter, interval, map, take, type Observable } from 'rxjs';
 import type { Clock } from '../clock.js';
 
 /** Milliseconds between two checks of the parent: short enough for a port that is to be reused. */
 const checkIntervalMs = 500;
 
 /**
- * Emits once and completes when the parent process has ended: npx and `npm run` end on SIGTERM without passing it on.
- * Cold; never errors.
+ * Emits once and completes when the parent process at the time of the call has ended: npx and `npm run` end on SIGTERM
+ * without passing it on. Cold; never errors.
  *
- * @param parentOf - Returns the id of the present parent, which changes when the parent ends.
+ * @param parentOf - Returns the id of the present parent, which changes when the parent ends. Called immediately, as
+ * the parent may end before the Observable is subscribed to.
  */
-export const watchParentExit = (parentOf: () => number, { scheduler }: Pick<Clock, 'scheduler'>): Observable<unknown> =>
-  defer(() => {
-    const parent = parentOf();
-    return interval(checkIntervalMs, scheduler).pipe(
-      map(parentOf),
-      filter((now) => now !== parent),
-      take(1),
-    );
-  });
+export const watchParentExit = (
+  parentOf: () => number,
+  { scheduler }: Pick<Clock, 'scheduler'>,
+): Observable<unknown> => {
+  const parent = parentOf();
+  return interval(checkIntervalMs, scheduler).pipe(
+    map(parentOf),
+    filter((now) => now !== parent),
+    take(1),
+  );
+};

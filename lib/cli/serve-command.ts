@@ -150,6 +150,8 @@ const runServer = async (
   const options = listenOptionsOf(set);
   const { port } = await server.listen(options);
   const closeAdminSocket = await openAdminSocket(server, set.data ?? '', logs);
+  // Before the first line: whoever waits for that line may send a signal at once.
+  const ended = lastValueFrom(waitForShutdown(server, signals$, logs));
   logs.info('listening', { port, host: options.host });
   if (set.anyone === true || !requiresTokens(set)) {
     const users = set.anyone === true ? 'every client that reaches the port' : 'every program of this machine';
@@ -157,7 +159,7 @@ const runServer = async (
       text: `No tokens are required: ${users} can read and write every realm. Use --secret-file or --jwks to require tokens.`,
     });
   }
-  const code = await lastValueFrom(waitForShutdown(server, signals$, logs));
+  const code = await ended;
   closeAdminSocket();
   logs.info('ended', { code });
   return code;

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { decodeJwt } from 'jose';
+import { Subject } from 'rxjs';
 import { runCommand } from '../../lib/cli/run-command.js';
 import { watchParentExit } from '../../lib/cli/parent-process.js';
 import { jwt } from '../../lib/server/index.js';
@@ -170,4 +171,26 @@ describe('tidemark serve', () => {
       expectObservable(watchParentExit(() => parent, clock)).toBe('1s (g|)', { g: 1 });
     }),
   );
+
+  it(
+    'field report F-5: notices a parent that ended while the server was starting',
+    marbles(({ clock, expectObservable }) => {
+      let parent = 7;
+      const parentExit$ = watchParentExit(() => parent, clock);
+      parent = 1;
+      expectObservable(parentExit$).toBe('500ms (g|)', { g: 1 });
+    }),
+  );
+
+  it('field report F-5: ends in order when the signal comes with its first line', async () => {
+    const lines: string[] = [];
+    const signals$ = new Subject<void>();
+    const printLine = (line: string): void => {
+      lines.push(line);
+      if (line.includes('"listening"')) signals$.next();
+    };
+    const args = ['serve', '--port', '0', '--data', fresh()];
+    expect(await runCommand(args, { printLine, printError: printLine }, { env: {}, signals$ })).toBe(0);
+    expect(lines.at(-1)).toContain('"ended"');
+  });
 });
