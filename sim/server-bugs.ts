@@ -129,4 +129,10 @@ export const serverBugs: readonly Bug[] = [
     'const cutoff = last + 1;',
     'const cutoff = before;',
   ),
+  createBug(
+    'a server drops the works of a realm while an upload waits',
+    'server/realms/realm-works.js',
+    'isIdle: () => !uploadQueue.isBusy() &&',
+    'isIdle: () =>',
+  ),
 ];

@@ -43,6 +43,17 @@ export const serverLimits = {
    * gigabytes on a fast line. After that, downloads that follow each other do not hold it any longer.
    */
   projectionDownloadMsMax: 60_000,
+  /**
+   * Milliseconds without use after which a realm drops the parts that write and read objects. Creating them again takes
+   * 12 µs (measured), a small part of what a write takes, so that they need not wait for a pause of the user.
+   */
+  worksQuietMs: 1_000,
+  /**
+   * Bytes of history after the stored objects above which these parts are not dropped. Each time they are created,
+   * `permit` may need these changes again: they are read within a millisecond. An object that grew by them is still far
+   * below `objectBytesMax` when its bytes are counted again from zero.
+   */
+  worksLagBytesMax: 64 * 1024,
   /** Bytes that a stored object counts for besides its state. The same as for a changeset, so both can be compared. */
   objectBytesMore: 32,
   /**

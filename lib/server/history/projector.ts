@@ -45,6 +45,8 @@ export interface Projector {
   readonly postpone: () => void;
   /** Returns the bytes of history after the version of the objects. */
   readonly lag: () => number;
+  /** Whether the objects are not being advanced, and need not be when the realm is quiet. */
+  readonly isIdle: () => boolean;
   /**
    * Runs other work on the objects in turn; nothing else writes them meanwhile. Acts once per subscription, and
    * unsubscribing does not undo it.
@@ -133,6 +135,10 @@ const createDueCheck = ({ history, leases, clock, lagBytesMax }: ProjectorPorts)
     request: () => (isBehind = true),
     require: (version: Version) => (requiredVersion = Math.max(requiredVersion, version)),
     setQuiet: (value: boolean) => (isQuiet = value),
+    isWaiting: (): boolean => {
+      const { version } = projection.cursor;
+      return version < log.head && (version < requiredVersion || isBehind || lag() > lagBytesMax);
+    },
     isDue: (): boolean => {
       const { version } = projection.cursor;
       if (version >= log.head) isBehind = false;
@@ -230,6 +236,7 @@ export const createProjector = (ports: ProjectorPorts): Projector => {
     settled$,
     moved$: steps,
     lag: due.lag,
+    isIdle: () => !isWorking && !due.isWaiting(),
     runExclusive: (work$) => runInTurn(jobs, writing(work$)),
   };
 };

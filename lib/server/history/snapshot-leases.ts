@@ -8,6 +8,8 @@ export interface SnapshotLeases {
   readonly moved: () => void;
   /** Whether the objects must keep their version. */
   readonly isHeld: () => boolean;
+  /** Whether no replica has a lease. Then nothing is lost with the leases. */
+  readonly isEmpty: () => boolean;
 }
 
 export interface SnapshotLeasesOptions {
@@ -40,6 +42,7 @@ export const createSnapshotLeases = ({ now, idleMs, holdMs }: SnapshotLeasesOpti
     },
     end: (replica) => void ends.delete(replica),
     moved: () => (heldSince = null),
+    isEmpty: () => !hasLease(),
     isHeld: () => hasLease() && (heldSince === null || now() - heldSince < holdMs),
   };
 };

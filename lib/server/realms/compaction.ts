@@ -25,8 +25,9 @@ export interface CompactionPorts {
     'log' | 'projection' | 'trim' | 'retentionCutoff' | 'retentionCutoffFrom' | 'raiseRetentionCutoff'
   >;
   readonly realm: {
-    /** `null` if the parts were never used. */
+    /** `null` if the parts are not used. */
     readonly presentWorks: CompactionWorks | null;
+    /** The parts are kept until the round ends. */
     startWorks(): CompactionWorks;
   };
   readonly replicaCursors: Pick<ReplicaCursors, 'flush' | 'findTrimVersion'>;

@@ -4,6 +4,7 @@ import type { History } from '../history/history.js';
 import { createUploadQueue, type UploadQueue } from '../uploads/upload-queue.js';
 import { createPermitCheck, acceptAll } from '../uploads/permit-check.js';
 import { createSnapshotLeases, type SnapshotLeases } from '../history/snapshot-leases.js';
+import { serverLimits } from '../server-limits.js';
 import type { ServerLimits } from '../server-options.js';
 import type { Permit } from '../uploads/permit.js';
 import { createSchemaCheck, type SchemaOf } from '../uploads/server-schemas.js';
@@ -17,8 +18,8 @@ import type { DelayQueue } from './delay-queue.js';
 import type { Replicas } from './replicas.js';
 
 /**
- * The parts of a realm that write, project or read objects. A realm that only has idle sessions does not have them,
- * because they need ten times the memory of all the rest.
+ * The parts of a realm that write, project or read objects. A realm that is not used has none, because they need ten
+ * times the memory of all the rest.
  */
 export interface RealmWorks {
   readonly uploadQueue: UploadQueue;
@@ -26,8 +27,13 @@ export interface RealmWorks {
   readonly leases: SnapshotLeases;
   readonly projector: Projector;
   readonly headState: HeadState;
-  /** Runs the work. Must be subscribed once while the realm is open. Never emits, completes or errors. */
+  /** Runs the work. Must be subscribed once until the works are dropped. Never emits, completes or errors. */
   readonly working$: Observable<never>;
+  /**
+   * Whether the works can be dropped: nothing is under way or waits, and new works would read what these keep in memory
+   * from the storage, at little cost.
+   */
+  readonly isIdle: () => boolean;
 }
 
 export interface RealmWorksOptions {
@@ -83,5 +89,10 @@ export const createRealmWorks = (
   return {
     ...{ uploadQueue, snapshots, leases, projector, headState },
     working$: merge(uploadQueue.working$, moved$, projector.working$).pipe(ignoreElements()),
+    isIdle: () =>
+      !uploadQueue.isBusy() &&
+      leases.isEmpty() &&
+      projector.isIdle() &&
+      projector.lag() <= serverLimits.worksLagBytesMax,
   };
 };

@@ -97,7 +97,7 @@ const createRealmSlots = (
   };
 };
 
-/** Creates the options of all realms of a server, which share two timers. */
+/** Creates the options of all realms of a server, which share three timers. */
 const createRealmOptions = (options: RealmsOptions): ServerRealmOptions => {
   const { clock, limits } = options;
   const { scheduler } = clock;
@@ -107,6 +107,10 @@ const createRealmOptions = (options: RealmsOptions): ServerRealmOptions => {
     compactionQueue: createDelayQueue<OpenRealm>({
       ...{ scheduler, delayMs: limits.compactionMs },
       onDue: (realm) => realm.compact(),
+    }),
+    worksQueue: createDelayQueue<OpenRealm>({
+      ...{ scheduler, delayMs: serverLimits.worksQuietMs },
+      onDue: (realm) => realm.dropUnusedWorks(),
     }),
     quietQueue: createDelayQueue({ scheduler, delayMs: serverLimits.projectionQuietMs, onDue: runNow }),
   };

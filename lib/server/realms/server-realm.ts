@@ -1,4 +1,15 @@
-import { catchError, concat, defer, EMPTY, of, switchMap, take, type Observable, type Subscription } from 'rxjs';
+import {
+  catchError,
+  concat,
+  defer,
+  EMPTY,
+  finalize,
+  of,
+  switchMap,
+  take,
+  type Observable,
+  type Subscription,
+} from 'rxjs';
 import type { Version } from '../../model/version.js';
 import type { History } from '../history/history.js';
 import { maySendSnapshot, type Snapshots } from '../history/snapshots.js';
@@ -31,13 +42,15 @@ export interface ServerRealmOptions extends RealmWorksOptions {
   readonly compactionQueue: DelayQueue<OpenRealm>;
   /** Notices that a realm is quiet. All realms of a server share one. */
   readonly quietQueue: DelayQueue<() => void>;
+  /** Notices that the works of a realm are not used. All realms of a server share one. */
+  readonly worksQueue: DelayQueue<OpenRealm>;
 }
 
 /**
  * One open realm. A class, because a server has ten thousand of them: an idle realm is this record, its history, and
- * its bound replicas. Everything else is created at its first use.
+ * its bound replicas. Everything else is created at its first use, and dropped when it was not used for a while.
  *
- * Subscribes to its work from the first use on, and to rounds of compaction, until it is closed.
+ * Subscribes to its work while that is used, and to rounds of compaction, until it is closed.
  */
 export class OpenRealm implements ServerRealm {
   readonly replicas: Replicas;
@@ -45,6 +58,10 @@ export class OpenRealm implements ServerRealm {
   readonly followers: HistoryFollowers;
   private works: RealmWorks | null = null;
   private running: Subscription | null = null;
+  /** Whether the works were used since `dropUnusedWorks` was called. */
+  private isUsed = false;
+  /** Number of readers of snapshots that use the works. */
+  private readers = 0;
   private round: Subscription | null = null;
 
   constructor(
@@ -63,14 +80,17 @@ export class OpenRealm implements ServerRealm {
     return this.startWorks().uploadQueue;
   }
 
-  /** The parts that work; `null` if they were never used. */
+  /** The parts that work; `null` if they are not used. */
   get presentWorks(): RealmWorks | null {
     return this.works;
   }
 
+  /** Returns the parts that work, for use in the same event-loop turn, and creates them if necessary. */
   startWorks(): RealmWorks {
+    this.isUsed = true;
     if (this.works !== null) return this.works;
     const { name, history, replicas, options } = this;
+    options.worksQueue.put(this);
     this.works = createRealmWorks({ name, history, replicas, quietQueue: options.quietQueue }, options);
     this.running = this.works.working$.subscribe({ error: (thrown: unknown) => this.noteFailure(thrown) });
     return this.works;
@@ -78,12 +98,43 @@ export class OpenRealm implements ServerRealm {
 
   offerSnapshot(replica: string, downloadedTo: Version): Observable<Version | null> {
     return maySendSnapshot(this.history.log, downloadedTo)
-      ? this.startWorks().snapshots.offer(replica, downloadedTo)
+      ? this.readSnapshots(({ snapshots }) => snapshots.offer(replica, downloadedTo))
       : of(null);
   }
 
   createSnapshotFetch(...args: Parameters<Snapshots['createFetch']>): ReturnType<Snapshots['createFetch']> {
-    return this.startWorks().snapshots.createFetch(...args);
+    let works: RealmWorks | null = null;
+    let fetch: ReturnType<Snapshots['createFetch']> | null = null;
+    return (after) =>
+      this.readSnapshots((present) => {
+        // After a lease has ended, the works may be others. They find the place of the next page themselves.
+        if (fetch === null || works !== present) fetch = present.snapshots.createFetch(...args);
+        works = present;
+        return fetch(after);
+      });
+  }
+
+  /** Reads by means of the works, which are not dropped meanwhile. */
+  private readSnapshots<A>(read: (works: RealmWorks) => Observable<A>): Observable<A> {
+    return defer(() => {
+      this.readers += 1;
+      return read(this.startWorks()).pipe(finalize(() => (this.readers -= 1)));
+    });
+  }
+
+  /** Drops the works if they were not used since the last call and nothing is lost with them. */
+  dropUnusedWorks(): void {
+    const { works, isUsed, readers, round } = this;
+    if (works === null) return;
+    const isCompacting = round !== null && !round.closed;
+    if (isUsed || readers > 0 || isCompacting || !works.isIdle()) {
+      this.isUsed = false;
+      this.options.worksQueue.put(this);
+      return;
+    }
+    this.running?.unsubscribe();
+    this.running = null;
+    this.works = null;
   }
 
   endLease(replica: string): void {
@@ -117,6 +168,7 @@ export class OpenRealm implements ServerRealm {
 
   close(): void {
     this.options.compactionQueue.remove(this);
+    this.options.worksQueue.remove(this);
     this.round?.unsubscribe();
     this.running?.unsubscribe();
     this.history.close();

@@ -64,6 +64,8 @@ export interface UploadQueue {
   readonly working$: Observable<never>;
   /** Emits once, as soon as no upload waits or is being written. Synchronous if so now. */
   readonly idle$: Observable<unknown>;
+  /** Whether an upload waits, is being written, or is being answered. */
+  readonly isBusy: () => boolean;
 }
 
 export interface UploadQueuePorts {
@@ -258,6 +260,7 @@ export const createUploadQueue = (ports: UploadQueuePorts): UploadQueue => {
         return busy.value ? batches.pipe(take(1), ignoreElements()) : EMPTY;
       }),
     working$: batchRequests.pipe(concatMap(commitNext)),
+    isBusy: () => busy.value,
     idle$: busy.pipe(
       filter((isBusy) => !isBusy),
       take(1),

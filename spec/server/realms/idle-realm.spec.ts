@@ -54,7 +54,7 @@ describe('an idle realm of a server', () => {
     const outcomes = await lastValueFrom(realm.uploadQueue.append(replica, { id: 'u' }, page));
     expect(outcomes).toEqual({ accepted: 1 });
     expect(realm.presentWorks).not.toBeNull();
-    expect(timers()).toBe(2); // For the rounds, and for the quiet time.
+    expect(timers()).toBe(3); // For the rounds, for the quiet time, and until the works are dropped.
     pass(serverLimits.projectionQuietMs + 1);
     expect(timers()).toBe(1);
     teardown.unsubscribe();
