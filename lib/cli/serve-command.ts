@@ -150,7 +150,7 @@ const runServer = async (
   const options = listenOptionsOf(set);
   const { port } = await server.listen(options);
   const closeAdminSocket = await openAdminSocket(server, set.data ?? '', logs);
-  // Before the first line: whoever waits for that line may send a signal at once.
+  // Before the first line: a process that waits for that line may send a signal at once.
   const ended = lastValueFrom(waitForShutdown(server, signals$, logs));
   logs.info('listening', { port, host: options.host });
   if (set.anyone === true || !requiresTokens(set)) {
