@@ -264,7 +264,6 @@ export const createReopeningStorage = (
   return {
     storage: {
       ...overdue.watch(recovery.storage),
-      ...(first.isAsynchronous === true && { isAsynchronous: true }),
       close: () =>
         defer(() => {
           context.isClosed = true;

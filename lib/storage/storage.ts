@@ -92,8 +92,8 @@ export interface Storage {
   readonly range: (range: StorageRange) => Observable<readonly StorageEntry[]>;
   /**
    * Applies all changes in their order, or none. Batches take effect in the order of their subscriptions. Cold. Emits
-   * nothing. Completes when the changes are applied; with `durable` when they would survive a power cut. Errors with a
-   * `StorageError`.
+   * nothing. Completes when the changes are applied; with `durable` when they and all earlier ones would survive a
+   * power cut. A power cut may lose other batches, but none without all later ones. Errors with a `StorageError`.
    *
    * @param changes - The entries to put and to delete.
    * @param options - `durable`: whether the batch completes only when it would survive a power cut.
@@ -126,11 +126,6 @@ export interface Storage {
    * Optional: only for storages that can be lost while they are open.
    */
   readonly lost$?: Observable<StorageError>;
-  /**
-   * Whether no batch completes synchronously. A realm then waits for the end of the event-loop turn before it writes a
-   * batch, so that all writes of that turn are stored together. `false` by default.
-   */
-  readonly isAsynchronous?: boolean;
 }
 
 /**
