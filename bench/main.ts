@@ -1,10 +1,11 @@
 /*
  * npm run bench [-- --quick] [upload|download|latency|live|store|server …]: compares tidemark with the same work
  * done raw. Each part has a server, a writer and a reader in their own processes. `npm run bench -- peers` compares
- * with other sync systems too, and `npm run bench -- limits` with the targets of single figures. Both have options of
- * their own. See docs/BENCHMARKS.md.
+ * with other sync systems too, `npm run bench -- limits` with the targets of single figures, and
+ * `npm run bench -- indexeddb` with IndexedDB by hand. These have options of their own. See docs/BENCHMARKS.md.
  */
 import { parseArgs } from 'node:util';
+import { benchIndexedDb } from './indexeddb/indexeddb-benchmark.js';
 import { benchLimits } from './limits/limits-benchmark.js';
 import { download, latency, live, type Part, upload } from './measurements.js';
 import { benchPeers } from './peers/peers-benchmark.js';
@@ -17,6 +18,10 @@ for (const [signal, code] of [['SIGINT', 130] as const, ['SIGTERM', 143] as cons
   process.once(signal, () => process.exit(code)); // The exit ends every process and removes every folder.
 }
 if (process.argv[2] === 'peers') process.exit(await benchPeers(process.argv.slice(3)));
+if (process.argv[2] === 'indexeddb') {
+  console.log(machineText());
+  process.exit(await benchIndexedDb(process.argv.slice(3)));
+}
 if (process.argv[2] === 'limits') process.exit(await benchLimits(process.argv.slice(3)));
 
 const { values: options, positionals: wanted } = parseArgs({

@@ -1,0 +1,70 @@
+import { existsSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import { build } from 'esbuild';
+import { chromium } from 'playwright-core';
+
+/** A page in a browser, and the calls that it answers. */
+export interface BrowserPage<Calls> {
+  readonly origin: string;
+  readonly version: string;
+  readonly call: <Name extends keyof Calls & string>(
+    name: Name,
+    ...args: Calls[Name] extends (...args: infer Given) => unknown ? Given : never
+  ) => Promise<Calls[Name] extends (...args: never[]) => infer Result ? Awaited<Result> : never>;
+  readonly close: () => Promise<void>;
+}
+
+/** Paths of Chromium, the same as in spec/browser/chromium-lab.ts. */
+const executablePaths = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
+const flags = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking'];
+
+const findChromium = (): string => {
+  const configured = process.env['CHROMIUM'];
+  const found = (configured === undefined ? executablePaths : [configured]).find((path) => existsSync(path));
+  if (found !== undefined) return found;
+  throw new Error('Chromium was not found. Install it with apt-get install chromium, or set CHROMIUM=<path>.');
+};
+
+const bundlePage = async (entry: string): Promise<string> => {
+  const { outputFiles } = await build({
+    ...{ entryPoints: [entry], bundle: true, minify: true, write: false, logLevel: 'error' },
+    ...{ platform: 'browser', format: 'esm' },
+    tsconfigRaw: {}, // The paths of tsconfig.json lead to the sources for Node.
+  });
+  return outputFiles[0]?.text ?? '';
+};
+
+/** Runs in the page. */
+const callPage = ([name, args]: readonly [string, readonly unknown[]]): unknown =>
+  (globalThis as unknown as { calls: Record<string, (...args: unknown[]) => unknown> }).calls[name]?.(...args);
+
+/**
+ * Serves a page with a bundle of a compiled program of this folder, and opens it in a headless Chromium with a new
+ * profile. Rejects when Chromium is missing or does not start.
+ */
+export const openBrowserPage = async <Calls>(program: string): Promise<BrowserPage<Calls>> => {
+  const code = await bundlePage(fileURLToPath(new URL(program, import.meta.url)));
+  const server = createServer(({ url }, response) => {
+    response.setHeader('content-type', url === '/page.js' ? 'text/javascript' : 'text/html');
+    response.end(url === '/page.js' ? code : '<!doctype html><script type="module" src="/page.js"></script>');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
+  const origin = `http://localhost:${(server.address() as AddressInfo).port}`;
+  const browser = await chromium.launch({ executablePath: findChromium(), args: flags, timeout: 30_000 });
+  const page = await browser.newPage();
+  page.setDefaultTimeout(120_000);
+  await page.goto(origin);
+  await page.waitForFunction('globalThis.calls');
+  return {
+    origin,
+    version: browser.version(),
+    call: (name, ...args) => page.evaluate(callPage, [name, args] as const) as never,
+    close: async () => {
+      await browser.close();
+      server.closeAllConnections();
+      server.close();
+    },
+  };
+};
