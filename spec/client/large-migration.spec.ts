@@ -17,8 +17,8 @@ afterAll(remove);
 const schema = {
   Note: { primaryKey: 'id', properties: { id: 'int', text: 'string', raw: 'data?', more: 'data?' } },
 } as const;
-const count = 8_000;
-const textOf = (version: number, id: number): string => `${version} ${id} ${'x'.repeat(1_000)}`;
+const count = 1_000; // With the texts 8 MB, more than a changeset may have.
+const textOf = (version: number, id: number): string => `${version} ${id} ${'x'.repeat(8_000)}`;
 const ids = Array.from({ length: count }, (_, id) => id);
 
 /** Creates a realm that is so large that its migration exceeds one changeset. */
@@ -75,7 +75,7 @@ describe('a migration of more than a changeset has room for', () => {
 import { openRealm } from './index.js';
 const schema = ${JSON.stringify(schema)};
 const migrate = (tx, old) => {
-  for (const { key } of old.objects('Note')) tx.update('Note', key, { text: '2 ' + key + ' ' + 'x'.repeat(1_000) });
+  for (const { key } of old.objects('Note')) tx.update('Note', key, { text: '2 ' + key + ' ' + 'x'.repeat(8_000) });
   const tick = () => { process.send('tick'); setImmediate(tick); };
   tick();
 };
@@ -116,8 +116,8 @@ process.send('open');
       return { realm, session: realm.syncSession.value };
     };
     const before = await synced(storage);
-    for (let from = 0; from < count; from += 1_000) {
-      const some = ids.slice(from, from + 1_000);
+    for (let from = 0; from < count; from += 125) {
+      const some = ids.slice(from, from + 125);
       await before.realm.write((tx) => some.forEach((id) => tx.create('Note', { id, text: textOf(1, id) })));
     }
     await firstValueFrom(before.session.uploadComplete$);

@@ -262,11 +262,11 @@ describe('the heap is where it was after a realm was opened and closed 1000 time
   });
 
   /** Returns the growth of the heap, as a fraction of its former size. */
-  const growth = async (way: string, warm: number): Promise<number> => {
+  const growth = async (way: string, warm: number, cycles: number): Promise<number> => {
     const { before, after } = await measureInProcess<{ before: number; after: number }>(
       code,
       ['spec/client/open-close-cycles.ts', 'spec/client/heap-used.ts', 'spec/wait-for.ts'],
-      [way, String(warm), '1000', String(server.port)],
+      [way, String(warm), String(cycles), String(server.port)],
     );
     return Math.abs(after / before - 1);
   };
@@ -274,7 +274,8 @@ describe('the heap is where it was after a realm was opened and closed 1000 time
   it.each(['one storage', 'one storage, socket', 'new clients, socket', 'new storages, socket'])(
     'S28 with %s',
     async (way) => {
-      expect(await growth(way, 2_000)).toBeLessThan(0.05);
+      // With the 400 cycles of each measurement these are 2 000 and 1 000.
+      expect(await growth(way, 1_600, 600)).toBeLessThan(0.05);
     },
     180_000,
   );

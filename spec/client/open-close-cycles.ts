@@ -65,13 +65,13 @@ const runCycles = async (count: number): Promise<void> => {
 const measureLeast = async (): Promise<number> => {
   const looks: number[] = [];
   for (let look = 0; look < 4; look += 1) {
-    await runCycles(200);
+    await runCycles(100);
     looks.push(await measureHeap());
   }
   return Math.min(...looks);
 };
 
-await runCycles(Number(warm)); // Compiled code and hidden classes grow for about two thousand cycles.
+await runCycles(Number(warm)); // Compiled code and hidden classes grow for two thousand cycles, with those measured.
 const before = await measureLeast();
 await runCycles(Number(times));
 const after = await measureLeast();

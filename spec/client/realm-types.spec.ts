@@ -1,7 +1,7 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { firstValueFrom, of, toArray, lastValueFrom } from 'rxjs';
+import ts from 'typescript';
 import { exportRealm } from '../../lib/client/transfer-realm.js';
 import {
   type AnyRealm,
@@ -25,26 +25,16 @@ const errorsOf = (program: string): readonly (readonly [at: string, text: string
     const file = join(folder, 'program.ts');
     const lines = `import { createSyncClient, memoryStorage, openRealm, type Realm, type Schema } from '../../lib/index.js';\n${program}`;
     writeFileSync(file, lines);
-    const config = {
-      extends: '../../tsconfig.json',
-      compilerOptions: { noUnusedLocals: false },
-      files: ['program.ts'],
-    };
-    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config));
-    const message = ((): string => {
-      try {
-        return execFileSync(process.execPath, [
-          'node_modules/typescript/bin/tsc',
-          '--noEmit',
-          '--pretty',
-          'false',
-          '-p',
-          folder,
-        ]).toString();
-      } catch (thrown) {
-        return String((thrown as { stdout?: Buffer }).stdout);
-      }
-    })();
+    const { config } = ts.readConfigFile('tsconfig.json', (path) => readFileSync(path, 'utf8')) as { config: unknown };
+    const { options } = ts.parseJsonConfigFileContent(config, ts.sys, process.cwd());
+    const compiler = ts.createProgram([file], { ...options, noEmit: true, noUnusedLocals: false });
+    // Only of this file: the compiler takes seconds for the rest of the library, which has a check of its own.
+    const found = ts.getPreEmitDiagnostics(compiler, compiler.getSourceFile(file));
+    const message = ts.formatDiagnostics(found, {
+      getCanonicalFileName: (path) => path,
+      getCurrentDirectory: () => folder,
+      getNewLine: () => '\n',
+    });
     const texts = lines.split('\n');
     return message.split('\n').flatMap((line, at, all) => {
       const [, row, column, text] = /program\.ts\((\d+),(\d+)\): error TS\d+: (.*)/.exec(line) ?? [];

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { NEVER, of, Subject } from 'rxjs';
 import { limits } from '../../lib/model/limits.js';
 import { encodeServer } from '../../lib/protocol/codec.js';
@@ -8,6 +9,17 @@ import { clientWire, serverWire } from '../../lib/protocol/message-wire.js';
 const snapshot = (byteLength: number): ServerMessage => ({
   ...{ type: 'snapshot', session: 1, version: 3, remaining: 0, bytes: 9 },
   objects: [{ type: 'Photo', key: 'a', state: new Uint8Array(byteLength).map((_, at) => at) }],
+});
+
+/** Returns a message with digests instead of large states, because jest compares bytes one by one. */
+const digestOf = (message: ServerMessage | null): unknown =>
+  message?.type === 'snapshot'
+    ? { ...message, objects: message.objects.map(({ state, ...name }) => ({ ...name, ...digestOfBytes(state) })) }
+    : message;
+
+const digestOfBytes = (bytes: Uint8Array) => ({
+  length: bytes.byteLength,
+  digest: createHash('sha256').update(bytes).digest('hex'),
 });
 
 const partsOf = (frame: Uint8Array): Uint8Array[] => {
@@ -24,7 +36,8 @@ describe('parts of a frame', () => {
     expect(parts).toHaveLength(more > 0 ? 3 : 2);
     expect(Math.max(...parts.map(({ byteLength }) => byteLength))).toBeLessThan(limits.partBytesMax + 100);
     const read = createPartReader();
-    expect(parts.map(read)).toEqual([...parts.slice(1).map(() => null), message]);
+    const messages = parts.map((part) => digestOf(read(part)));
+    expect(messages).toEqual([...parts.slice(1).map(() => null), digestOf(message)]);
   });
 
   it('let other frames pass between them', () => {
@@ -32,7 +45,8 @@ describe('parts of a frame', () => {
     const [first, second] = partsOf(encodeServer(message));
     const pong: ServerMessage = { type: 'pong', sentAt: 5 };
     const read = createPartReader();
-    expect([first!, encodeServer(pong), second!].map(read)).toEqual([null, pong, message]);
+    const messages = [first!, encodeServer(pong), second!].map((frame) => digestOf(read(frame)));
+    expect(messages).toEqual([null, pong, digestOf(message)]);
   });
 
   it('end the connection with 4400 when they add up to more than the limit', () => {
@@ -55,7 +69,7 @@ describe('parts of a frame', () => {
     const wire = clientWire(serverWire(() => of(message)));
     const received: ServerMessage[] = [];
     const subscription = wire(NEVER).subscribe((each) => received.push(each));
-    expect(received).toEqual([message]);
+    expect(received.map(digestOf)).toEqual([digestOf(message)]);
     subscription.unsubscribe();
   });
 

@@ -27,13 +27,13 @@ const lastError = ({ received }: FakeReplica) =>
 
 describe('a replica that has nothing', () => {
   it('of a realm with few objects and a long past downloads the objects, not the past', () => {
-    const { server, writer } = old(1_000, 100_000);
+    const { server, writer } = old(1_000, 30_000);
     const reader = createFakeReplica('reader');
     reader.connect(server);
     expect(reader.states).toEqual(writer.states);
     expect(reader.counted.snapshots).toBe(1);
-    expect(reader.known.downloaded).toBe(100_000);
-    // The changes have twenty megabytes.
+    expect(reader.known.downloaded).toBe(30_000);
+    // The changes have six megabytes.
     expect(reader.counted.bytes).toBeLessThan(1_000 * 200);
     writer.drop();
     reader.drop();
