@@ -1,7 +1,6 @@
 import { decodeValue } from '../lib/model/msgpack.js';
 import { isRight } from '../lib/model/result.js';
-import { blockPrefix, metadataKey, objectKeyOf, objectKeysFrom } from '../lib/store/storage-keys.js';
-import { outboxEntryPrefix } from '../lib/store/commit/outbox.js';
+import { blockPrefix, metadataKey, objectKeyOf, objectKeysFrom, outboxPrefix } from '../lib/store/storage-keys.js';
 import { decodeBlock } from '../lib/store/objects/object-block.js';
 import { isGoneMark } from '../lib/store/objects/stored-object.js';
 import type { Disk } from './simulated-disk.js';
@@ -11,7 +10,7 @@ const rejectedPrefix = 'r/';
 
 /** Numbers of records on the disk of a device. */
 export interface DiskCounts {
-  /** Changesets of the outbox. */
+  /** Records of the outbox: changesets, and blocks of them. */
   readonly waiting: number;
   readonly objects: number;
   /** Rows of all blocks, and how many of them are replaced by records of their objects. */
@@ -29,7 +28,7 @@ export const countRecords = (disk: Pick<Disk, 'entries'>): DiskCounts => {
   const blocks = under(blockPrefix);
   const rows = blocks.flatMap(([key, record]) => decodeBlock(key, record).rows);
   const replacedRows = rows.filter(({ type, key }) => single.has(objectKeyOf(type, key))).length;
-  const waiting = under(outboxEntryPrefix).length;
+  const waiting = under(`${outboxPrefix}b`).length + under(`${outboxPrefix}e`).length;
   const rejected = under(rejectedPrefix).length;
   return {
     ...{ waiting, rejected, replacedRows, rows: rows.length },

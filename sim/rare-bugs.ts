@@ -32,6 +32,24 @@ export const rareBugs: readonly Bug[] = [
     'if (mayHaveRow && !replacesAll) {',
     'if (mayHaveRow && type === null) {',
   ),
+  createBug(
+    'a block of the outbox is deleted when a part of it is acknowledged',
+    'log/entry-blocks.js',
+    'if (!block || block.last > version)',
+    'if (!block || block.first > version)',
+  ),
+  createBug(
+    'an acknowledgement leaves the blocks of the outbox in the storage',
+    'log/entry-blocks.js',
+    "deletes.push({ type: 'del', key: blockKeyOf(keys, block.first) });",
+    '',
+  ),
+  createBug(
+    'a restart of the outbox leaves its blocks in the storage',
+    'log/entry-blocks.js',
+    "deletes.push({ type: 'del', key: keys.entry(version) }, { type: 'del', key: blockKeyOf(keys, version) });",
+    "deletes.push({ type: 'del', key: keys.entry(version) });",
+  ),
   createBug('the rows of a sparse block are not moved', 'store/objects/move-rows.js', '...packed.puts,', ''),
   createBug(
     'a snapshot keeps objects that are not in it',

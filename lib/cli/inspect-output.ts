@@ -7,7 +7,7 @@ import type {
   InspectedChange,
   InspectedObject,
   InspectedRejection,
-} from './inspect-realm.js';
+} from './inspect-items.js';
 
 /** Characters of one value in the text output; `--json` prints all of it. */
 const charsMax = 500;

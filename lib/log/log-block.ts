@@ -5,7 +5,7 @@ import type { Version } from '../model/version.js';
 import type { Storage, StorageEntry } from '../storage/storage.js';
 import { createMissingError } from './log-entry.js';
 import type { LogKeys } from './log-keys.js';
-import { pageOf, type Versioned } from './log-page.js';
+import { type BlockBounds, pageOf, type Versioned } from './log-page.js';
 import type { LogPage } from './log.js';
 
 /*
@@ -76,12 +76,6 @@ const readLastRecord = <Entry extends Versioned>(
       bytesMax: Infinity,
     })
     .pipe(map(([record]) => record));
-
-/** The versions of the first and the last entry of a block. */
-export interface BlockBounds {
-  readonly first: Version;
-  readonly last: Version;
-}
 
 const boundsOf = <Entry extends Versioned>(
   { keys, lastVersionOf }: Pick<StoredBlocks<Entry>, 'keys' | 'lastVersionOf'>,

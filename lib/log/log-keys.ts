@@ -3,11 +3,12 @@ import { createDamageError } from '../model/stored-data.js';
 import { parseSortableText, sortableTextOf } from '../model/sortable-number.js';
 import { isCount, type Version } from '../model/version.js';
 
-/** The storage keys of one log, which all start with its prefix. Entries come first, then the floor. */
+/** The storage keys of one log, which all start with its prefix: first blocks, then single entries, then the floor. */
 export interface LogKeys {
+  readonly prefix: string;
   readonly entry: (version: Version) => string;
   /**
-   * Returns the version of an entry's key.
+   * Returns the version in the key of an entry or a block.
    *
    * @throws StorageError for another key.
    */
@@ -18,11 +19,18 @@ export interface LogKeys {
 }
 
 export const createLogKeys = (prefix: string): LogKeys => ({
+  prefix,
   entry: (version) => `${prefix}e${sortableTextOf(version)}`,
   versionOf: (key) => parseSortableText(key.slice(prefix.length + 1), key),
   end: `${prefix}f`,
   floor: `${prefix}floor`,
 });
+
+/** Returns the key of the block that begins with a version. */
+export const blockKeyOf = ({ prefix }: LogKeys, version: Version): string => `${prefix}b${sortableTextOf(version)}`;
+
+/** Returns the first key after all blocks. */
+export const blocksEndOf = ({ prefix }: LogKeys): string => `${prefix}c`;
 
 /** Encodes a version as the bytes of its decimal digits. */
 export const encodeVersion = (version: Version): Uint8Array => utf8Encoder.encode(String(version));

@@ -7,6 +7,12 @@ export interface Versioned {
   readonly version: Version;
 }
 
+/** The versions of the first and the last entry of a block. */
+export interface BlockBounds {
+  readonly first: Version;
+  readonly last: Version;
+}
+
 /** Returns the page of entries that begins at an index and follows a version. */
 export const pageOf = <Entry>(
   after: Version,

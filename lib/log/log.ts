@@ -40,7 +40,16 @@ export interface Log<Entry> {
   readonly toSkipChanges: (upTo: Version) => StorageChange[];
   /** Confirms that the batch with `toSkipChanges(upTo)` is durable. */
   readonly confirmSkip: (upTo: Version) => void;
-  /** Returns the changes that replace the entries of the same versions, stored or pending. Changes nothing itself. */
+  /**
+   * Joins the entries that the changes of one batch append into blocks, and returns the changes to write instead. Other
+   * changes stay, in their order. Called for each batch in the order in which they are written.
+   */
+  readonly pack: (changes: readonly StorageChange[]) => readonly StorageChange[];
+  /** Called after a packed batch failed, before the next one is packed. */
+  readonly discardPending: () => void;
+  /** Returns the changes that delete entries which are pending. Changes nothing itself. */
+  readonly toDeleteChanges: (entries: readonly Entry[]) => StorageChange[];
+  /** Returns the changes that replace the entries of the same versions, stored or pending. */
   readonly toReplaceChanges: (entries: readonly Entry[]) => StorageChange[];
   /**
    * Confirms that the batch with `toReplaceChanges(entries)` is durable. Followers that have received the earlier
@@ -64,11 +73,6 @@ export interface Log<Entry> {
    * `StorageError` for corrupt, missing or trimmed entries.
    */
   readonly page: (after: Version) => Observable<LogPage<Entry>>;
-  /**
-   * Gives the log entries that it has stored, the newest included, so that it need not read them again. It keeps as
-   * many as fit its memory.
-   */
-  readonly remember: (entries: readonly Entry[]) => void;
   /** Returns the changes that store the whole log in an empty storage; `null` when not all entries are in memory. */
   readonly dump: () => StorageChange[] | null;
   readonly close: () => void;

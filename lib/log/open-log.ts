@@ -1,12 +1,20 @@
-import { defer, map, of, switchMap, throwError, type Observable } from 'rxjs';
+import { concat, defer, last, map, of, switchMap, tap, throwError, type Observable } from 'rxjs';
 import { limits } from '../model/limits.js';
 import type { Version } from '../model/version.js';
-import { readRecord, type Storage, type StorageChange } from '../storage/storage.js';
+import { readRecord, readStoragePages, type Storage, type StorageChange } from '../storage/storage.js';
 import { createLogHead, type LogHead } from './log-head.js';
-import { createLogKeys, encodeVersion, decodeVersion, type LogKeys } from './log-keys.js';
+import { blockKeyOf, blocksEndOf, createLogKeys, encodeVersion, decodeVersion, type LogKeys } from './log-keys.js';
 import type { Log, LogPage } from './log.js';
-import { assertNext, type Versioned } from './log-page.js';
-import { createTrimmedError, readStoredPage, type StoredLog } from './log-entry.js';
+import { assertNext, type BlockBounds, type Versioned } from './log-page.js';
+import { deletesFrom, EntryBlocks } from './entry-blocks.js';
+import {
+  addBlockEntries,
+  addSingleEntry,
+  createMissingError,
+  createTrimmedError,
+  readStoredPage,
+  type StoredLog,
+} from './log-entry.js';
 import { createLogTail, type LogTail } from './log-tail.js';
 
 export interface LogOptions<Entry extends Versioned> {
@@ -26,28 +34,57 @@ export interface LogOptions<Entry extends Versioned> {
   readonly tailBytesMax?: number;
 }
 
-interface Ends {
-  readonly floor: Version;
-  readonly head: Version;
+/** The records of a log when it is opened. */
+interface LoadedLog<Entry> {
+  readonly blocks: EntryBlocks;
+  /** All entries after the floor. */
+  readonly entries: readonly Entry[];
 }
 
-/** Reads the head: the version of the last entry, or the floor when all entries have been trimmed. */
-const readHead = <Entry extends Versioned>(stored: StoredLog<Entry>, floor: Version): Observable<Version> =>
-  stored.storage
-    .range({ from: stored.keys.entry(floor + 1), to: stored.keys.end, reverse: true, limit: 1, bytesMax: Infinity })
-    .pipe(
-      map(([last]) => {
-        if (last === undefined) return floor;
-        return stored.keys.versionOf(last[0]);
-      }),
-    );
+/**
+ * Reads all records of a log with this floor. Cold. Emits once and completes; errors with a `StorageError`, also for a
+ * missing entry.
+ */
+const readRecords = <Entry extends Versioned>(
+  stored: StoredLog<Entry>,
+  floor: Version,
+): Observable<LoadedLog<Entry>> => {
+  const { storage, keys } = stored;
+  const page = { limit: limits.pageChangesetsMax, bytesMax: limits.commitBytesMax };
+  const all = new Map<Version, Entry>();
+  const bounds: BlockBounds[] = [];
+  const replaced = new Set<Version>();
+  return concat(
+    readStoragePages(storage, { from: blockKeyOf(keys, 1), to: blocksEndOf(keys), ...page }).pipe(
+      tap((found) => found.forEach((record) => bounds.push(addBlockEntries(stored, floor, record, all)))),
+    ),
+    readStoragePages(storage, { from: keys.entry(floor + 1), to: keys.end, ...page }).pipe(
+      tap((found) => found.forEach((record) => addSingleEntry(stored, record, all, replaced))),
+    ),
+  ).pipe(
+    last(),
+    map(() => {
+      const entries: Entry[] = [];
+      for (let version = floor + 1; entries.length < all.size; version += 1) {
+        const entry = all.get(version);
+        if (entry === undefined) throw createMissingError(keys, version);
+        entries.push(entry);
+      }
+      return { blocks: new EntryBlocks(keys, bounds, replaced, floor + entries.length), entries };
+    }),
+  );
+};
 
 const appendMethodsOf = <Entry extends Versioned>(
   { encode }: LogOptions<Entry>,
   keys: LogKeys,
   head: LogHead,
   tail: LogTail<Entry>,
-): Pick<Log<Entry>, 'toAppendChanges' | 'confirmAppend' | 'toReplaceChanges' | 'confirmReplace'> => ({
+  blocks: EntryBlocks,
+): Pick<
+  Log<Entry>,
+  'toAppendChanges' | 'confirmAppend' | 'toReplaceChanges' | 'confirmReplace' | 'toDeleteChanges'
+> => ({
   toAppendChanges: (after, entries) => {
     assertNext(after, entries);
     return entries.map((entry) => ({ type: 'put', key: keys.entry(entry.version), value: encode(entry) }));
@@ -57,31 +94,35 @@ const appendMethodsOf = <Entry extends Versioned>(
       throw new Error(`Defect: appended after ${after} to a log that ends at ${head.current()}.`);
     assertNext(after, entries);
     if (entries.length === 0) return;
+    blocks.confirm();
     tail.push(entries);
     head.grow(after + entries.length);
   },
-  toReplaceChanges: (entries) =>
-    entries.map((entry) => ({ type: 'put', key: keys.entry(entry.version), value: encode(entry) })),
+  toReplaceChanges: (entries) => {
+    return entries.map((entry) => {
+      blocks.replace(entry.version);
+      return { type: 'put', key: keys.entry(entry.version), value: encode(entry) };
+    });
+  },
   confirmReplace: tail.replace,
+  toDeleteChanges: (entries) => entries.flatMap(({ version }) => deletesFrom(keys, version, version)),
 });
 
 const trimMethodsOf = (
   keys: LogKeys,
   ends: { floor: Version },
   head: LogHead,
+  blocks: EntryBlocks,
   forget: (upTo: Version) => void,
 ): Pick<Log<never>, 'toTrimChanges' | 'confirmTrim'> => ({
   toTrimChanges: (upTo) => {
     const to = Math.min(upTo, head.current());
     if (to <= ends.floor) return [];
-    const deletes = Array.from({ length: to - ends.floor }, (_, index): StorageChange => ({
-      type: 'del',
-      key: keys.entry(ends.floor + 1 + index),
-    }));
-    return [...deletes, { type: 'put', key: keys.floor, value: encodeVersion(to) }];
+    return [...blocks.toTrimChanges(ends.floor, to), { type: 'put', key: keys.floor, value: encodeVersion(to) }];
   },
   confirmTrim: (upTo) => {
     const to = Math.min(upTo, head.current());
+    blocks.confirmTrim(ends.floor, to);
     ends.floor = Math.max(ends.floor, to);
     forget(ends.floor);
   },
@@ -92,6 +133,7 @@ const restartMethodsOf = <Entry extends Versioned>(
   ends: { floor: Version },
   head: LogHead,
   tail: LogTail<Entry>,
+  blocks: EntryBlocks,
   toAppendChanges: Log<Entry>['toAppendChanges'],
 ): Pick<Log<Entry>, 'toRestartChanges' | 'confirmRestart' | 'toSkipChanges' | 'confirmSkip'> => ({
   toSkipChanges: (upTo) => {
@@ -105,15 +147,13 @@ const restartMethodsOf = <Entry extends Versioned>(
     head.grow(upTo);
   },
   toRestartChanges: (upTo, entries) => {
-    const deletes = Array.from({ length: Math.max(upTo, head.current()) - ends.floor }, (_, index): StorageChange => ({
-      type: 'del',
-      key: keys.entry(ends.floor + 1 + index),
-    }));
+    const deletes = blocks.toRestartChanges(ends.floor, Math.max(upTo, head.current()));
     return [...deletes, { type: 'del', key: keys.floor }, ...toAppendChanges(0, entries)];
   },
   confirmRestart: (entries) => {
     assertNext(0, entries);
     ends.floor = 0;
+    blocks.confirm();
     tail.restart(0);
     tail.push(entries);
     head.restart(entries.length);
@@ -121,55 +161,61 @@ const restartMethodsOf = <Entry extends Versioned>(
 });
 
 /**
- * Opens the log under a prefix, or an empty log when the storage has no such log. Reads the floor and the head only.
- * Cold. Emits once and completes, synchronously if the storage is synchronous; errors with a `StorageError`.
+ * Opens the log under a prefix, or an empty log when the storage has no such log. Reads all of its records, and keeps
+ * the newest entries. Cold. Emits once and completes, synchronously if the storage is synchronous; errors with a
+ * `StorageError`.
  *
  * Only one log may be open on the same prefix: each assumes that no other one appends.
  */
 export const openLog = <Entry extends Versioned>(options: LogOptions<Entry>): Observable<Log<Entry>> =>
   defer(() => {
-    const { storage, prefix, decode, sizeOf, tailBytesMax = limits.logTailBytesMax } = options;
-    const keys = createLogKeys(prefix);
-    const stored: StoredLog<Entry> = { storage, keys, decode, sizeOf };
-    return readRecord(storage, keys.floor, decodeVersion, 0).pipe(
-      switchMap((floor) => readHead(stored, floor).pipe(map((head): Ends => ({ floor, head })))),
-      map((found): Log<Entry> => {
-        const ends = { floor: found.floor };
-        const head = createLogHead(found.head);
-        const tail = createLogTail({ after: found.head, sizeOf, bytesMax: tailBytesMax });
-        const appendMethods = appendMethodsOf(options, keys, head, tail);
-        return {
-          get head() {
-            return head.current();
-          },
-          get floor() {
-            return ends.floor;
-          },
-          head$: head.current$,
-          ...appendMethods,
-          ...restartMethodsOf(keys, ends, head, tail, appendMethods.toAppendChanges),
-          ...trimMethodsOf(keys, ends, head, tail.forget),
-          remember: (entries) => {
-            const newest = entries.slice(-1)[0]?.version === head.current() ? entries : [];
-            tail.restart(head.current() - newest.length);
-            tail.push(newest);
-          },
-          dump: () => {
-            const entries = tail.since(ends.floor);
-            const floor: StorageChange = { type: 'put', key: keys.floor, value: encodeVersion(ends.floor) };
-            return entries ? [floor, ...appendMethods.toAppendChanges(ends.floor, entries)] : null;
-          },
-          page: (after) => defer(() => readPageAfter(stored, tail, after, ends.floor, head.current())),
-          close: head.close,
-        };
-      }),
+    const { storage, prefix, decode, sizeOf } = options;
+    const stored: StoredLog<Entry> = { storage, keys: createLogKeys(prefix), decode, sizeOf };
+    return readRecord(storage, stored.keys.floor, decodeVersion, 0).pipe(
+      switchMap((floor) => readRecords(stored, floor).pipe(map((loaded) => createLog(options, stored, floor, loaded)))),
     );
   });
+
+const createLog = <Entry extends Versioned>(
+  options: LogOptions<Entry>,
+  stored: StoredLog<Entry>,
+  floor: Version,
+  { blocks, entries }: LoadedLog<Entry>,
+): Log<Entry> => {
+  const { keys, sizeOf } = stored;
+  const ends = { floor };
+  const head = createLogHead(floor + entries.length);
+  const tail = createLogTail({ after: floor, sizeOf, bytesMax: options.tailBytesMax ?? limits.logTailBytesMax });
+  tail.push(entries);
+  const appendMethods = appendMethodsOf(options, keys, head, tail, blocks);
+  return {
+    get head() {
+      return head.current();
+    },
+    get floor() {
+      return ends.floor;
+    },
+    head$: head.current$,
+    ...appendMethods,
+    ...restartMethodsOf(keys, ends, head, tail, blocks, appendMethods.toAppendChanges),
+    ...trimMethodsOf(keys, ends, head, blocks, tail.forget),
+    pack: (changes) => blocks.pack(changes),
+    discardPending: () => blocks.discardPending(head.current()),
+    dump: () => {
+      const kept = tail.since(ends.floor);
+      const put: StorageChange = { type: 'put', key: keys.floor, value: encodeVersion(ends.floor) };
+      return kept ? [put, ...appendMethods.toReplaceChanges(kept)] : null;
+    },
+    page: (after) => defer(() => readPageAfter(stored, tail, blocks, after, ends.floor, head.current())),
+    close: head.close,
+  };
+};
 
 /** Reads the page after a version. */
 const readPageAfter = <Entry extends Versioned>(
   stored: StoredLog<Entry>,
   tail: LogTail<Entry>,
+  blocks: EntryBlocks,
   after: Version,
   floor: Version,
   head: Version,
@@ -177,5 +223,5 @@ const readPageAfter = <Entry extends Versioned>(
   if (after < floor) return throwError(() => createTrimmedError(after, floor));
   if (after >= head) return of({ entries: [], upTo: after });
   const recent = tail.page(after);
-  return recent ? of(recent) : readStoredPage(stored, after, head);
+  return recent ? of(recent) : readStoredPage(stored, blocks, after, head);
 };

@@ -21,7 +21,7 @@ export const limits = {
   socketBacklogBytesMax: 64 * 1024 * 1024,
   /** Bytes of states after which a block of objects ends: few records, but quickly copied when rows become invalid. */
   blockBytesMax: 64 * 1024,
-  /** New objects of one batch from which a client stores them as a block: fewer share a record to no advantage. */
+  /** New objects or changesets of one batch from which a client joins them: fewer share a record to no advantage. */
   blockRowsMin: 4,
   /** Largest state of an object that becomes a row of a block: moving larger ones costs more than their own record. */
   blockRowBytesMax: 16 * 1024,

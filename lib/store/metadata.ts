@@ -68,9 +68,12 @@ interface MetadataRecord {
   readonly forgottenBefore: number;
 }
 
-/** Written with every batch since objects are stored in blocks: earlier versions of the library do not read these. */
-const format = 'tidemark realm 3';
-const formatWithoutBlocks = 'tidemark realm 2';
+/**
+ * Written with every batch. Earlier versions of the library do not open a later format: they would not see blocks of
+ * objects (since 3) or of unsent changes (since 4).
+ */
+const format = 'tidemark realm 4';
+const readableFormats: readonly unknown[] = [format, 'tidemark realm 3', 'tidemark realm 2'];
 const oldestFormat = 'tidemark realm 1';
 
 /** Encodes the record as one flat array, because it is written with every batch. */
@@ -104,6 +107,11 @@ const createOldFormatError = (): StorageError =>
     'This storage holds a realm of a development version before 0.1.0, which this version cannot read. It was left as it is. Open it with that version, or use another storage.',
   );
 
+const createLaterFormatError = (): StorageError =>
+  new StorageError(
+    'This storage holds a realm of a later version of Tidemark, which this version cannot read. It was left as it is. Update the app, or use another storage.',
+  );
+
 const isOffset = (given: unknown): given is number => Number.isSafeInteger(given);
 
 const decodeMetadata = (bytes: Uint8Array): MetadataRecord => {
@@ -116,8 +124,10 @@ const decodeMetadata = (bytes: Uint8Array): MetadataRecord => {
   const [remoteTime = time, remoteCount = count, clockOffset = 0, includeOwn = false, ...last] = rest;
   const [forgottenBefore = 0, hasBeenBound = history !== null || includeOwn] = last;
   if (found === oldestFormat) throw createOldFormatError();
-  if (found !== format && found !== formatWithoutBlocks)
-    throw createForeignStorageError(`its format is not "${format}"`);
+  if (!readableFormats.includes(found))
+    throw /^tidemark realm \d+$/.test(String(found))
+      ? createLaterFormatError()
+      : createForeignStorageError(`its format is not "${format}"`);
   if (
     typeof replica !== 'string' ||
     !(history === null || typeof history === 'string') ||

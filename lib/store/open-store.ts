@@ -53,14 +53,10 @@ const loadObjects = (storage: Storage, objects: Objects, isChecked: boolean): Ob
 /** Reads the sizes of all changesets in the outbox. */
 const readWaitingSizes = (outbox: Log<Changeset>): Observable<readonly number[]> =>
   readLogPages(outbox.floor, outbox.page).pipe(
-    reduce((all: Changeset[], { entries }) => {
-      for (const entry of entries) all.push(entry);
+    reduce((all: number[], { entries }) => {
+      for (const entry of entries) all.push(bytesOf(entry));
       return all;
     }, []),
-    map((all) => {
-      outbox.remember(all); // The session uploads them next, or they are written again if the storage is lost.
-      return all.map(bytesOf);
-    }),
   );
 
 /** Reads the realm in a storage. See `openStore`. */

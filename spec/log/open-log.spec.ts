@@ -93,12 +93,12 @@ describe('a log', () => {
     ]).toEqual([3, 5]);
   });
 
-  it('is opened by reading only its ends', async () => {
+  it('is opened by reading its floor, and its records once', async () => {
     const { storage, reads } = createCountingStorage();
     await appendEntries(storage, await openTestLog(storage), createEntries(1, 9_000));
     const before = reads();
     await openTestLog(storage);
-    expect(reads() - before).toBe(2);
+    expect(reads() - before).toBe(1 + 1 + 9 + 1); // The floor, no blocks, nine pages of entries, and their end.
   });
 
   it('has the order of versions in its keys', async () => {
@@ -128,7 +128,7 @@ describe('a log', () => {
       createEntry(1_504, 3 * half),
       createEntry(1_505),
     ]);
-    for (const log of [live, await openTestLog(storage)]) {
+    for (const log of [live, await openTestLog(storage), await openTestLog(storage, { tailBytesMax: 0 })]) {
       expect(await versions(log, 0)).toEqual(from(1, limits.pageChangesetsMax));
       expect(await versions(log, 1_500)).toEqual([1_501, 1_502]);
       expect(await versions(log, 1_503)).toEqual([1_504]);
@@ -236,14 +236,16 @@ describe('the head of a log', () => {
 });
 
 describe('a corrupt log', () => {
-  const pageErrorAfter = async (damage: (storage: Storage) => Promise<unknown>): Promise<unknown> => {
+  const damageLog = async (damage: (storage: Storage) => Promise<unknown>): Promise<readonly [Storage, Log<Entry>]> => {
     const storage = memoryStorage();
-    const log = await openTestLog(storage);
+    const log = await openTestLog(storage, { tailBytesMax: 0 });
     await appendEntries(storage, log, createEntries(1, 10));
     await trimLog(storage, log, 2);
     await damage(storage);
-    return errorOf((await openTestLog(storage)).page(2));
+    return [storage, log];
   };
+  const openDamaged = async (damage: (storage: Storage) => Promise<unknown>): Promise<unknown> =>
+    openTestLog((await damageLog(damage))[0]);
 
   it.each<[string, (storage: Storage) => Promise<unknown>]>([
     ['has an entry that cannot be read', (storage) => raw(storage, keyOf(5), new Uint8Array(3))],
@@ -251,18 +253,20 @@ describe('a corrupt log', () => {
     ['has a gap', (storage) => raw(storage, keyOf(5), null)],
     ['has an entry under the key of another', (storage) => swap(storage, 10, 11)],
     ['does not begin after its floor', (storage) => raw(storage, keyOf(3), null)],
-  ])('errors on the page that %s', async (_, damage) => {
-    expect(await pageErrorAfter(damage)).toBeInstanceOf(StorageError);
+  ])('does not open when it %s, and an open one errors where it is read', async (_, damage) => {
+    const [storage, log] = await damageLog(damage);
+    await expect(openTestLog(storage)).rejects.toBeInstanceOf(StorageError);
+    await expect(whole(log)).rejects.toBeInstanceOf(StorageError);
   });
 
   it('does not open with an invalid floor', async () => {
-    await expect(pageErrorAfter((storage) => raw(storage, 'log/floor', Uint8Array.of(1)))).rejects.toBeInstanceOf(
+    await expect(openDamaged((storage) => raw(storage, 'log/floor', Uint8Array.of(1)))).rejects.toBeInstanceOf(
       StorageError,
     );
   });
 
   it('does not open with an invalid key', async () => {
-    await expect(pageErrorAfter((storage) => raw(storage, 'log/ezz', Uint8Array.of(1)))).rejects.toBeInstanceOf(
+    await expect(openDamaged((storage) => raw(storage, 'log/ezz', Uint8Array.of(1)))).rejects.toBeInstanceOf(
       StorageError,
     );
   });

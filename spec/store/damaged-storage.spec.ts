@@ -6,7 +6,7 @@ import type { Storage, StorageEntry } from '../../lib/storage/storage.js';
 import { checkSchema } from '../../lib/model/schema.js';
 import { openStore } from '../../lib/store/open-store.js';
 import { checkEveryDamage } from '../damaged-records.js';
-import { openStoreWith, waitUntilDone } from './test-kit.js';
+import { createHeldStorage, openStoreWith, waitUntilDone } from './test-kit.js';
 
 const schema = {
   Note: { primaryKey: 'id', properties: { id: 'string', tags: 'string[]', words: 'int{}', likes: 'counter' } },
@@ -17,7 +17,7 @@ const entriesOf = (storage: Storage): Promise<readonly StorageEntry[]> =>
 
 /** The entries of a realm that has a record of each kind. */
 const entriesOfRealm = async (): Promise<readonly StorageEntry[]> => {
-  const storage = memoryStorage();
+  const { storage, hold, finish } = createHeldStorage();
   const store = openStoreWith(schema, storage);
   await waitUntilDone(store.claimOwner({ realm: 'notes', user: 'ann' }, false));
   await waitUntilDone(
@@ -38,6 +38,10 @@ const entriesOfRealm = async (): Promise<readonly StorageEntry[]> => {
       serverStates: [{ type: 'Note', key: 'a', state: null }],
     }),
   );
+  hold();
+  for (const text of ['u', 'v', 'w', 'x', 'y'])
+    store.write((tx) => tx.list('Note', 'b', 'tags').push(text)).subscribe();
+  while (finish() > 0); // One write, then four together.
   return entriesOf(storage);
 };
 
@@ -77,6 +81,7 @@ describe('a damaged record of a realm', () => {
     ['runs', /record runs cannot be read/],
     ['r/00000000001', /record r\/00000000001 cannot be read/],
     ['u/e00000000002', /record u\/e00000000002 cannot be read/],
+    ['u/b00000000005', /record u\/b00000000005 cannot be read/],
     ['o/Note/sb', /Note b cannot be read/],
   ])('is named by the error: %s', async (key, text) => {
     const entries = await entriesOfRealm();

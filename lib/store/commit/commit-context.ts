@@ -237,9 +237,10 @@ export const createCommitContext = (parts: StoreParts): CommitContext => {
   };
   const failed = (): void => {
     objects.unstage();
+    outbox.discardPending();
     rollBackOptimistic(optimistic, outbox, commits.metadata());
   };
-  const commits = createGroupCommit(storage, meta, { flushed, failed });
+  const commits = createGroupCommit(storage, meta, { pack: outbox.pack, flushed, failed });
   const commit = createCommit(commits, parts);
 
   return {

@@ -41,6 +41,8 @@ export interface GroupCommit {
 const createClosedError = (): RealmClosedError => new RealmClosedError('The realm is closed.');
 
 export interface CommitHooks {
+  /** Returns the changes to write instead of those of a batch. Called for each batch. */
+  readonly pack: (changes: readonly StorageChange[]) => readonly StorageChange[];
   /** Called after a batch is stored and its commits were notified. Notifies readers. */
   readonly flushed: () => void;
   /** Called after a batch has failed, before all pending commits fail with it. */
@@ -107,7 +109,7 @@ export const createGroupCommit = (storage: Storage, first: Metadata, hooks: Comm
     busy = true;
     writing.begin(batch);
     // eslint-disable-next-line rxjs-x/no-ignored-subscription -- a batch that was started cannot be cancelled
-    storage.batch(changesOf(batch, next), { durable: batch.some(({ durable }) => durable) }).subscribe({
+    storage.batch(hooks.pack(changesOf(batch, next)), { durable: batch.some(({ durable }) => durable) }).subscribe({
       complete: () => {
         meta = next;
         writing.stored();

@@ -13,10 +13,8 @@ import { isCount } from '../../model/version.js';
 import type { Storage } from '../../storage/storage.js';
 import { outboxPrefix } from '../storage-keys.js';
 
-/** Prefix of the storage keys of outbox entries. */
+/** Prefix of the storage keys of single outbox entries. */
 export const outboxEntryPrefix = `${outboxPrefix}e`;
-/** The first key after all outbox entries. */
-export const outboxEntriesEnd = `${outboxPrefix}f`;
 
 /** Decodes the operations of a stored changeset. Throws a `StorageError` for unreadable bytes. */
 export const decodeStoredOperations = (

@@ -72,9 +72,7 @@ const rebuildObjects = (
 
 /** Deletes the entries that a pending reset has numbered from 1. */
 const deletesOfRenumbered = (context: CommitContext): readonly StorageChange[] =>
-  isResetting(context)
-    ? context.outbox.toReplaceChanges(context.queuedChangesets()).map(({ key }) => ({ type: 'del', key }))
-    : [];
+  isResetting(context) ? context.outbox.toDeleteChanges(context.queuedChangesets()) : [];
 
 /** Changes that are stored in the batch of a client reset. */
 interface ResetExtras {

@@ -39,9 +39,9 @@ describe('a batch', () => {
     expect(begun[0]?.changes.map(({ type, key }) => `${type} ${key}`)).toEqual([
       'put o/Task/smilk',
       'put o/Task/stea',
-      'put u/e00000000001',
       'put runs',
       'put meta',
+      'put u/e00000000001',
     ]);
     expect(begun[0]?.durable).toBe(true);
   });
