@@ -200,7 +200,9 @@ export const createDevice = (options: DeviceOptions): Device => {
       const other = userOf(number + 2, settings);
       // A replica that the server does not know belongs to the first user who logs in: apps name the user when they
       // open it.
-      if (tokens.currentUser() === (isOther ? other : own) || (isOther && (!isOwned(disk) || mayReset()))) return;
+      if (tokens.currentUser() === (isOther ? other : own)) return;
+      // While a replica is discarded, the disk still names its owner; what is written meanwhile is the next user's.
+      if (isOther && (!isOwned(disk) || parts.isDiscarded || mayReset())) return;
       tokens.setUser(isOther ? other : own);
       log('user', tokens.currentUser());
       parts.otherUserUntil = isOther ? Infinity : scheduler.now() + tokensLateMs;
