@@ -3,6 +3,7 @@ import {
   checkEnd,
   createCursor,
   type Cursor,
+  isContainerToken,
   readArrayLength,
   readRecordLength,
   readStringLength,
@@ -86,13 +87,12 @@ const skipEntryName = (cursor: Cursor): void => {
     throwCorrupt('has a name that is not allowed');
 };
 
-const isContainer = (token: number): boolean => (token >= 0x80 && token < 0xa0) || (token >= 0xdc && token <= 0xdf);
 const isFloat = (token: number): boolean => token === 0xca || token === 0xcb;
 
 /** Skips a value of a property. `depth` is the number of arrays and records around it. */
 const skimValue = (cursor: Cursor, depth: number): void => {
   const token = cursor.bytes[cursor.at] ?? 0;
-  if (isContainer(token)) skimContainer(cursor, depth);
+  if (isContainerToken(token)) skimContainer(cursor, depth);
   else if (!isFloat(token)) skipValue(cursor, 0);
   else if (!Number.isFinite(readValue(cursor, 0))) throwCorrupt('has a number that is not finite');
 };

@@ -1,4 +1,11 @@
-import { readArrayLength, createCursor, skipValue, throwCorrupt, readValue } from './msgpack-reader.js';
+import {
+  readArrayLength,
+  createCursor,
+  isContainerToken,
+  skipValue,
+  throwCorrupt,
+  readValue,
+} from './msgpack-reader.js';
 
 /* Reads parts of MessagePack from untrusted sources, without creating the rest. */
 
@@ -31,8 +38,6 @@ export const hasMoreValuesThan = (bytes: Uint8Array, valuesMax: number): boolean
 /** Returns the length in the header of an array; `null` when the bytes are not an array. */
 export const arrayLengthOf = (bytes: Uint8Array): number | null => readArrayLength(createCursor(bytes, Infinity));
 
-const isContainer = (token: number): boolean => (token >= 0x80 && token < 0xa0) || (token >= 0xdc && token <= 0xdf);
-
 /**
  * Returns the first elements of each array in an array, without nested arrays and records. Ends after `valuesMax`
  * values, and at the first bytes that are not such an array.
@@ -48,7 +53,7 @@ export const unpackRows = (bytes: Uint8Array, valuesMax: number, elements: numbe
       for (let index = 0; index < length; index += 1) {
         cursor.budget -= 1;
         if (cursor.budget < 0) return rows;
-        if (index < elements && !isContainer(cursor.bytes[cursor.at] ?? 0)) row.push(readValue(cursor, 2));
+        if (index < elements && !isContainerToken(cursor.bytes[cursor.at] ?? 0)) row.push(readValue(cursor, 2));
         else skipValue(cursor, 2);
       }
     }

@@ -215,6 +215,10 @@ export const readValue = (cursor: Cursor, depth: number): unknown => {
   return token === 0xd4 && cursor.hasHoles && readUint16(cursor) === 0 ? null : throwUnusedToken(token);
 };
 
+/** Whether a value with this first byte is an array or a record. */
+export const isContainerToken = (token: number): boolean =>
+  (token >= 0x80 && token < 0xa0) || (token >= 0xdc && token <= 0xdf);
+
 /** Number of bytes after the first byte of a value of fixed size. */
 const fixedBytes: Readonly<Record<number, number>> = {
   ...{ 0xc0: 0, 0xc2: 0, 0xc3: 0, 0xca: 4, 0xcb: 8, 0xcc: 1, 0xcd: 2, 0xce: 4, 0xcf: 8 },

@@ -3,7 +3,7 @@ import type { Key } from '../../model/value.js';
 import type { StorageChange } from '../../storage/storage.js';
 import { objectKeyOf } from '../storage-keys.js';
 import { isLiveRow, type LazyObject, type Place } from './lazy-object.js';
-import { blockKeyOf, encodeBlock, type EncodedObject, joinStates, type ObjectBlock } from './object-block.js';
+import { blockKeyOf, encodeBlock, type EncodedBlock, type EncodedObject, type ObjectBlock } from './object-block.js';
 
 /**
  * The form in which a change is stored: a row of a block, a mark that nothing is left of the object although a block
@@ -91,6 +91,12 @@ const createSparseBlocks = () => {
   };
 };
 
+/** A block that is to be stored. */
+export interface CreatedBlock {
+  readonly block: ObjectBlock;
+  readonly put: StorageChange;
+}
+
 /** The blocks of a realm's storage, stored and pending ones. */
 export const createBlocks = () => {
   let lastId = 0;
@@ -99,15 +105,12 @@ export const createBlocks = () => {
   const sparse = createSparseBlocks();
   const gone = createGoneObjects();
 
-  const createOne = (
-    objects: readonly EncodedObject[],
-  ): { readonly put: StorageChange; readonly block: ObjectBlock } => {
+  const addEncoded = ({ record, states }: EncodedBlock, rows: number): CreatedBlock => {
     lastId += 1;
-    const states = joinStates(objects);
-    const block = createBlockAt(blockKeyOf(lastId), states, objects.length);
+    const block = createBlockAt(blockKeyOf(lastId), states, rows);
     all.add(block);
     pending.add(block);
-    return { block, put: { type: 'put', key: block.key, value: encodeBlock(states, objects) } };
+    return { block, put: { type: 'put', key: block.key, value: record } };
   };
 
   return {
@@ -119,9 +122,13 @@ export const createBlocks = () => {
       all.add(block);
       lastId = Math.max(lastId, id);
     },
+    /** Adds a block that is to be stored. */
+    addEncoded,
+    /** Called when a block is stored. */
+    stored: (block: ObjectBlock): void => void pending.delete(block),
     /** Packs objects into new blocks. Returns the blocks' records, and the place of each object. */
     create: (objects: readonly EncodedObject[]) => {
-      const created = divideObjects(objects).map((some) => ({ ...createOne(some), some }));
+      const created = divideObjects(objects).map((some) => ({ ...addEncoded(encodeBlock(some), some.length), some }));
       return {
         puts: created.map(({ put }) => put),
         places: created.flatMap(({ block, some }) => placesOf(block, some)),

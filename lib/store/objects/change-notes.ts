@@ -16,7 +16,7 @@ const createTypeChanges = () => ({
  */
 const noteChange = (changes: ReturnType<typeof createTypeChanges>, key: Key, before: boolean, after: boolean): void => {
   const { inserted, modified, deleted } = changes;
-  if (!before && after) (deleted.delete(key) ? modified : inserted).add(key);
+  if (!before && after) (deleted.size > 0 && deleted.delete(key) ? modified : inserted).add(key);
   else if (before && !after) {
     modified.delete(key);
     if (!inserted.delete(key)) deleted.add(key);
@@ -26,10 +26,20 @@ const noteChange = (changes: ReturnType<typeof createTypeChanges>, key: Key, bef
 /** Collects the changes of batches until they are taken. */
 export const createChangeNotes = (setAside: SetAside) => {
   let changes = new Map<string, ReturnType<typeof createTypeChanges>>();
+  const changesOf = (type: string): ReturnType<typeof createTypeChanges> => {
+    let ofType = changes.get(type);
+    if (!ofType) changes.set(type, (ofType = createTypeChanges()));
+    return ofType;
+  };
   return {
-    note: (type: string, key: Key, was: View | undefined | null, before: boolean, after: boolean): void => {
-      let ofType = changes.get(type);
-      if (!ofType) changes.set(type, (ofType = createTypeChanges()));
+    /** Notes objects of which nothing was known. Every `step`-th element of `keys` is a key. */
+    noteInserted: (type: string, keys: readonly Key[], step: number): void => {
+      if (keys.length === 0) return;
+      const ofType = changesOf(type);
+      for (let at = 0; at < keys.length; at += step) noteChange(ofType, keys[at] as unknown as Key, false, true);
+    },
+    note: (type: string, key: Key, was: View | undefined, before: boolean, after: boolean): void => {
+      const ofType = changesOf(type);
       if (was) ofType.previousViews.set(key, was);
       noteChange(ofType, key, before, after);
       if (ofType.inserted.size + ofType.modified.size + ofType.deleted.size === 0) changes.delete(type);
@@ -42,3 +52,5 @@ export const createChangeNotes = (setAside: SetAside) => {
     },
   };
 };
+
+export type ChangeNotes = ReturnType<typeof createChangeNotes>;

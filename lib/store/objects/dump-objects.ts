@@ -2,8 +2,8 @@ import { encodeState } from '../../merge/state-codec.js';
 import type { Key } from '../../model/value.js';
 import type { StorageChange } from '../../storage/storage.js';
 import { objectKeyOf } from '../storage-keys.js';
-import { isLiveRow, type LazyObject, stateOf } from './lazy-object.js';
-import { encodeBlock, type EncodedObject, joinStates, type ObjectBlock } from './object-block.js';
+import { isLiveRow, isPending, type LazyObject, stateOf } from './lazy-object.js';
+import { encodeBlock, type EncodedObject, type ObjectBlock } from './object-block.js';
 
 /**
  * Returns the changes that store all durable objects in an empty storage: the valid rows of each block, and the rest.
@@ -13,6 +13,7 @@ export const dumpObjects = (tables: ReadonlyMap<string, ReadonlyMap<Key, LazyObj
   const changes: StorageChange[] = [];
   for (const [type, table] of tables) {
     for (const [key, entry] of table) {
+      if (isPending(entry)) continue;
       const { block, from, to } = entry;
       if (!block || !isLiveRow(entry)) {
         changes.push({ type: 'put', key: objectKeyOf(type, key), value: encodeState(stateOf(entry)) });
@@ -24,7 +25,6 @@ export const dumpObjects = (tables: ReadonlyMap<string, ReadonlyMap<Key, LazyObj
       else rows.set(block, [row]);
     }
   }
-  for (const [{ key }, objects] of rows)
-    changes.push({ type: 'put', key, value: encodeBlock(joinStates(objects), objects) });
+  for (const [{ key }, objects] of rows) changes.push({ type: 'put', key, value: encodeBlock(objects).record });
   return changes;
 };

@@ -16,9 +16,9 @@ export interface LazyObject {
   readonly to: number;
   /**
    * The view for readers; `null` if readers do not see this object. Created on the first read, so that a download of a
-   * hundred thousand objects creates no views.
+   * hundred thousand objects creates no views. `pending`: the object is new, and its batch is not stored yet.
    */
-  view: View | undefined | null;
+  view: View | undefined | null | 'pending';
   /** The block that has a row of this object: this state, or an earlier one that is replaced by a record of its own. */
   readonly block: ObjectBlock | null;
 }
@@ -53,7 +53,14 @@ export const placedObjectOf = ({ block, from, to }: Place, view: View | undefine
 export const isLiveRow = ({ stateOrBytes, block }: LazyObject): boolean => block?.states === stateOrBytes;
 
 /** Whether readers see the object. */
-export const isVisible = ({ view }: LazyObject): boolean => view !== null;
+export const isVisible = ({ view }: LazyObject): boolean => view !== null && view !== 'pending';
+
+/** Whether the object is new, and its batch is not stored yet. */
+export const isPending = ({ view }: LazyObject): boolean => view === 'pending';
+
+/** The view of an object, if a reader has read it. */
+export const cachedViewOf = (object: LazyObject | undefined): View | undefined =>
+  object && object.view !== null && object.view !== 'pending' ? object.view : undefined;
 
 /** Decodes the bytes on each call. The result is not cached: readers keep the view, and writers replace the state. */
 export const stateOf = ({ stateOrBytes, from, to }: LazyObject): ObjectState => {

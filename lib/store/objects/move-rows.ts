@@ -1,7 +1,7 @@
 import type { Key } from '../../model/value.js';
 import type { StorageChange } from '../../storage/storage.js';
 import { type Blocks, toObjectDelete } from './blocks.js';
-import { isLiveRow, type LazyObject, placedObjectOf } from './lazy-object.js';
+import { cachedViewOf, isLiveRow, isVisible, type LazyObject, placedObjectOf } from './lazy-object.js';
 import type { BlockRow, EncodedObject, ObjectBlock } from './object-block.js';
 import type { StagedObjects } from './staged-objects.js';
 
@@ -50,7 +50,7 @@ export const createRowMove =
           const { type, key } = moved[at] as unknown as EncodedObject;
           const table = tables.get(type);
           const entry = table?.get(key);
-          if (entry) table?.set(key, placedObjectOf(place, entry.view));
+          if (entry) table?.set(key, placedObjectOf(place, isVisible(entry) ? cachedViewOf(entry) : null));
         });
       },
     };

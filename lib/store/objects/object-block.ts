@@ -46,6 +46,8 @@ export interface BlockRow {
 }
 
 const checksumBytes = 4;
+/** Bytes before the states in a record: the checksum, the head of an array, and the head of bytes. */
+const blockHeadBytes = checksumBytes + 5 + 5;
 
 /**
  * Returns Adler-32, which finds damage fast enough for opening: two additions for each byte. The sums cannot overflow
@@ -72,7 +74,7 @@ export const blockKeyOf = (id: number): string => `${blockPrefix}${sortableTextO
 export const parseBlockKey = (key: string): number => parseSortableText(key.slice(blockPrefix.length), key);
 
 /** Copies encoded states into one buffer. */
-export const joinStates = (objects: readonly EncodedObject[]): Uint8Array => {
+const joinStates = (objects: readonly EncodedObject[]): Uint8Array => {
   const states = new Uint8Array(objects.reduce((sum, { bytes }) => sum + bytes.byteLength, 0));
   let at = 0;
   for (const { bytes } of objects) {
@@ -82,28 +84,56 @@ export const joinStates = (objects: readonly EncodedObject[]): Uint8Array => {
   return states;
 };
 
-/**
- * Encodes a block: a checksum of the rest, then the states, and for each type in a row its name and an array of keys,
- * each with the length of its state.
- */
-export const encodeBlock = (states: Uint8Array, objects: readonly EncodedObject[]): Uint8Array => {
-  const fields: unknown[] = [states];
-  let current: string | null = null;
-  let keys: unknown[] = [];
+/** Rows of one type: for each its key and the length of its state, one after the other. */
+export interface RowRun {
+  readonly type: string;
+  readonly keysAndLengths: Key[];
+}
+
+/** Divides rows into runs of one type. */
+const runsOf = (objects: readonly EncodedObject[]): readonly RowRun[] => {
+  const runs: RowRun[] = [];
   for (const { type, key, bytes } of objects) {
-    if (type !== current) {
-      current = type;
-      keys = [];
-      fields.push(type, keys);
-    }
-    keys.push(key, bytes.byteLength);
+    let run = runs.at(-1);
+    if (run?.type !== type) runs.push((run = { type, keysAndLengths: [] }));
+    run.keysAndLengths.push(key, bytes.byteLength);
   }
-  const content = encodeValue(fields);
-  const record = new Uint8Array(checksumBytes + content.byteLength);
-  record.set(content, checksumBytes);
-  new DataView(record.buffer).setUint32(0, checksumOf(record, checksumBytes));
-  return record;
+  return runs;
 };
+
+/** A block as it is stored. */
+export interface EncodedBlock {
+  readonly record: Uint8Array;
+  /** The part of the record that has the states. */
+  readonly states: Uint8Array;
+}
+
+/**
+ * Encodes a block: a checksum of the rest, then an array of the states, and for each run its type and an array of its
+ * keys and lengths. The record is written once: the states in it are those in memory.
+ */
+export const encodeRuns = (states: Uint8Array, runs: readonly RowRun[]): EncodedBlock => {
+  const parts = runs.map(({ type, keysAndLengths }) => encodeValue([type, keysAndLengths]).subarray(1)); // No head.
+  const length = parts.reduce((sum, part) => sum + part.byteLength, blockHeadBytes + states.byteLength);
+  const record = new Uint8Array(length);
+  const view = new DataView(record.buffer);
+  record[checksumBytes] = 0xdd;
+  view.setUint32(checksumBytes + 1, 1 + 2 * runs.length);
+  record[checksumBytes + 5] = 0xc6;
+  view.setUint32(checksumBytes + 6, states.byteLength);
+  record.set(states, blockHeadBytes);
+  let at = blockHeadBytes + states.byteLength;
+  for (const part of parts) {
+    record.set(part, at);
+    at += part.byteLength;
+  }
+  view.setUint32(0, checksumOf(record, checksumBytes));
+  return { record, states: record.subarray(blockHeadBytes, blockHeadBytes + states.byteLength) };
+};
+
+/** Encodes a block of objects. */
+export const encodeBlock = (objects: readonly EncodedObject[]): EncodedBlock =>
+  encodeRuns(joinStates(objects), runsOf(objects));
 
 /** Adds the rows to `rows`. Throws a `StorageError` at the first invalid one. */
 const readRows = (storageKey: string, states: Uint8Array, fields: readonly unknown[], rows: BlockRow[]): void => {

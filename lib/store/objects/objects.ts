@@ -7,8 +7,18 @@ import { type Blocks, createBlocks, isPlace, type Placement } from './blocks.js'
 import { createChangeNotes } from './change-notes.js';
 import type { ChangesByType, ObjectChange, ObjectWithState } from './object-change.js';
 import { dumpObjects } from './dump-objects.js';
-import { createPacker, type LazyObject, lazyObjectOf, isVisible, placedObjectOf, stateOf } from './lazy-object.js';
+import {
+  cachedViewOf,
+  createPacker,
+  isPending,
+  isVisible,
+  type LazyObject,
+  lazyObjectOf,
+  placedObjectOf,
+  stateOf,
+} from './lazy-object.js';
 import { loadBlock } from './load-block.js';
+import type { PageParts } from './new-rows.js';
 import { createRowMove, type RowMove } from './move-rows.js';
 import type { BlockRow, ObjectBlock } from './object-block.js';
 import { createSetAside, type SetAside } from './set-aside.js';
@@ -36,6 +46,8 @@ export interface Objects {
   readonly misfit: (type: string, key: Key) => SetAsideObject | null;
   /** Adds optimistic states. */
   readonly stage: (changed: readonly ObjectChange[], options?: StageOptions) => StagedChanges;
+  /** The parts with which `NewRows` adds the objects that a page creates. */
+  readonly pageParts: PageParts;
   /** Returns the changes since the last call. Also notifies the readers of set-aside objects. */
   readonly takeChanges: () => ChangesByType;
   /** Discards all optimistic states after a batch failed. */
@@ -47,12 +59,15 @@ export interface Objects {
   readonly listStored: () => readonly ObjectWithState[];
   /** A removal for each stored or optimistic object. */
   readonly listAllAsRemoved: () => readonly ObjectChange[];
-  readonly size: () => number;
+  readonly isEmpty: () => boolean;
   /** The stored objects that do not fit the schema. */
   readonly setAside: SetAside;
   /** Whether all stored and optimistic states fit the schema. */
   readonly fits: () => boolean;
-  /** The stored objects. To be read synchronously: entries are replaced, never modified, except for their views. */
+  /**
+   * The stored objects, and pending ones that a page has created. To be read synchronously: entries are replaced, never
+   * modified, except for their views.
+   */
   readonly tables: () => ReadonlyMap<string, ReadonlyMap<Key, LazyObject>>;
   /** Takes a block of which less than half is valid, to move its rows. */
   readonly takeSparseBlock: () => ObjectBlock | undefined;
@@ -86,7 +101,9 @@ const removalsOf = (settled: Tables<LazyObject>, staged: Tables<ObjectChange>): 
 
 const storedObjectsOf = (settled: Tables<LazyObject>): ObjectWithState[] =>
   [...settled].flatMap(([type, table]) =>
-    [...table].map(([key, entry]): ObjectWithState => ({ type, key, state: stateOf(entry) })),
+    [...table].flatMap(([key, entry]): readonly ObjectWithState[] =>
+      isPending(entry) ? [] : [{ type, key, state: stateOf(entry) }],
+    ),
   );
 
 /** The stored states. */
@@ -105,11 +122,11 @@ const createSettledObjects = (shapes: Shapes, setAside: SetAside, blocks: Blocks
       const was = before && isVisible(before) ? stateOf(before) : null;
       const is = state !== null && misfit === null && isAlive(state) ? state : null;
       const same = !shape || isSameView(shape, was, is);
-      const view = is && (same ? (before?.view ?? undefined) : undefined);
+      const view = is && (same ? cachedViewOf(before) : undefined);
       const block = blocks.settle(type, key, before, placement);
       if (state === null) table.delete(key);
       else table.set(key, isPlace(placement) ? placedObjectOf(placement, view) : lazyObjectOf(state, view, block));
-      if (!same) notes.note(type, key, before?.view, was !== null, is !== null);
+      if (!same) notes.note(type, key, cachedViewOf(before), was !== null, is !== null);
     },
   };
 };
@@ -149,13 +166,18 @@ export const createObjects = (shapes: Shapes): Objects => {
   const blocks = createBlocks();
   const { tables, notes, settle } = createSettledObjects(shapes, setAside, blocks);
   const entryAt = (type: string, key: Key): LazyObject | undefined => tables.get(type)?.get(key);
+  const pageParts: PageParts = {
+    ...{ shapes, copier: null, blocks, staged, notes },
+    tableOf: (type) => tableOf(tables, type),
+    pendingPages: new Set(),
+  };
   const settleOne = (change: ObjectChange, placement: Placement): void => {
     staged.settled(change);
     settle(change, placement);
   };
 
   const visibleViewOf = (shape: TypeShape, key: Key, entry: LazyObject): View | undefined =>
-    entry.view === null ? undefined : (entry.view ??= viewOf(shape, stateOf(entry), key));
+    isVisible(entry) ? (cachedViewOf(entry) ?? (entry.view = viewOf(shape, stateOf(entry), key))) : undefined;
 
   const latest = (type: string, key: Key): ObjectState | undefined => {
     const next = staged.tables.get(type)?.get(key);
@@ -169,8 +191,10 @@ export const createObjects = (shapes: Shapes): Objects => {
     latestState: latest,
     misfit: staged.misfitAt,
     stage: createStage({ blocks, staged, setAside, entryAt, settleOne }),
+    pageParts,
     takeChanges: notes.taken,
     unstage: () => {
+      for (const page of pageParts.pendingPages) page.abandon();
       staged.clear();
       blocks.unstage();
     },
@@ -187,7 +211,7 @@ export const createObjects = (shapes: Shapes): Objects => {
     },
     listStored: () => storedObjectsOf(tables),
     listAllAsRemoved: () => removalsOf(tables, staged.tables),
-    size: () => [...tables.values()].reduce((sum, table) => sum + table.size, 0),
+    isEmpty: () => [...tables.values()].every((table) => [...table.values()].every(isPending)),
     setAside,
     fits: () => staged.fits() && setAside.isEmpty(),
     tables: () => tables,

@@ -19,6 +19,7 @@ export const createStagedObjects = (setAside: SetAside) => {
   return {
     tables,
     misfitAt,
+    hasAny: (type: string): boolean => (tables.get(type)?.size ?? 0) > 0,
     has: (type: string, key: Key): boolean => tables.get(type)?.has(key) === true,
     /** Adds a state. Returns where it does not fit the schema although the state before it did. */
     stage: (change: ObjectChange): SetAsideObject | null => {

@@ -29,15 +29,16 @@ export const applyDownload = (
 ): Observable<SetAsideReport> => {
   const { optimistic, objects } = context;
   if (upTo <= optimistic.downloadedTo || isResetting(context)) return context.waitForCommits();
-  const { changedObjects, instant: remoteInstant } = mergePage(objects, optimistic.remoteInstant, changesets);
+  const page = mergePage(objects, optimistic.remoteInstant, changesets);
+  const { changedObjects, newRows, instant: remoteInstant } = page;
   const instant = laterInstantOf(optimistic.instant, remoteInstant);
   optimistic.instant = instant;
   optimistic.remoteInstant = remoteInstant;
   optimistic.downloadedTo = upTo;
   if (remaining === 0) optimistic.includeOwn = false;
-  const { misfits, changes, settle } = objects.stage(changedObjects);
+  const staged = changedObjects.length === 0 ? null : objects.stage(changedObjects);
   const task: CommitRequest = {
-    changes,
+    changes: staged ? [...newRows.changes, ...staged.changes] : newRows.changes,
     metadata: {
       ...{
         instant,
@@ -49,8 +50,12 @@ export const applyDownload = (
       ...(remaining === 0 && { includeOwn: false }),
     },
     durable: false, // After a power cut the page is downloaded again: the cursor is in the same batch.
-    stored: settle,
+    stored: () => {
+      newRows.settle();
+      staged?.settle();
+    },
   };
+  const misfits = staged?.misfits ?? [];
   return context.commit(
     task,
     reportOf(objects, misfits, () => firstVersionOf(objects, changedObjects, misfits)),

@@ -4,7 +4,7 @@ import type { Property, PropertyType, Shapes, TypeShape } from '../../model/sche
 import { compareValues, type Key } from '../../model/value.js';
 import type { CommitContext } from '../commit/commit-context.js';
 import type { Objects } from '../objects/objects.js';
-import { type LazyObject, isVisible, stateOf } from '../objects/lazy-object.js';
+import { cachedViewOf, type LazyObject, isVisible, stateOf } from '../objects/lazy-object.js';
 import { toJson } from './json-values.js';
 import { viewOf } from '../objects/object-view.js';
 
@@ -59,7 +59,7 @@ interface ExportedObject {
 const objectLineOf = ({ shape, key, entry }: ExportedObject): string => {
   const state = stateOf(entry);
   // The view is not cached: caching all of them would double the memory of the objects.
-  const held = entry.view ?? viewOf(shape, state, key);
+  const held = cachedViewOf(entry) ?? viewOf(shape, state, key);
   const object = Object.fromEntries(
     [...shape.properties.values()].map((property) => [
       property.name,

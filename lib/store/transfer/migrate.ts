@@ -158,7 +158,7 @@ export const migrate = (context: CommitContext, version: number, change?: Migrat
     checkMisfits(context);
     return EMPTY;
   }
-  const isNew = context.objects.size() === 0;
+  const isNew = context.objects.isEmpty();
   const work = (draft: TransactionDraft): void => {
     // eslint-disable-next-line @typescript-eslint/no-confusing-void-expression -- it may be asynchronous
     const result: unknown = isNew || !change ? undefined : runMigration(draft, change);

@@ -1,6 +1,6 @@
 import type { Version } from '../../model/version.js';
 import type { CommitContext } from '../commit/commit-context.js';
-import { isVisible } from '../objects/lazy-object.js';
+import { isPending, isVisible } from '../objects/lazy-object.js';
 
 /**
  * Numbers that describe a realm at the time of the call.
@@ -56,11 +56,15 @@ export const statsOf = ({
   let setAside = 0;
   for (const [type, table] of objects.tables()) {
     let count = 0;
-    for (const entry of table.values()) if (isVisible(entry)) count += 1;
+    let pending = 0;
+    for (const entry of table.values()) {
+      if (isVisible(entry)) count += 1;
+      else if (isPending(entry)) pending += 1;
+    }
     if (count > 0) visible[type] = count;
     const aside = objects.setAside.count(type);
     setAside += aside;
-    tombstones += table.size - count - aside;
+    tombstones += table.size - count - pending - aside;
   }
   const { head, floor } = outbox;
   return {
