@@ -23,6 +23,14 @@ export const subscriptionEdges: readonly Allowed[] = [
     why: 'the loss of a storage is watched without operators, because every open realm has a storage',
   },
   {
+    where: 'lib/storage/batch-recovery.ts createBatchRecovery',
+    why: 'every write passes here; the stream of a batch runs with that of its subscriber',
+  },
+  {
+    where: 'lib/storage/slow-call-watch.ts createSlowCallWatch',
+    why: 'every write passes here; the call runs with the stream of its subscriber',
+  },
+  {
     where: 'lib/session/conversation/message-work.ts',
     why: 'operators for each message took a third of a reader’s time; the work ends with the conversation',
   },

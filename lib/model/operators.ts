@@ -1,21 +1,12 @@
-import {
-  defer,
-  EMPTY,
-  filter,
-  repeat,
-  timer,
-  type MonoTypeOperatorFunction,
-  type Observable,
-  type SchedulerLike,
-} from 'rxjs';
+import { filter, Observable, repeat, timer, type MonoTypeOperatorFunction, type SchedulerLike } from 'rxjs';
 
 /**
  * Runs an action when the stream is subscribed. The stream emits nothing and completes, or errors if `action` throws.
  */
 export const runAction = (action: () => void): Observable<never> =>
-  defer(() => {
+  new Observable((subscriber) => {
     action();
-    return EMPTY;
+    subscriber.complete();
   });
 
 /**

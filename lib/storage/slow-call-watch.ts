@@ -1,4 +1,4 @@
-import { defer, finalize, type Observable, Subject, Subscription } from 'rxjs';
+import { Observable, Subject, Subscription } from 'rxjs';
 import type { Clock } from '../clock.js';
 import type { Storage } from './storage.js';
 
@@ -27,19 +27,23 @@ export const createSlowCallWatch = (ms: number, { scheduler }: Pick<Clock, 'sche
     if (isLate !== isOverdue) overdue.next((isOverdue = isLate));
     if (left > 0) timer = scheduler.schedule(check, left);
   };
+  const end = (call: object): void => {
+    calls.delete(call);
+    if (calls.size > 0 && !isOverdue) return;
+    timer.unsubscribe();
+    check();
+  };
+  // A call that ends synchronously needs no timer, which costs more than a small batch in memory.
   const watch = <A>(work: Observable<A>): Observable<A> =>
-    defer(() => {
+    new Observable((subscriber) => {
+      work.subscribe(subscriber);
+      if (subscriber.closed) return;
       const call = {};
       calls.set(call, scheduler.now());
       if (calls.size === 1) timer = scheduler.schedule(check, ms);
-      return work.pipe(
-        finalize(() => {
-          calls.delete(call);
-          if (calls.size > 0 && !isOverdue) return;
-          timer.unsubscribe();
-          check();
-        }),
-      );
+      subscriber.add(() => {
+        end(call);
+      });
     });
   return {
     watch: (storage) =>

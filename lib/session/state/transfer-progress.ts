@@ -49,14 +49,15 @@ export const downloadOf = (page: {
  * Bytes never decrease (P7) and never exceed their total.
  */
 export const updateBatch = (before: TransferBatch | null, next: Transfer): TransferBatch => {
+  const { changesets, ofChangesets } = next;
   const bytes = Math.max(before?.bytes ?? 0, next.bytes);
   const ofBytes = Math.max(bytes, next.ofBytes);
-  if (before === null) return { ...next, bytes, ofBytes, from: bytes };
+  if (before === null) return { bytes, ofBytes, changesets, ofChangesets, from: bytes };
   const from = before.bytes >= before.ofBytes ? before.bytes : before.from;
   const same =
     bytes === before.bytes &&
     ofBytes === before.ofBytes &&
-    next.changesets === before.changesets &&
-    next.ofChangesets === before.ofChangesets;
-  return same ? before : { ...next, bytes, ofBytes, from };
+    changesets === before.changesets &&
+    ofChangesets === before.ofChangesets;
+  return same ? before : { bytes, ofBytes, changesets, ofChangesets, from };
 };

@@ -60,9 +60,10 @@ const takeNextBatch = (waiting: QueuedCommit[]): QueuedCommit[] => {
 };
 
 const mergeMetadata = (before: Metadata, batch: readonly QueuedCommit[]): Metadata => {
-  const changed: Partial<Metadata> = {};
-  for (const { metadata } of batch) Object.assign(changed, metadata);
-  return { ...before, ...changed };
+  // One spread only: merging two objects in a literal takes many times as long.
+  const merged = { ...before };
+  for (const { metadata } of batch) Object.assign(merged, metadata);
+  return merged;
 };
 
 /** All changes of a batch, with the metadata. */
