@@ -58,6 +58,22 @@ export const systemClock: Clock = {
 export const endOfTurn$: Observable<unknown> = scheduled([undefined], asapScheduler);
 
 /**
+ * Returns a function that runs an action at the end of the current event-loop turn, as `endOfTurn$`, once for all of
+ * its calls in that turn.
+ */
+export const runAtEndOfTurn = (action: () => void): (() => void) => {
+  let isScheduled = false;
+  return () => {
+    if (isScheduled) return;
+    isScheduled = true;
+    asapScheduler.schedule(() => {
+      isScheduled = false;
+      action();
+    });
+  };
+};
+
+/**
  * Returns a function that continues long work. It continues at once, or in a later event-loop turn when this many
  * milliseconds have passed since the last such turn, so that other ready work runs first. Virtual time does not advance
  * during work, so that the function then always continues at once.

@@ -118,6 +118,7 @@ export const createDisk = ({
     const whileOpen = <A>(work: () => Observable<A>): Observable<A> =>
       whileRunning(() => (isClosed ? throwError(() => createClosedError()) : work()));
     return {
+      isAsynchronous: startedIn % 2 === 0, // Every other process stores the writes of a turn together.
       range: (range) => whileOpen(() => inTurn(() => memory.range(range))),
       batch: (changes, { durable }) =>
         whileOpen(() => {

@@ -43,6 +43,7 @@ export const createPromiseStorage = (engine: StorageEngine): Storage => {
 
   const { copy } = engine;
   return {
+    isAsynchronous: true,
     range: (range) => whileOpen(() => trackRead(engine.read(range))),
     batch: (changes, { durable }) =>
       whileOpen(() => groups.write(checkChanges(changes), durable)).pipe(ignoreElements()),

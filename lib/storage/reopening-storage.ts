@@ -264,6 +264,7 @@ export const createReopeningStorage = (
   return {
     storage: {
       ...overdue.watch(recovery.storage),
+      ...(first.isAsynchronous === true && { isAsynchronous: true }),
       close: () =>
         defer(() => {
           context.isClosed = true;

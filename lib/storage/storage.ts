@@ -126,6 +126,11 @@ export interface Storage {
    * Optional: only for storages that can be lost while they are open.
    */
   readonly lost$?: Observable<StorageError>;
+  /**
+   * Whether no batch completes synchronously. A realm then waits for the end of the event-loop turn before it writes a
+   * batch, so that all writes of that turn are stored together. `false` by default.
+   */
+  readonly isAsynchronous?: boolean;
 }
 
 /**

@@ -11,5 +11,6 @@ export const wrapStorage = (storage: Storage, parts: Partial<Storage>): Storage 
   close: () => storage.close(),
   ...(storage.copy && { copy: (sink) => storage.copy?.(sink) ?? EMPTY }),
   ...(storage.lost$ && { lost$: storage.lost$ }),
+  ...(storage.isAsynchronous === true && { isAsynchronous: true }),
   ...parts,
 });

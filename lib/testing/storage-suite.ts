@@ -1,4 +1,4 @@
-import { firstValueFrom, merge, of, take } from 'rxjs';
+import { finalize, firstValueFrom, lastValueFrom, merge, of, take } from 'rxjs';
 import type { OpenStorage, Storage, StorageChange, StorageEntry, StorageRange } from '../storage/storage.js';
 import { copyTests } from './storage-copy-tests.js';
 import { createDelete, createPut, createPuts, writeBatch, type StorageTest } from './storage-fixtures.js';
@@ -96,6 +96,18 @@ const rangeTests: Readonly<Record<string, StorageTest>> = {
 };
 
 const batchTests: Readonly<Record<string, StorageTest>> = {
+  'completes no batch synchronously if it is asynchronous': async (storage) => {
+    const seen = { isComplete: false };
+    const batch$ = storage.batch([createPut('a', 1)], { durable: false });
+    const done = lastValueFrom(batch$.pipe(finalize(() => (seen.isComplete = true))), { defaultValue: undefined });
+    assertSame(
+      'whether a batch of an asynchronous storage completed synchronously',
+      seen.isComplete && storage.isAsynchronous === true,
+      false,
+    );
+    await done;
+  },
+
   'stores bytes unchanged': async (storage) => {
     await writeBatch(storage, [createPut('all', ...Array.from({ length: 256 }, (_, byte) => byte)), createPut('none')]);
     assertSame(

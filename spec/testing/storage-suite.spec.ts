@@ -29,6 +29,11 @@ const isBytes = (change: StorageChange): boolean => change.type === 'del' || cha
 
 const writing: readonly Row[] = [
   [
+    'says that it is asynchronous, and is not',
+    () => ({ isAsynchronous: true }),
+    'completes no batch synchronously if it is asynchronous',
+  ],
+  [
     'stores only seven bits of each byte',
     changeEntries((entries) => entries.map(([key, value]) => [key, value.map((byte) => byte & 0x7f)])),
     'stores bytes unchanged',

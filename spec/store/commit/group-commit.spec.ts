@@ -84,6 +84,27 @@ describe('a batch', () => {
     expect(begun[0]?.changes.map(({ key }) => key)).toEqual(['meta']);
   });
 
+  it('contains all writes of one turn when the storage is asynchronous', async () => {
+    const disk = createHeldStorage();
+    const store = openTestStore({ ...disk.storage, isAsynchronous: true });
+    disk.hold();
+    const writes = ['milk', 'tea', 'jam'].map((id) => createTask(store, { ...milk, id }));
+    expect(disk.begun).toEqual([]);
+    await nextTurn();
+    expect(disk.begun).toHaveLength(1);
+    expect(disk.finish()).toBe(1);
+    await Promise.all(writes);
+    expect(await firstValueFrom(store.outbox$)).toMatchObject({ written: 3 });
+  });
+
+  it('is written before a store closes that waits for the end of the turn', async () => {
+    const disk = createHeldStorage();
+    const store = openTestStore({ ...disk.storage, isAsynchronous: true });
+    const all = outcomes([createTask(store), waitUntilDone(store.close())]);
+    await nextTurn();
+    expect(all).toEqual(['done', 'done']);
+  });
+
   it('has a limited size', async () => {
     const { store, begun, finish } = aHeldStore();
     const title = 'x'.repeat(limits.commitBytesMax / 4);
