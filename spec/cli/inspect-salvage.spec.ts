@@ -55,7 +55,8 @@ describe('tidemark inspect --salvage', () => {
   it('prints unsent changes of blocks, up to the damage, without those that were acknowledged', async () => {
     const storagePath = fresh();
     const { realm, close } = await openOfflineRealm(storagePath);
-    await Promise.all(Array.from({ length: 31 }, (_, id) => realm.write((tx) => tx.create('Tag', { id }))));
+    await realm.write((tx) => tx.create('Tag', { id: 0 })); // A record of its own: the block begins at version 2.
+    await Promise.all(Array.from({ length: 30 }, (_, at) => realm.write((tx) => tx.create('Tag', { id: at + 1 }))));
     await close();
     const versionsOf = (all: readonly Record<string, unknown>[]): readonly unknown[] =>
       all.flatMap(({ change }) => (change ? [(change as { version: unknown }).version] : []));
