@@ -129,12 +129,10 @@ const createWorld = (toBody: (body: Uint8Array) => Uint8Array) => {
       const from = version;
       version += given.length;
       const changesets = given.map((one, index) => ({ ...one, version: from + index + 1, body: toBody(one.body) }));
-      store
-        .integrate({ changesets, upTo: version, bytes: version, remainingBytes: 0 })
-        .subscribe({
-          next: (report) => void reports.push(sortErrors(report)),
-          error: (thrown: unknown) => reports.push(thrown),
-        });
+      store.integrate({ changesets, upTo: version, bytes: version, remainingBytes: 0 }).subscribe({
+        next: (report) => void reports.push(sortErrors(report)),
+        error: (thrown: unknown) => reports.push(thrown),
+      });
     },
     write: (key: Key): void => {
       try {
