@@ -8,19 +8,19 @@ import { createDownload, type HistoryHead, type SharedPage } from './shared-page
 /** Tracks what a session was sent of the history. Plain state that one subscription owns. */
 export interface DownloadCursor {
   /** A snapshot replaces everything up to its version. Returns the marks that waited for that version. */
-  readonly begin: (version: Version) => readonly Marked[];
+  begin(version: Version): readonly Marked[];
   /** Returns the download for the next page, without the replica's own changesets; `null` if the page is withheld. */
-  readonly downloadOf: (page: SharedPage, head: HistoryHead) => Download | null;
+  downloadOf(page: SharedPage, head: HistoryHead): Download | null;
   /** Returns the marks that waited for the pages up to here, after `downloadOf`. */
-  readonly takeReachedMarks: () => readonly Marked[];
+  takeReachedMarks(): readonly Marked[];
   /** Notes what the client has stored. Returns `false` if that was never sent. */
-  readonly noteReceived: (version: Version) => boolean;
+  noteReceived(version: Version): boolean;
   /** Whether this server version was sent in this session, or is older. */
-  readonly wasSent: (version: Version) => boolean;
+  wasSent(version: Version): boolean;
   /** Answers a mark now, or with the page that reaches `head`. Returns `null` if too many marks wait. */
-  readonly answerMark: (mark: MarkRequest, head: Version) => readonly Marked[] | null;
+  answerMark(mark: MarkRequest, head: Version): readonly Marked[] | null;
   /** Bytes of the pages that are not done, with a minimum for each. */
-  readonly unconfirmedBytes: () => number;
+  unconfirmedBytes(): number;
 }
 
 export interface DownloadCursorOptions {
@@ -38,28 +38,117 @@ export interface DownloadCursorOptions {
  * The pages of a session that are not done. Each counts a kilobyte at least, so that their bytes bound their number.
  * Versions and bytes are kept in two lists of numbers, because live sessions add a page for each change.
  */
-const createPagesInFlight = () => {
-  let versions: Version[] = [];
-  let sizes: number[] = [];
-  let sum = 0;
-  return {
-    bytes: () => sum,
-    add: (upTo: Version, bytes: number): void => {
-      versions.push(upTo);
-      sizes.push(bytes + limits.downloadBytesMore);
-      sum += bytes + limits.downloadBytesMore;
-    },
-    /** Removes the pages up to a version. */
-    remove: (processedTo: Version): void => {
-      let count = 0;
-      for (; (versions[count] ?? Infinity) <= processedTo; count += 1) sum -= sizes[count] ?? 0;
-      versions = versions.slice(count);
-      sizes = sizes.slice(count);
-    },
-  };
-};
+class PagesInFlight {
+  bytes = 0;
+  private versions: Version[] = noNumbers;
+  private sizes: number[] = noNumbers;
 
+  add(upTo: Version, bytes: number): void {
+    if (this.versions === noNumbers) {
+      this.versions = [];
+      this.sizes = [];
+    }
+    this.versions.push(upTo);
+    this.sizes.push(bytes + limits.downloadBytesMore);
+    this.bytes += bytes + limits.downloadBytesMore;
+  }
+
+  /** Removes the pages up to a version. */
+  remove(processedTo: Version): void {
+    const { versions, sizes } = this;
+    let count = 0;
+    for (; (versions[count] ?? Infinity) <= processedTo; count += 1) this.bytes -= sizes[count] ?? 0;
+    this.versions = count === versions.length ? noNumbers : versions.slice(count);
+    this.sizes = count === sizes.length ? noNumbers : sizes.slice(count);
+  }
+}
+
+/** Shared by all sessions without pages in flight. Nothing is added to it. */
+const noNumbers: number[] = [];
 const noMarks: readonly Marked[] = [];
+
+/** A class, because a server has ten thousand sessions: a function for each member took 0.7 KiB. */
+class SessionDownloads implements DownloadCursor {
+  private readonly session: number;
+  private readonly replica: string;
+  private readonly announcedHead: Version;
+  private withOwn: boolean;
+  private covered: Version;
+  private sent: Version;
+  private stored: Version;
+  /** Whether the client was sent a message with `remaining` 0. */
+  private caughtUp: boolean;
+  private waiting: Marked[] | null = null;
+  private readonly inFlight = new PagesInFlight();
+
+  constructor({ session, replica, downloadedTo, head, includeOwn }: DownloadCursorOptions) {
+    this.session = session;
+    this.replica = replica;
+    this.announcedHead = head;
+    this.withOwn = includeOwn;
+    this.covered = downloadedTo;
+    this.sent = downloadedTo;
+    this.stored = downloadedTo;
+    this.caughtUp = downloadedTo >= head;
+  }
+
+  begin(version: Version): readonly Marked[] {
+    this.withOwn = true;
+    this.covered = version;
+    this.sent = version;
+    this.stored = version;
+    this.caughtUp = version >= this.announcedHead;
+    return this.takeReachedMarks();
+  }
+
+  takeReachedMarks(): readonly Marked[] {
+    const { waiting, covered } = this;
+    if (waiting === null) return noMarks;
+    const count = waiting.findIndex(({ version }) => version > covered);
+    const reached = waiting.splice(0, count < 0 ? waiting.length : count);
+    if (waiting.length === 0) this.waiting = null;
+    return reached;
+  }
+
+  downloadOf(page: SharedPage, head: HistoryHead): Download | null {
+    const { session, replica, inFlight } = this;
+    const { entries, upTo } = page;
+    const isPartial = !this.withOwn && page.hasOrigin(replica);
+    const changesets = isPartial ? entries.filter(({ origin }) => origin !== replica) : entries;
+    this.covered = upTo;
+    const isLast = head.version <= upTo;
+    if (isLast) this.withOwn = false;
+    const isSent = changesets.length > 0 || upTo - this.sent > limits.pageChangesetsMax || (isLast && !this.caughtUp);
+    if (!isSent && this.stored < this.sent) inFlight.add(upTo, 0);
+    if (!isSent) return null;
+    this.sent = upTo;
+    this.caughtUp ||= isLast;
+    inFlight.add(upTo, isPartial ? totalBytesOf(changesets) : page.bytes);
+    return isPartial ? createDownload(page, changesets, session, head) : page.downloadFor(session, head);
+  }
+
+  noteReceived(version: Version): boolean {
+    if (version > this.sent) return false;
+    this.stored = Math.max(this.stored, version);
+    this.inFlight.remove(this.stored >= this.sent ? this.covered : this.stored);
+    return true;
+  }
+
+  wasSent(version: Version): boolean {
+    return version <= this.sent;
+  }
+
+  answerMark({ request }: MarkRequest, head: Version): readonly Marked[] | null {
+    const mark: Marked = { type: 'mark', session: this.session, request, version: head };
+    if (head <= this.covered) return [mark];
+    this.waiting ??= [];
+    return this.waiting.length < serverLimits.marksWaitingMax && this.waiting.push(mark) > 0 ? [] : null;
+  }
+
+  unconfirmedBytes(): number {
+    return this.inFlight.bytes;
+  }
+}
 
 /**
  * Creates a cursor that withholds pages with nothing but the replica's own changesets. Such a page is done as soon as
@@ -67,65 +156,4 @@ const noMarks: readonly Marked[] = [];
  * versions, so that it does not stay behind for ever, and when the client has caught up for the first time since its
  * bind.
  */
-export const createDownloadCursor = ({
-  session,
-  replica,
-  downloadedTo,
-  head: announcedHead,
-  ...more
-}: DownloadCursorOptions): DownloadCursor => {
-  let withOwn = more.includeOwn;
-  let covered = downloadedTo;
-  let sent = downloadedTo;
-  let stored = downloadedTo;
-  let caughtUp = downloadedTo >= announcedHead; // The client was sent a message with `remaining` 0.
-  const waiting: Marked[] = [];
-  const inFlight = createPagesInFlight();
-
-  const processedTo = (): Version => (stored >= sent ? covered : stored);
-  const takeReachedMarks = (): readonly Marked[] => {
-    if (waiting.length === 0) return noMarks;
-    const count = waiting.findIndex(({ version }) => version > covered);
-    return waiting.splice(0, count < 0 ? waiting.length : count);
-  };
-
-  return {
-    begin: (version) => {
-      withOwn = true;
-      covered = version;
-      sent = version;
-      stored = version;
-      caughtUp = version >= announcedHead;
-      return takeReachedMarks();
-    },
-    takeReachedMarks,
-    downloadOf: (page, head) => {
-      const { entries, upTo } = page;
-      const isPartial = !withOwn && page.hasOrigin(replica);
-      const changesets = isPartial ? entries.filter(({ origin }) => origin !== replica) : entries;
-      covered = upTo;
-      const isLast = head.version <= upTo;
-      if (isLast) withOwn = false;
-      const isSent = changesets.length > 0 || upTo - sent > limits.pageChangesetsMax || (isLast && !caughtUp);
-      if (!isSent && stored < sent) inFlight.add(upTo, 0);
-      if (!isSent) return null;
-      sent = upTo;
-      caughtUp ||= isLast;
-      inFlight.add(upTo, isPartial ? totalBytesOf(changesets) : page.bytes);
-      return isPartial ? createDownload(page, changesets, session, head) : page.downloadFor(session, head);
-    },
-    noteReceived: (version) => {
-      if (version > sent) return false;
-      stored = Math.max(stored, version);
-      inFlight.remove(processedTo());
-      return true;
-    },
-    wasSent: (version) => version <= sent,
-    answerMark: ({ request }, head) => {
-      const mark: Marked = { type: 'mark', session, request, version: head };
-      if (head <= covered) return [mark];
-      return waiting.length < serverLimits.marksWaitingMax && waiting.push(mark) > 0 ? [] : null;
-    },
-    unconfirmedBytes: inFlight.bytes,
-  };
-};
+export const createDownloadCursor = (options: DownloadCursorOptions): DownloadCursor => new SessionDownloads(options);
