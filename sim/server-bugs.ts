@@ -108,8 +108,8 @@ export const serverBugs: readonly Bug[] = [
   createBug(
     "downloads include the replica's own changesets",
     'server/sessions/download-cursor.js',
-    '!withOwn',
-    'withOwn',
+    '!this.withOwn',
+    'this.withOwn',
   ),
   createBug(
     'another user continues with a replica',
