@@ -13,14 +13,11 @@ import { firstValueFrom } from 'rxjs';
 import { WebSocketServer } from 'ws';
 import { formatTable, rowsOf, type Measured } from '../result-table.js';
 import { openBrowserPage, type BrowserPage } from './browser-page.js';
-import type { Calls, Item, SideName } from './indexeddb-page.js';
+import type { Calls, SideName } from './indexeddb-page.js';
+import { createItem, schema } from './items.js';
 
 type Page = BrowserPage<Calls>;
 
-const schema = {
-  Item: { primaryKey: 'id', properties: { id: 'string', title: 'string', done: 'bool', n: 'int' } },
-} as const;
-const createItem = (n: number): Item => ({ id: `item-${n}`, title: `An item to be kept, ${n}`, done: n % 2 === 0, n });
 const itemsPerFrame = 600;
 
 /** Servers that have all items: a server of tidemark, and one that sends them in frames of JSON. */

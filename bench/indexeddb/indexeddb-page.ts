@@ -5,20 +5,9 @@
  */
 import { firstValueFrom } from 'rxjs';
 import { createSyncClient, openRealm, type Realm } from 'tidemark';
+import { createItem, type Item, schema } from './items.js';
 
-const schema = {
-  Item: { primaryKey: 'id', properties: { id: 'string', title: 'string', done: 'bool', n: 'int' } },
-} as const;
 type Items = Realm<typeof schema>;
-
-export interface Item {
-  readonly id: string;
-  readonly title: string;
-  readonly done: boolean;
-  readonly n: number;
-}
-
-const createItem = (n: number): Item => ({ id: `item-${n}`, title: `An item to be kept, ${n}`, done: n % 2 === 0, n });
 
 /** Milliseconds of some work. */
 const measure = async (work: () => Promise<unknown>): Promise<number> => {

@@ -3,6 +3,7 @@ import { systemClock } from '../clock.js';
 import { StorageError } from '../model/errors.js';
 import { readLogPages } from '../log/read-log-pages.js';
 import { keyRangeOf, type Storage } from '../storage/storage.js';
+import { wrapStorage } from '../storage/wrap-storage.js';
 import { metadataKey } from '../store/storage-keys.js';
 import { type Metadata, openMetadata } from '../store/metadata.js';
 import { openOutbox } from '../store/commit/outbox.js';
@@ -24,11 +25,10 @@ import {
 import { readWritten, salvageOutbox } from './inspect-outbox.js';
 
 /** Rejects every change, so that the inspected realm stays unchanged. */
-const toReadOnly = ({ range, close }: Storage): Storage => ({
-  range,
-  close,
-  batch: () => throwError(() => new StorageError('An inspected realm must not be written.')),
-});
+const toReadOnly = (storage: Storage): Storage =>
+  wrapStorage(storage, {
+    batch: () => throwError(() => new StorageError('An inspected realm must not be written.')),
+  });
 
 /**
  * Reads the metadata of the realm. Checks for an empty storage first, for a clearer message than that of `toReadOnly`.

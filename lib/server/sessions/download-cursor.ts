@@ -5,24 +5,6 @@ import type { Version } from '../../model/version.js';
 import type { Download, MarkRequest, Marked } from '../../protocol/messages.js';
 import { createDownload, type HistoryHead, type SharedPage } from './shared-page.js';
 
-/** Tracks what a session was sent of the history. Plain state that one subscription owns. */
-export interface DownloadCursor {
-  /** A snapshot replaces everything up to its version. Returns the marks that waited for that version. */
-  begin(version: Version): readonly Marked[];
-  /** Returns the download for the next page, without the replica's own changesets; `null` if the page is withheld. */
-  downloadOf(page: SharedPage, head: HistoryHead): Download | null;
-  /** Returns the marks that waited for the pages up to here, after `downloadOf`. */
-  takeReachedMarks(): readonly Marked[];
-  /** Notes what the client has stored. Returns `false` if that was never sent. */
-  noteReceived(version: Version): boolean;
-  /** Whether this server version was sent in this session, or is older. */
-  wasSent(version: Version): boolean;
-  /** Answers a mark now, or with the page that reaches `head`. Returns `null` if too many marks wait. */
-  answerMark(mark: MarkRequest, head: Version): readonly Marked[] | null;
-  /** Bytes of the pages that are not done, with a minimum for each. */
-  unconfirmedBytes(): number;
-}
-
 export interface DownloadCursorOptions {
   readonly session: number;
   readonly replica: string;
@@ -67,8 +49,16 @@ class PagesInFlight {
 const noNumbers: number[] = [];
 const noMarks: readonly Marked[] = [];
 
-/** A class, because a server has ten thousand sessions: a function for each member took 0.7 KiB. */
-class SessionDownloads implements DownloadCursor {
+/**
+ * Tracks what a session was sent of the history. Plain state that one subscription owns.
+ *
+ * Withholds pages with nothing but the replica's own changesets. Such a page is done as soon as everything before it
+ * is. An empty download moves the client's cursor after `limits.pageChangesetsMax` withheld versions, so that it does
+ * not stay behind for ever, and when the client has caught up for the first time since its bind.
+ *
+ * A class, because a server has ten thousand sessions: a function for each member took 0.7 KiB.
+ */
+export class DownloadCursor {
   private readonly session: number;
   private readonly replica: string;
   private readonly announcedHead: Version;
@@ -92,6 +82,7 @@ class SessionDownloads implements DownloadCursor {
     this.caughtUp = downloadedTo >= head;
   }
 
+  /** A snapshot replaces everything up to its version. Returns the marks that waited for that version. */
   begin(version: Version): readonly Marked[] {
     this.withOwn = true;
     this.covered = version;
@@ -101,6 +92,7 @@ class SessionDownloads implements DownloadCursor {
     return this.takeReachedMarks();
   }
 
+  /** Returns the marks that waited for the pages up to here, after `downloadOf`. */
   takeReachedMarks(): readonly Marked[] {
     const { waiting, covered } = this;
     if (waiting === null) return noMarks;
@@ -110,6 +102,7 @@ class SessionDownloads implements DownloadCursor {
     return reached;
   }
 
+  /** Returns the download for the next page, without the replica's own changesets; `null` if the page is withheld. */
   downloadOf(page: SharedPage, head: HistoryHead): Download | null {
     const { session, replica, inFlight } = this;
     const { entries, upTo } = page;
@@ -127,6 +120,7 @@ class SessionDownloads implements DownloadCursor {
     return isPartial ? createDownload(page, changesets, session, head) : page.downloadFor(session, head);
   }
 
+  /** Notes what the client has stored. Returns `false` if that was never sent. */
   noteReceived(version: Version): boolean {
     if (version > this.sent) return false;
     this.stored = Math.max(this.stored, version);
@@ -134,10 +128,12 @@ class SessionDownloads implements DownloadCursor {
     return true;
   }
 
+  /** Whether this server version was sent in this session, or is older. */
   wasSent(version: Version): boolean {
     return version <= this.sent;
   }
 
+  /** Answers a mark now, or with the page that reaches `head`. Returns `null` if too many marks wait. */
   answerMark({ request }: MarkRequest, head: Version): readonly Marked[] | null {
     const mark: Marked = { type: 'mark', session: this.session, request, version: head };
     if (head <= this.covered) return [mark];
@@ -145,15 +141,8 @@ class SessionDownloads implements DownloadCursor {
     return this.waiting.length < serverLimits.marksWaitingMax && this.waiting.push(mark) > 0 ? [] : null;
   }
 
+  /** Bytes of the pages that are not done, with a minimum for each. */
   unconfirmedBytes(): number {
     return this.inFlight.bytes;
   }
 }
-
-/**
- * Creates a cursor that withholds pages with nothing but the replica's own changesets. Such a page is done as soon as
- * everything before it is. An empty download moves the client's cursor after `limits.pageChangesetsMax` withheld
- * versions, so that it does not stay behind for ever, and when the client has caught up for the first time since its
- * bind.
- */
-export const createDownloadCursor = (options: DownloadCursorOptions): DownloadCursor => new SessionDownloads(options);

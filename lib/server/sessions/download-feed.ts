@@ -12,7 +12,7 @@ import {
 } from '../../protocol/messages.js';
 import { createCloseError } from '../../transport/wire.js';
 import type { AcceptedBind } from './bind.js';
-import { createDownloadCursor } from './download-cursor.js';
+import { DownloadCursor } from './download-cursor.js';
 import { createProtocolViolation } from '../server-errors.js';
 import { HistoryReader } from './history-reader.js';
 import type { SharedPage } from './shared-page.js';
@@ -102,7 +102,7 @@ export const createDownloadFeed = (options: DownloadFeedOptions): DownloadFeed =
   const { history, followers, replicaCursors } = realm;
   const { log } = history;
   const { session, downloadedTo, includeOwn } = bind;
-  const downloads = createDownloadCursor({ session, replica: replica.id, downloadedTo, head: log.head, includeOwn });
+  const downloads = new DownloadCursor({ session, replica: replica.id, downloadedTo, head: log.head, includeOwn });
   /** Set while the client still has to store a snapshot. */
   let fetching =
     snapshot === null ? null : createSnapshotFetch({ ...options, acceptedBind: { ...acceptedBind, snapshot } });
