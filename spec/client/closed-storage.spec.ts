@@ -128,6 +128,23 @@ describe('a storage whose connection the browser closes', () => {
     expect(['a', 'b', 'c'].map((key) => again.get('Task', key)?.id)).toEqual(['a', undefined, 'c']);
   });
 
+  it('field report B-5: takes back a write that was rejected although the storage had it', async () => {
+    const { open, state, drop, inner } = location();
+    const { clock, pass } = virtual();
+    const realm = await openRealm({ schema, storage: open, clock });
+    const write = (id: string) => realm.write((tx) => tx.create('Task', { id, title: '', done: false }));
+    await write('a');
+    state.there = false;
+    drop('after');
+    await expect(write('b')).rejects.toBeInstanceOf(StorageError);
+    state.there = true;
+    pass(1_000);
+    await write('c');
+    await realm.close();
+    const again = await openRealm({ schema, storage: inner });
+    expect(['a', 'b', 'c'].map((key) => again.get('Task', key)?.id)).toEqual(['a', undefined, 'c']);
+  });
+
   it('field report B-5: is not changed when another process has written to it meanwhile', async () => {
     const { open, state, lose, inner } = location();
     const { clock, pass } = virtual();
