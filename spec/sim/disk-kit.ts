@@ -52,20 +52,25 @@ export const createTestDisk = (random: () => number) => {
   return { time, disk, reported };
 };
 
-/** Creates disks whose time passes after all requests of one turn, for tests that use promises and no scheduler. */
+/** Lets time pass after all requests of one turn, for tests that use promises and no scheduler. */
+export const passTime = (time: VirtualTimeScheduler, open: OpenStorage): OpenStorage => {
+  const soon = <A>(asked: Observable<A>): Observable<A> =>
+    new Observable<A>((subscriber) => {
+      void Promise.resolve().then(() => time.flush());
+      return asked.subscribe(subscriber);
+    });
+  return soon(open).pipe(
+    map((storage): Storage => ({
+      range: (range) => soon(storage.range(range)),
+      batch: (changes, options) => soon(storage.batch(changes, options)),
+      close: () => soon(storage.close()),
+    })),
+  );
+};
+
+/** Creates disks whose time passes after all requests of one turn. */
 export const createPassingDisks = (random: () => number): OpenStorage =>
   defer(() => {
     const { time, disk } = createTestDisk(random);
-    const soon = <A>(asked: Observable<A>): Observable<A> =>
-      new Observable<A>((subscriber) => {
-        void Promise.resolve().then(() => time.flush());
-        return asked.subscribe(subscriber);
-      });
-    return disk.open.pipe(
-      map((storage): Storage => ({
-        range: (range) => soon(storage.range(range)),
-        batch: (changes, options) => soon(storage.batch(changes, options)),
-        close: () => soon(storage.close()),
-      })),
-    );
+    return passTime(time, disk.open);
   });
