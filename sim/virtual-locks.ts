@@ -1,13 +1,24 @@
 import { Observable, type SchedulerLike, type Subscriber } from 'rxjs';
+import { StorageError } from '../lib/index.js';
 import type { TabProcess } from './tab-process.js';
+
+/**
+ * Creates the error of a lock or a storage that another tab has taken over. The only place that knows the class of this
+ * error.
+ */
+export const createTakenOverError = (taken: string): StorageError =>
+  new StorageError(`Another tab has taken over ${taken}.`);
+
+/** `share`: together with other such requests; the others exclude all. */
+export type LockMode = 'wait' | 'steal' | 'share';
 
 /** The locks of one browser: Web Locks in virtual time. */
 export interface VirtualLocks {
   /** As `lock` of `TabPlatform`, for one tab. */
-  readonly request: (tab: TabProcess, name: string, how: 'wait' | 'steal') => Observable<void>;
+  readonly request: (tab: TabProcess, name: string, how: LockMode) => Observable<void>;
   /** Releases the locks of a tab that has ended, and withdraws its requests. */
   readonly releaseAll: (tab: TabProcess) => void;
-  /** The number of the tab that holds each lock. */
+  /** The number of the tab that holds each lock. The first one of a shared lock. */
   readonly holders: () => ReadonlyMap<string, number>;
   /** The number of times that each lock was granted or stolen. */
   readonly grants: () => ReadonlyMap<string, number>;
@@ -16,9 +27,11 @@ export interface VirtualLocks {
 interface LockRequest {
   readonly tab: TabProcess;
   readonly subscriber: Subscriber<void>;
+  readonly isShared: boolean;
+  isGranted: boolean;
 }
 
-/** One lock. The first request is its holder. */
+/** One lock. The first request is its holder, together with those that share it and follow directly. */
 type LockQueue = LockRequest[];
 
 export const createVirtualLocks = (scheduler: SchedulerLike): VirtualLocks => {
@@ -29,24 +42,28 @@ export const createVirtualLocks = (scheduler: SchedulerLike): VirtualLocks => {
   const notify = ({ tab }: LockRequest, event: () => void): void => {
     scheduler.schedule(() => tab.run(event));
   };
-  const grantFirst = (name: string, queue: LockQueue): void => {
-    const [first] = queue;
-    if (!first) return;
+  const grant = (name: string, queue: LockQueue, request: LockRequest): void => {
+    request.isGranted = true;
     grants.set(name, (grants.get(name) ?? 0) + 1);
-    notify(first, () => {
-      if (queue.includes(first)) first.subscriber.next(); // Another tab may have stolen it meanwhile.
+    notify(request, () => {
+      if (queue.includes(request)) request.subscriber.next(); // Another tab may have stolen it meanwhile.
     });
+  };
+  const grantFirst = (name: string, queue: LockQueue): void => {
+    const excluded = queue.findIndex(({ isShared }) => !isShared);
+    const count = excluded === 0 ? 1 : excluded < 0 ? queue.length : excluded;
+    for (const request of queue.slice(0, count)) if (!request.isGranted) grant(name, queue, request);
   };
   const remove = (name: string, queue: LockQueue, request: LockRequest): void => {
     const at = queue.indexOf(request);
     if (at < 0) return;
     queue.splice(at, 1);
-    if (at === 0) grantFirst(name, queue);
+    grantFirst(name, queue);
   };
   const steal = (name: string, queue: LockQueue, request: LockRequest): void => {
-    const [stolen] = queue.splice(0, 1, request);
-    const error = new DOMException(`Another tab has stolen the lock "${name}".`, 'AbortError');
-    if (stolen) notify(stolen, () => stolen.subscriber.error(error));
+    const error = createTakenOverError(`the lock "${name}"`);
+    for (const stolen of queue.splice(0, queue.filter(({ isGranted }) => isGranted).length, request))
+      notify(stolen, () => stolen.subscriber.error(error));
     grantFirst(name, queue);
   };
   const queueOf = (name: string): LockQueue => {
@@ -59,9 +76,13 @@ export const createVirtualLocks = (scheduler: SchedulerLike): VirtualLocks => {
     request: (tab, name, how) =>
       new Observable<void>((subscriber) => {
         if (tab.isEnded()) return undefined;
-        const [queue, request] = [queueOf(name), { tab, subscriber }];
+        const queue = queueOf(name);
+        const request = { tab, subscriber, isShared: how === 'share', isGranted: false };
         if (how === 'steal') steal(name, queue, request);
-        else if (queue.push(request) === 1) grantFirst(name, queue);
+        else {
+          queue.push(request);
+          grantFirst(name, queue);
+        }
         return () => {
           if (!tab.isEnded()) remove(name, queue, request); // The browser releases the locks of a tab that has ended.
         };

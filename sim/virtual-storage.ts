@@ -2,13 +2,28 @@ import { Observable, ReplaySubject, type SchedulerLike, type Subscriber, Subscri
 import { type OpenStorage, type Storage, StorageError } from '../lib/index.js';
 import { createClosedError } from '../lib/storage/check-changes.js';
 import type { TabProcess } from './tab-process.js';
-
-/** Creates the error of a storage that a later tab has opened. The only place that knows its class and text. */
-const createTakenOverError = (name: string): StorageError =>
-  new StorageError(`The storage "${name}" was taken over by another tab.`);
+import { createTakenOverError } from './virtual-locks.js';
 
 /** Milliseconds to wait for the lock of another tab. */
 const graceMs = 500;
+
+/** Limits the wait for a lock to half a second. Errors with a `StorageError` then. */
+export const limitWait = (name: string, { clock }: TabProcess, lock$: Observable<void>): Observable<void> =>
+  new Observable((subscriber) => {
+    const grace = timer(graceMs, clock.scheduler).subscribe(() =>
+      subscriber.error(new StorageError(`The storage "${name}" is in use by another tab.`)),
+    );
+    subscriber.add(grace);
+    subscriber.add(
+      lock$.subscribe({
+        next: () => {
+          grace.unsubscribe();
+          subscriber.next();
+        },
+        error: (thrown: unknown) => subscriber.error(thrown),
+      }),
+    );
+  });
 
 /** A later tab waits less than this many milliseconds for calls that are running when it takes the storage over. */
 const patienceMs = 100;
@@ -109,7 +124,7 @@ export const createVirtualStorage = ({ name, scheduler, random, open }: VirtualS
   /** Ends a storage for all later calls. */
   const takeOver = (opening: Opening): void => {
     if (opening.error !== null) return;
-    const error = (opening.error = createTakenOverError(name));
+    const error = (opening.error = createTakenOverError(`the storage "${name}"`));
     opening.tab.run(() => opening.lost.next(error));
   };
   const stopCalls = (opening: Opening): void => {
@@ -170,23 +185,15 @@ export const createVirtualStorage = ({ name, scheduler, random, open }: VirtualS
             }),
           );
       };
-      if (how === 'wait')
-        subscriber.add(
-          timer(graceMs, tab.clock.scheduler).subscribe(() =>
-            openings.has(opening)
-              ? undefined
-              : subscriber.error(new StorageError(`The storage "${name}" is in use by another tab.`)),
-          ),
-        );
       lock.add(
         lock$.subscribe({
           next: () => {
             openings.add(opening);
             subscriber.add(replaceEarlier(opening, openData));
           },
-          error: () => {
-            takeOver(opening);
-            if (!isOpen) subscriber.error(opening.error);
+          error: (thrown: unknown) => {
+            if (openings.has(opening)) takeOver(opening);
+            if (!isOpen) subscriber.error(opening.error ?? thrown);
           },
         }),
       );

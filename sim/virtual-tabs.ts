@@ -1,18 +1,29 @@
-import { BehaviorSubject, Observable, type SchedulerLike } from 'rxjs';
+import { BehaviorSubject, NEVER, Observable, startWith, subscribeOn, type SchedulerLike } from 'rxjs';
 import type { Clock } from '../lib/clock.js';
-import type { OpenStorage } from '../lib/index.js';
+import type { OpenStorage, Storage } from '../lib/index.js';
 import { createSeededRandom } from '../lib/model/seeded-random.js';
 import type { PageState, TabPlatform } from '../lib/storage/tab-platform.js';
 import { createTabProcess } from './tab-process.js';
 import { createVirtualChannels } from './virtual-channels.js';
-import { createVirtualLocks } from './virtual-locks.js';
-import { createVirtualStorage } from './virtual-storage.js';
+import { createVirtualLocks, type LockMode } from './virtual-locks.js';
+import { createVirtualStorage, limitWait } from './virtual-storage.js';
+
+/** The platform of a virtual tab. */
+export interface VirtualPlatform extends Omit<TabPlatform, 'openStorage' | 'join$'> {
+  /** As `openStorage` of `TabPlatform`. Without an argument it needs no lock, as after `join$`. */
+  readonly openStorage: (how?: 'wait' | 'steal') => Observable<Storage>;
+  /**
+   * Keeps tabs that do not share the storage away from it: shares the lock that `openStorage` with an argument holds.
+   * Emits once, never completes. Errors with a `StorageError` when another tab holds the lock for half a second.
+   */
+  readonly join$: Observable<void>;
+}
 
 /** One tab of a virtual browser. */
 export interface VirtualTab {
   /** 1 for the first tab that the browser has opened. */
   readonly number: number;
-  readonly platform: TabPlatform;
+  readonly platform: VirtualPlatform;
   /** The clock of the code in the tab: its timers wait while the tab is frozen, and never run after its end. */
   readonly clock: Clock;
   readonly isFrozen: () => boolean;
@@ -107,12 +118,18 @@ export const createVirtualBrowser = ({
       channels.closeAll(process);
       tabs.delete(tab);
     };
-    const platform: TabPlatform = {
+    const lockOf = (how: LockMode): Observable<void> =>
+      limitWait(name, process, locks.request(process, `tidemark ${name}`, how));
+    const platform: VirtualPlatform = {
       name,
       openChannel: (channel, receive) => channels.open(process, channel, receive),
       lock: (lock, how) => locks.request(process, lock, how),
       page$: new Observable((subscriber) => (process.isEnded() ? undefined : page.subscribe(subscriber))),
-      openStorage: (how) => openStorage({ tab: process, how, lock$: locks.request(process, `tidemark ${name}`, how) }),
+      join$: lockOf('share'),
+      openStorage: (how) => {
+        const free$ = NEVER.pipe(startWith(undefined), subscribeOn(process.clock.scheduler));
+        return openStorage({ tab: process, how: how ?? 'wait', lock$: how ? lockOf(how) : free$ });
+      },
     };
     const tab: VirtualTab = {
       number,

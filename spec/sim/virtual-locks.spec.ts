@@ -1,7 +1,7 @@
 import { createSeededRandom } from '../../lib/model/seeded-random.js';
 import { createTestBrowser } from './virtual-tabs-kit.js';
 
-const stolen = 'fails: Another tab has stolen the lock "leader".';
+const stolen = 'fails: Another tab has taken over the lock "leader".';
 
 describe('a lock of a virtual browser', () => {
   it('has one holder, and goes to the next request in the order of requests', () => {
@@ -103,6 +103,29 @@ describe('a lock of a virtual browser', () => {
       at(30, () => held.unsubscribe());
     });
     expect(play()).toEqual(['0 one', `10 one ${stolen}`, '10 three', '30 two']);
+  });
+
+  it('is shared by requests that share it, until one that does not: that waits for all, or takes it from all', () => {
+    const { browser, watch, at, play } = createTestBrowser();
+    const { platform } = browser.openTab();
+    const shared = ['one', 'two'].map((name) => watch(name, platform.join$));
+    at(10, () => watch('next', platform.lock('tidemark tasks', 'wait')));
+    at(20, () => watch('behind', platform.join$));
+    at(30, () => shared[0]!.unsubscribe());
+    at(40, () => {
+      const thief = watch('thief', platform.lock('tidemark tasks', 'steal'));
+      at(50, () => thief.unsubscribe());
+      at(60, () => watch('last', platform.join$));
+    });
+    const own = [watch('three', platform.join$)];
+    const taken = 'fails: Another tab has taken over the lock "tidemark tasks".';
+    expect(play()).toEqual([
+      ...['0 one', '0 two', '0 three', `40 two ${taken}`, `40 three ${taken}`, '40 thief', '50 next'],
+      ...['behind', 'last'].map(
+        (name, at) => `${520 + at * 40} ${name} fails: The storage "tasks" is in use by another tab.`,
+      ),
+    ]);
+    expect(own[0]!.closed).toBe(true);
   });
 
   it('is not granted to a request from which it was stolen first', () => {

@@ -1,13 +1,14 @@
 import fc from 'fast-check';
 import { defer } from 'rxjs';
-import { StorageError, type Storage } from '../../lib/index.js';
+import type { Storage } from '../../lib/index.js';
 import { createSeededRandom } from '../../lib/model/seeded-random.js';
 import { storageSuite } from '../../lib/testing/storage-suite.js';
 import type { VirtualTab } from '../../sim/virtual-tabs.js';
-import { contentsAfter, contentsOf, createBatch, everything, passTime, type Contents } from './disk-kit.js';
-import { createTestBrowser, type TestBrowserOptions } from './virtual-tabs-kit.js';
+import { contentsAfter, contentsOf, everything, passTime, type Contents } from './disk-kit.js';
+import { createStorageTest, shown } from './virtual-storage-kit.js';
+import { createTestBrowser } from './virtual-tabs-kit.js';
 
-const takenOver = 'fails: The storage "tasks" was taken over by another tab.';
+const takenOver = 'fails: Another tab has taken over the storage "tasks".';
 const slow = () => 0.993; // Makes every request to the disk take 398 ms.
 
 storageSuite(
@@ -17,36 +18,6 @@ storageSuite(
     return passTime(time, browser.openTab().platform.openStorage('wait'));
   }),
 );
-
-/** Creates a browser whose tabs open the storage, write numbered batches to it and read it. */
-const createStorageTest = (options?: TestBrowserOptions) => {
-  const test = createTestBrowser(options);
-  const { browser, watch, note } = test;
-  const storages = new Map<VirtualTab, Storage>();
-  const open = (tab: VirtualTab, how: 'wait' | 'steal' = 'wait') =>
-    tab.platform.openStorage(how).subscribe({
-      next: (storage) => {
-        storages.set(tab, storage);
-        note(`${tab.number} opens`);
-      },
-      error: (thrown: unknown) => {
-        expect(thrown).toBeInstanceOf(StorageError);
-        note(`${tab.number} fails: ${(thrown as Error).message}`);
-      },
-    });
-  return {
-    ...test,
-    tabs: [1, 2, 3].map(() => browser.openTab()) as [VirtualTab, VirtualTab, VirtualTab],
-    storages,
-    open,
-    write: (tab: VirtualTab, number: number) =>
-      watch(`batch ${number}`, storages.get(tab)!.batch(createBatch(number), { durable: true })),
-    read: (tab: VirtualTab) =>
-      watch(`${tab.number} reads`, storages.get(tab)!.range(everything), (found) => JSON.stringify(contentsOf(found))),
-  };
-};
-
-const shown = (numbers: readonly number[]): string => JSON.stringify(contentsAfter(numbers));
 
 describe('the storage of a virtual browser', () => {
   it('is opened by one tab after the other, and each finds what the earlier ones have stored', () => {
@@ -120,13 +91,14 @@ describe('the storage of a virtual browser', () => {
   });
 
   it('is not opened by a tab that has given up', () => {
-    const { tabs, browser, open, at, play } = createStorageTest();
+    const { tabs, browser, open, at, time, play } = createStorageTest();
     open(tabs[0]);
     const opening = open(tabs[1]);
     at(100, () => opening.unsubscribe());
     at(200, tabs[0].close);
     expect(play()).toEqual(['0 1 opens']);
     expect(browser.lockHolders().size).toBe(0);
+    expect(time.frame).toBe(200); // No timer is left.
   });
 
   it('is taken by a thief: it is lost for the earlier tab, whose calls error, and which can close it', () => {
@@ -142,9 +114,9 @@ describe('the storage of a virtual browser', () => {
     });
     at(40, () => write(tabs[1], 2));
     expect(play()).toEqual([
-      ...['0 1 opens', `20 lost StorageError: The storage "tasks" was taken over by another tab.`, '20 2 opens'],
+      ...['0 1 opens', `20 lost StorageError: Another tab has taken over the storage "tasks".`, '20 2 opens'],
       ...[`30 batch 1 ${takenOver}`, `30 1 reads ${takenOver}`],
-      ...['30 late StorageError: The storage "tasks" was taken over by another tab.'],
+      ...['30 late StorageError: Another tab has taken over the storage "tasks".'],
       ...['30 lost completes', '30 late completes', '30 close completes', '40 batch 2 completes'],
     ]);
     expect(contentsOf(disk.entries())).toEqual(contentsAfter([2]));
@@ -191,7 +163,7 @@ describe('the storage of a virtual browser', () => {
     at(2_010, () => write(tabs[0], 2));
     expect(play()).toEqual([
       ...['0 1 opens', '1000 2 opens', '2000 batch 1 completes'],
-      ...['2000 lost StorageError: The storage "tasks" was taken over by another tab.', `2010 batch 2 ${takenOver}`],
+      ...['2000 lost StorageError: Another tab has taken over the storage "tasks".', `2010 batch 2 ${takenOver}`],
     ]);
   });
 
@@ -227,6 +199,29 @@ describe('the storage of a virtual browser', () => {
       ]);
       expect(openCount()).toBe(how === 'is frozen' ? 2 : 1);
     }
+  });
+
+  it('is joined by any number of tabs, which open it without a lock, and by no tab that does not share it', () => {
+    const { tabs, watch, at, play, write, read, storages, open } = createStorageTest();
+    const [one, two, three] = tabs;
+    const joined = [one, two].map((tab) => watch(`${tab.number} joins`, tab.platform.join$));
+    const share = (tab: VirtualTab): void =>
+      void tab.platform.openStorage().subscribe((storage) => storages.set(tab, storage));
+    share(one);
+    at(10, () => write(one, 1));
+    at(20, () => open(three));
+    at(600, () => share(two));
+    at(610, () => write(one, 2));
+    at(620, () => read(two));
+    at(630, () => open(three));
+    at(640, () => joined.forEach((each) => each.unsubscribe()));
+    at(650, () => watch('1 joins', one.platform.join$));
+    expect(play()).toEqual([
+      ...['0 1 joins', '0 2 joins', '10 batch 1 completes'],
+      ...['520 3 fails: The storage "tasks" is in use by another tab.', `610 batch 2 ${takenOver}`],
+      ...[`620 2 reads ${shown([1])}`, '620 2 reads completes', '640 3 opens'],
+      '1150 1 joins fails: The storage "tasks" is in use by another tab.',
+    ]);
   });
 
   it('has every batch that completed, no batch that errored, and changes no more once a later tab has read it', () => {
