@@ -66,6 +66,8 @@ interface MetadataRecord {
   readonly includeOwn: boolean;
   /** Objects and elements that were deleted before this time are forgotten here: see `forget-tombstones.ts`. */
   readonly forgottenBefore: number;
+  /** Number of batches that were ever stored. So no two batches have the same record. */
+  readonly batches: number;
 }
 
 /**
@@ -89,12 +91,12 @@ export const toMetadataPut = (meta: MetadataRecord): StorageChange => {
     headBytes,
     acknowledgedBytes,
   } = meta;
-  const { rejectedCount, schemaVersion, clockOffset, includeOwn, forgottenBefore, hasBeenBound } = meta;
+  const { rejectedCount, schemaVersion, clockOffset, includeOwn, forgottenBefore, hasBeenBound, batches } = meta;
   // prettier-ignore
   const fields = [
     format, replica, history, downloadedTo, acknowledged, instant.time, instant.count,
     downloadedBytes, headBytes, acknowledgedBytes, rejectedCount, schemaVersion,
-    remoteInstant.time, remoteInstant.count, clockOffset, includeOwn, forgottenBefore, hasBeenBound,
+    remoteInstant.time, remoteInstant.count, clockOffset, includeOwn, forgottenBefore, hasBeenBound, batches,
   ];
   return { type: 'put', key: metadataKey, value: encodeValue(fields) };
 };
@@ -122,7 +124,7 @@ const decodeMetadata = (bytes: Uint8Array): MetadataRecord => {
   // assume that the replica has received operations up to there.
   const [downloadedBytes, headBytes, acknowledgedBytes, rejectedCount = 0, schemaVersion = 0, ...rest] = totals;
   const [remoteTime = time, remoteCount = count, clockOffset = 0, includeOwn = false, ...last] = rest;
-  const [forgottenBefore = 0, hasBeenBound = history !== null || includeOwn] = last;
+  const [forgottenBefore = 0, hasBeenBound = history !== null || includeOwn, batches = 0] = last;
   if (found === oldestFormat) throw createOldFormatError();
   if (!readableFormats.includes(found))
     throw /^tidemark realm \d+$/.test(String(found))
@@ -145,7 +147,8 @@ const decodeMetadata = (bytes: Uint8Array): MetadataRecord => {
     !isOffset(clockOffset) ||
     typeof includeOwn !== 'boolean' ||
     !isCount(forgottenBefore) ||
-    typeof hasBeenBound !== 'boolean'
+    typeof hasBeenBound !== 'boolean' ||
+    !isCount(batches)
   ) {
     throw createDamageError('record', metadataKey);
   }
@@ -158,6 +161,7 @@ const decodeMetadata = (bytes: Uint8Array): MetadataRecord => {
       includeOwn,
       forgottenBefore,
       hasBeenBound,
+      batches,
     },
   };
 };
@@ -205,6 +209,7 @@ const createMetadata = (storage: Storage, clock: Clock, more: readonly StorageCh
         clockOffset: 0,
         includeOwn: false,
         forgottenBefore: 0,
+        batches: 0,
         runs: [],
         owner: noOwner,
       };

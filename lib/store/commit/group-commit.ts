@@ -62,7 +62,7 @@ const takeNextBatch = (waiting: QueuedCommit[]): QueuedCommit[] => {
 
 const mergeMetadata = (before: Metadata, batch: readonly QueuedCommit[]): Metadata => {
   // One spread only: merging two objects in a literal takes many times as long.
-  const merged = { ...before };
+  const merged = { ...before, batches: before.batches + 1 };
   for (const { metadata } of batch) Object.assign(merged, metadata);
   return merged;
 };
