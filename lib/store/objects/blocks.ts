@@ -21,8 +21,8 @@ interface GoneObject {
   readonly block: ObjectBlock | null;
 }
 
-export const createBlockAt = (key: string, states: Uint8Array, rows: number): ObjectBlock => ({
-  ...{ key, states, rows, live: rows, isDropped: false, isMoving: false },
+export const createBlockAt = (key: string, { record, states }: EncodedBlock, rows: number): ObjectBlock => ({
+  ...{ key, record, states, rows, live: rows, isDropped: false, isMoving: false },
 });
 
 /** The objects with a mark in the storage. Nearly always none. */
@@ -43,6 +43,8 @@ const createGoneObjects = () => {
       [...tables].flatMap(([type, table]) => [...table].map(([key, block]) => ({ type, key, block }))),
   };
 };
+
+export const toBlockPut = ({ key, record }: ObjectBlock): StorageChange => ({ type: 'put', key, value: record });
 
 /** Divides objects into runs of about the size of a block. */
 const divideObjects = (objects: readonly EncodedObject[]): readonly (readonly EncodedObject[])[] => {
@@ -105,19 +107,20 @@ export const createBlocks = () => {
   const sparse = createSparseBlocks();
   const gone = createGoneObjects();
 
-  const addEncoded = ({ record, states }: EncodedBlock, rows: number): CreatedBlock => {
+  const addEncoded = (encoded: EncodedBlock, rows: number): CreatedBlock => {
     lastId += 1;
-    const block = createBlockAt(blockKeyOf(lastId), states, rows);
+    const block = createBlockAt(blockKeyOf(lastId), encoded, rows);
     all.add(block);
     pending.add(block);
-    return { block, put: { type: 'put', key: block.key, value: record } };
+    return { block, put: toBlockPut(block) };
   };
 
   return {
     listGone: gone.list,
     isGone: (type: string, key: Key): boolean => gone.find(type, key) !== undefined,
     list: (): readonly ObjectBlock[] => [...all],
-    /** Adds a block that was read from the storage. */
+    listStored: (): readonly ObjectBlock[] => [...all].filter((block) => !pending.has(block)),
+    /** Adds a block that is stored. */
     load: (block: ObjectBlock, id: number): void => {
       all.add(block);
       lastId = Math.max(lastId, id);

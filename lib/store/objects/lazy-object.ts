@@ -76,8 +76,10 @@ export const stateOf = ({ stateOrBytes, from, to }: LazyObject): ObjectState => 
  */
 const bufferBytes = 64 * 1024;
 
-/** Creates a function that copies encoded states, which were already validated, into shared buffers. */
-export const createPacker = (): ((bytes: Uint8Array, isVisible: boolean, block: ObjectBlock | null) => LazyObject) => {
+/** Copies an encoded state, which was already validated, into a shared buffer. */
+export type Packer = (bytes: Uint8Array, isVisible: boolean, block: ObjectBlock | null) => LazyObject;
+
+export const createPacker = (): Packer => {
   let buffer = new Uint8Array(0);
   let used = 0;
   return (bytes, isVisible, block) => {

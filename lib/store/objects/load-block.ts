@@ -23,7 +23,7 @@ export const loadBlock = (
   isChecked: boolean,
 ): void => {
   const { states, rows } = decodeBlock(storageKey, record);
-  const block = createBlockAt(storageKey, states, rows.length);
+  const block = createBlockAt(storageKey, { record, states }, rows.length);
   blocks.load(block, parseBlockKey(storageKey));
   for (const { type, key, from, to } of rows) {
     let view: null | undefined;

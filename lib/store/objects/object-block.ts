@@ -19,7 +19,9 @@ import { blockPrefix } from '../storage-keys.js';
 /** A block in memory. */
 export interface ObjectBlock {
   readonly key: string;
-  /** The encoded states of its objects, one after the other. */
+  /** The block as it is stored. */
+  readonly record: Uint8Array;
+  /** The encoded states of its objects, one after the other: a part of the record. */
   readonly states: Uint8Array;
   readonly rows: number;
   /** Number of rows that are the latest durable state of their object. */

@@ -14,10 +14,12 @@ import {
   isVisible,
   type LazyObject,
   lazyObjectOf,
+  type Packer,
   placedObjectOf,
   stateOf,
 } from './lazy-object.js';
 import { loadBlock } from './load-block.js';
+import { createMirror, type MirrorPorts } from './mirror.js';
 import type { PageParts } from './new-rows.js';
 import { createRowMove, type RowMove } from './move-rows.js';
 import type { BlockRow, ObjectBlock } from './object-block.js';
@@ -73,8 +75,21 @@ export interface Objects {
   readonly takeSparseBlock: () => ObjectBlock | undefined;
   /** Creates the batch that moves the valid rows of a block to another one. */
   readonly toRowMove: (block: ObjectBlock, rows: readonly BlockRow[]) => RowMove;
-  /** Returns the changes that store all durable objects in an empty storage. */
+  /**
+   * Returns the changes that store all durable objects in an empty storage, in the records that their storage has.
+   * Another tab mirrors all objects with them.
+   */
   readonly dump: () => readonly StorageChange[];
+  /**
+   * Applies one batch that the store of another tab, with the same schema, has stored. Ignores all records but those of
+   * objects. Call it when nothing is staged. Throws a `StorageError` for an invalid record; then nothing has changed.
+   */
+  readonly mirror: (changes: readonly StorageChange[]) => void;
+  /**
+   * Replaces everything by the objects of a whole storage: the puts of all its records in any order, and after them the
+   * batches that were stored meanwhile, if any. Otherwise like `mirror`. `isChecked`: all objects fit the schema.
+   */
+  readonly mirrorAll: (records: readonly StorageChange[], isChecked: boolean) => void;
 }
 
 type Tables<T> = ReadonlyMap<string, ReadonlyMap<Key, T>>;
@@ -110,36 +125,45 @@ const storedObjectsOf = (settled: Tables<LazyObject>): ObjectWithState[] =>
 const createSettledObjects = (shapes: Shapes, setAside: SetAside, blocks: Blocks) => {
   const tables = new Map<string, Map<Key, LazyObject>>();
   const notes = createChangeNotes(setAside);
+  const noteState: MirrorPorts['noteState'] = ({ type, key, state }, before, misfit) => {
+    const shape = shapes.get(type);
+    setAside.settle(type, key, misfit);
+    const was = before && isVisible(before) ? stateOf(before) : null;
+    const is = state !== null && misfit === null && isAlive(state) ? state : null;
+    const same = !shape || isSameView(shape, was, is);
+    if (!same) notes.note(type, key, cachedViewOf(before), was !== null, is !== null);
+    return is && (same ? cachedViewOf(before) : undefined);
+  };
   return {
     tables,
     notes,
-    settle: ({ type, key, state }: ObjectChange, placement: Placement): void => {
+    noteState,
+    settle: (change: ObjectChange, placement: Placement): void => {
+      const { type, key, state } = change;
       const table = tableOf(tables, type);
       const before = table.get(key);
-      const shape = shapes.get(type);
-      const misfit = state && setAside.misfitOf(state);
-      setAside.settle(type, key, misfit);
-      const was = before && isVisible(before) ? stateOf(before) : null;
-      const is = state !== null && misfit === null && isAlive(state) ? state : null;
-      const same = !shape || isSameView(shape, was, is);
-      const view = is && (same ? cachedViewOf(before) : undefined);
+      const view = noteState(change, before, state && setAside.misfitOf(state));
       const block = blocks.settle(type, key, before, placement);
       if (state === null) table.delete(key);
       else table.set(key, isPlace(placement) ? placedObjectOf(placement, view) : lazyObjectOf(state, view, block));
-      if (!same) notes.note(type, key, cachedViewOf(before), was !== null, is !== null);
     },
   };
 };
 
 interface LoadParts {
+  readonly pack: Packer;
   readonly tables: Map<string, Map<Key, LazyObject>>;
   readonly setAside: SetAside;
   readonly blocks: Blocks;
 }
 
 /** Fills the tables while a realm opens. */
-const createLoader = ({ tables, setAside, blocks }: LoadParts): Pick<Objects, 'load' | 'loadBlock' | 'loadGone'> => {
-  const pack = createPacker();
+const createLoader = ({
+  pack,
+  tables,
+  setAside,
+  blocks,
+}: LoadParts): Pick<Objects, 'load' | 'loadBlock' | 'loadGone'> => {
   return {
     load: ({ type, key, state }, bytes, isChecked) => {
       const table = tableOf(tables, type);
@@ -164,7 +188,8 @@ export const createObjects = (shapes: Shapes): Objects => {
   const setAside = createSetAside(shapes);
   const staged = createStagedObjects(setAside);
   const blocks = createBlocks();
-  const { tables, notes, settle } = createSettledObjects(shapes, setAside, blocks);
+  const pack = createPacker();
+  const { tables, notes, noteState, settle } = createSettledObjects(shapes, setAside, blocks);
   const entryAt = (type: string, key: Key): LazyObject | undefined => tables.get(type)?.get(key);
   const pageParts: PageParts = {
     ...{ shapes, copier: null, blocks, staged, notes },
@@ -187,7 +212,7 @@ export const createObjects = (shapes: Shapes): Objects => {
   };
 
   return {
-    ...createLoader({ tables, setAside, blocks }),
+    ...createLoader({ pack, tables, setAside, blocks }),
     latestState: latest,
     misfit: staged.misfitAt,
     stage: createStage({ blocks, staged, setAside, entryAt, settleOne }),
@@ -217,6 +242,7 @@ export const createObjects = (shapes: Shapes): Objects => {
     tables: () => tables,
     takeSparseBlock: blocks.takeSparse,
     toRowMove: createRowMove({ blocks, staged, tables }),
-    dump: () => dumpObjects(tables),
+    dump: () => dumpObjects(tables, blocks),
+    ...createMirror({ ...pageParts, pack, tables, setAside, noteState }),
   };
 };
