@@ -1,15 +1,17 @@
-import { concat, forkJoin, last, map, type Observable, reduce, switchMap } from 'rxjs';
+import { concat, forkJoin, last, map, type Observable, of, reduce, type Subject, switchMap } from 'rxjs';
 import { type Clock, createRandomId } from '../clock.js';
 import type { Log } from '../log/log.js';
 import { bytesOf, type Changeset } from '../model/changeset.js';
 import { fingerprintOf, type Shapes } from '../model/schema.js';
-import { readStoragePages, type Storage, type StorageEntry } from '../storage/storage.js';
+import { isSameValue } from '../model/value.js';
+import { readRecord, readStoragePages, type Storage, type StorageEntry, type StoragePut } from '../storage/storage.js';
 import { createFingerprint, toFingerprintPut, readFingerprint } from './objects/schema-fingerprint.js';
 import { openOutbox } from './commit/outbox.js';
 import { readLogPages } from '../log/read-log-pages.js';
-import { blockKeysTo, blockPrefix, objectKeysFrom, objectKeysTo, parseObjectKey } from './storage-keys.js';
+import { blockKeysTo, blockPrefix, metadataKey, objectKeysFrom, objectKeysTo, parseObjectKey } from './storage-keys.js';
 import { openMetadata } from './metadata.js';
 import { createObjects, type Objects } from './objects/objects.js';
+import type { ChangesByType } from './objects/object-change.js';
 import { decodeStoredObject, isGoneMark } from './objects/stored-object.js';
 import { createRejectedList, readRejectedList } from './rejected/rejected-list.js';
 import { createLocalStore, createStore, type LocalStore, type Store } from './store.js';
@@ -20,10 +22,36 @@ export interface StoreOptions {
   readonly storage: Storage;
   readonly shapes: Shapes;
   readonly clock: Clock;
+  /**
+   * The objects that this tab has mirrored while another tab had the storage.
+   *
+   * @defaultValue everything is read from the storage
+   */
+  readonly mirrored?: MirroredStore | undefined;
+}
+
+/** The objects that a tab has mirrored, and its readers, who stay when the store is opened and closed. */
+export interface MirroredStore {
+  /** Nothing is staged. With the same shapes as the store. */
+  readonly objects: Objects;
+  /** Emits the changes of objects to readers. The store does not complete it. */
+  readonly changes: Subject<ChangesByType>;
+  /**
+   * The metadata record of the last batch that was mirrored. If the storage has another one, the objects are read from
+   * it, and readers get the difference. `null`: nothing was mirrored, so that the objects are empty and have no
+   * readers.
+   */
+  readonly stamp: Uint8Array | null;
 }
 
 /** Entries per read while opening: large enough to be fast, small enough to stay responsive. */
 const pageSize = { limit: 5_000, bytesMax: 4 * 1024 * 1024 };
+
+const readBlocks = (storage: Storage): Observable<readonly StorageEntry[]> =>
+  readStoragePages(storage, { from: blockPrefix, to: blockKeysTo, ...pageSize });
+
+const readSingleObjects = (storage: Storage): Observable<readonly StorageEntry[]> =>
+  readStoragePages(storage, { from: objectKeysFrom, to: objectKeysTo, ...pageSize });
 
 const loadObject = (objects: Objects, entry: StorageEntry, isChecked: boolean): void => {
   const [storageKey, bytes] = entry;
@@ -39,16 +67,44 @@ const loadObject = (objects: Objects, entry: StorageEntry, isChecked: boolean): 
  */
 const loadObjects = (storage: Storage, objects: Objects, isChecked: boolean): Observable<Objects> =>
   concat(
-    readStoragePages(storage, { from: blockPrefix, to: blockKeysTo, ...pageSize }).pipe(
+    readBlocks(storage).pipe(
       map((entries) => entries.forEach(([key, record]) => objects.loadBlock(key, record, isChecked))),
     ),
-    readStoragePages(storage, { from: objectKeysFrom, to: objectKeysTo, ...pageSize }).pipe(
+    readSingleObjects(storage).pipe(
       map((entries) => entries.forEach((entry) => loadObject(objects, entry, isChecked))),
     ),
   ).pipe(
     last(),
     map(() => objects),
   );
+
+/** Reads all objects again, and notifies readers of the difference to the mirrored ones. */
+const reloadObjects = (
+  storage: Storage,
+  { objects, changes }: MirroredStore,
+  isChecked: boolean,
+): Observable<Objects> =>
+  concat(readBlocks(storage), readSingleObjects(storage)).pipe(
+    reduce((all: StoragePut[], entries) => {
+      for (const [key, value] of entries) all.push({ type: 'put', key, value });
+      return all;
+    }, []),
+    map((records) => {
+      objects.mirrorAll(records, isChecked);
+      const changed = objects.takeChanges();
+      if (changed.size > 0) changes.next(changed);
+      return objects;
+    }),
+  );
+
+/** Returns the objects of the storage: mirrored ones, if the last mirrored batch is the last one that was stored. */
+const openObjects = ({ storage, shapes, mirrored }: StoreOptions, isChecked: boolean): Observable<Objects> => {
+  if (!mirrored?.stamp) return loadObjects(storage, mirrored?.objects ?? createObjects(shapes), isChecked);
+  const { stamp, objects } = mirrored;
+  return readRecord(storage, metadataKey, (_, bytes) => isSameValue(bytes, stamp), false).pipe(
+    switchMap((isLatest) => (isLatest ? of(objects) : reloadObjects(storage, mirrored, isChecked))),
+  );
+};
 
 /** Reads the sizes of all changesets in the outbox. */
 const readWaitingSizes = (outbox: Log<Changeset>): Observable<readonly number[]> =>
@@ -60,12 +116,13 @@ const readWaitingSizes = (outbox: Log<Changeset>): Observable<readonly number[]>
   );
 
 /** Reads the realm in a storage. See `openStore`. */
-const openContext = ({ storage, shapes, clock }: StoreOptions): Observable<CommitContext> =>
-  openMetadata(storage, clock, [toFingerprintPut(shapes)]).pipe(
+const openContext = (options: StoreOptions): Observable<CommitContext> => {
+  const { storage, shapes, clock, mirrored } = options;
+  return openMetadata(storage, clock, [toFingerprintPut(shapes)]).pipe(
     switchMap((meta) =>
       forkJoin({ outbox: openOutbox(storage), found: readFingerprint(storage) }).pipe(
         switchMap(({ outbox, found }) =>
-          loadObjects(storage, createObjects(shapes), found === fingerprintOf(shapes)).pipe(
+          openObjects(options, found === fingerprintOf(shapes)).pipe(
             switchMap((objects) =>
               forkJoin({
                 waiting: readWaitingSizes(outbox),
@@ -79,6 +136,7 @@ const openContext = ({ storage, shapes, clock }: StoreOptions): Observable<Commi
                     rejectedList: createRejectedList(rejected),
                     writeLimits: { now },
                     fingerprint: createFingerprint(shapes, objects, found),
+                    changes: mirrored?.changes,
                   }),
                 ),
               ),
@@ -88,6 +146,7 @@ const openContext = ({ storage, shapes, clock }: StoreOptions): Observable<Commi
       ),
     ),
   );
+};
 
 /**
  * Opens the realm in a storage, or creates one in an empty storage. Cold; emits once and completes. Errors with a

@@ -34,6 +34,13 @@ export interface StoreParts {
   readonly writeLimits: { now: WriteLimits };
   /** Sizes of the changesets in the outbox. */
   readonly waitingSizes: readonly number[];
+  /**
+   * The changes of objects that readers observe. If given, readers observe it and the objects also after the store is
+   * closed, so that neither is completed.
+   *
+   * @defaultValue a subject of the store
+   */
+  readonly changes?: Subject<ChangesByType> | undefined;
 }
 
 /** One change of the store, to be committed. */
@@ -214,9 +221,14 @@ const createCommit =
     return settled ?? (subject = new AsyncSubject<T>());
   };
 
+const completeReaders = (changes: Subject<ChangesByType>, { setAside }: Objects): void => {
+  changes.complete();
+  setAside.close();
+};
+
 export const createCommitContext = (parts: StoreParts): CommitContext => {
   const { storage, metadata: meta, objects, outbox } = parts;
-  const changes = new Subject<ChangesByType>();
+  const changes = parts.changes ?? new Subject<ChangesByType>();
   const outboxSize = createOutboxSizeTracker(
     { acknowledged: outbox.floor, bytes: meta.acknowledgedBytes },
     parts.waitingSizes,
@@ -267,10 +279,9 @@ export const createCommitContext = (parts: StoreParts): CommitContext => {
     closed$: commits.closed$,
     checkOpen: commits.checkOpen,
     completeStreams: () => {
-      changes.complete();
+      if (!parts.changes) completeReaders(changes, objects);
       outboxSize.close();
       parts.rejectedList.close();
-      parts.objects.setAside.close();
       outbox.close();
     },
   };
