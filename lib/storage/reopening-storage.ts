@@ -5,7 +5,6 @@ import {
   EMPTY,
   finalize,
   merge,
-  NEVER,
   Observable,
   of,
   ReplaySubject,
@@ -21,17 +20,16 @@ import {
 import type { Clock } from '../clock.js';
 import { StorageError } from '../model/errors.js';
 import { createSlowCallWatch } from './slow-call-watch.js';
+import { closeQuietly, type Contents, fillStorage, rewriteStorage } from './fill-storage.js';
 import { createBatchRecovery, type BatchRecovery } from './batch-recovery.js';
-import type { OpenStorage, Storage, StorageChange } from './storage.js';
+import type { OpenStorage, Storage } from './storage.js';
+import { StorageTakenOverError } from './tab-platform.js';
 
 /**
  * The health of a storage. `lost`: it is gone or does not answer, with the reason. `back`: it is usable again, and
  * everything in memory is stored.
  */
 export type StorageHealth = { readonly state: 'lost'; readonly error: StorageError } | { readonly state: 'back' };
-
-/** All entries to store, as they are in memory at the call; `null` when not all are in memory. */
-type Contents = () => readonly StorageChange[] | null;
 
 /** A storage that is opened again when it is lost. */
 export interface ReopeningStorage {
@@ -46,7 +44,8 @@ export interface ReopeningStorage {
    *
    * When the data is intact, the storage is only opened again, and nothing is emitted if that takes less than a second.
    * Otherwise the contents of memory are written again, in one durable batch, as soon as the storage can be opened and
-   * is empty; attempts follow after 1, 2, 4 … up to 60 seconds. Data that is not all in memory stays lost. Also emits
+   * is empty; attempts follow after 1, 2, 4 … up to 60 seconds. Data that is not all in memory stays lost, and so does
+   * a storage that another tab has taken over: then the last error is a `StorageTakenOverError`. Also emits
    * when a call is unanswered for longer than its limit, and when it is answered. Cold, to be subscribed once;
    * completes when the storage is closed; never errors.
    */
@@ -69,50 +68,6 @@ const createLostStorage = (error: StorageError): Storage => ({
   batch: () => throwError(() => error),
   close: () => EMPTY,
 });
-
-/** Closes a lost storage, which may still hold its lock. */
-const closeQuietly = (storage: Storage): Observable<never> => storage.close().pipe(catchError(() => EMPTY));
-
-/**
- * Writes everything into an empty storage; other data there is never overwritten. When not all is in memory, calls
- * `onGivenUp` and never completes.
- */
-const fillStorage = (storage: Storage, contents: Contents, onGivenUp: () => void): Observable<never> =>
-  storage.range({ from: ' ', to: '~~', limit: 1, bytesMax: Infinity }).pipe(
-    switchMap(({ length }) => {
-      if (length > 0) {
-        throw new StorageError('The storage was lost and now holds other data. It was left as it is.');
-      }
-      const all = contents();
-      if (all !== null) return storage.batch(all, { durable: true });
-      return concat(
-        closeQuietly(storage),
-        defer(() => {
-          onGivenUp();
-          return NEVER;
-        }),
-      );
-    }),
-    // A storage that cannot be filled is closed, or its own lock would block the next attempt.
-    catchError((thrown: unknown) =>
-      concat(
-        closeQuietly(storage),
-        throwError(() => thrown),
-      ),
-    ),
-  );
-
-/** Rewrites the same storage after it was opened again: rejected batches may have been stored nevertheless. */
-const rewriteStorage = (storage: Storage, contents: Contents): Observable<never> =>
-  storage.range({ from: ' ', to: '~~', limit: Infinity, bytesMax: Infinity }).pipe(
-    switchMap((entries) => {
-      const all = contents();
-      if (all === null)
-        throw new StorageError('The storage was lost during a write, and its data is not all in memory.');
-      const deletes = entries.map(([key]): StorageChange => ({ type: 'del', key }));
-      return storage.batch([...deletes, ...all], { durable: true });
-    }),
-  );
 
 const createUnansweredError = (ms: number): StorageError =>
   new StorageError(`The storage has not answered for ${ms} ms. Its calls are still running.`);
@@ -224,6 +179,8 @@ const tryReopen = (context: ReopeningContext, report: LossReport): Observable<St
     );
   });
 
+const isTakenOver = (thrown: unknown): boolean => thrown instanceof StorageTakenOverError;
+
 const reopenStorage = (context: ReopeningContext, error: StorageError): Observable<StorageHealth> =>
   defer(() => {
     const { current: before, recovery, scheduler } = context;
@@ -231,8 +188,20 @@ const reopenStorage = (context: ReopeningContext, error: StorageError): Observab
     const done = new ReplaySubject<void>(1);
     recovery.hold();
     replaceStorage(context, createLostStorage(error));
-    const trying$ = tryReopen(context, report).pipe(
-      retry({ delay: (_, attempt) => timer(Math.min(retryMsMax, retryMsMin * 2 ** (attempt - 1)), scheduler) }),
+    const trying$ = (isTakenOver(error) ? throwError(() => error) : tryReopen(context, report)).pipe(
+      retry({
+        delay: (thrown: unknown, attempt) =>
+          isTakenOver(thrown)
+            ? throwError(() => thrown)
+            : timer(Math.min(retryMsMax, retryMsMin * 2 ** (attempt - 1)), scheduler),
+      }),
+      // Only this error is not followed by another attempt.
+      catchError((thrown: unknown) => {
+        const takenOver = thrown as StorageError;
+        replaceStorage(context, createLostStorage(takenOver));
+        recovery.fail();
+        return of<StorageHealth>({ state: 'lost', error: takenOver });
+      }),
       finalize(() => done.next()),
     );
     const late$ = timer(retryMsMin, scheduler).pipe(

@@ -1,4 +1,5 @@
 import type { Observable } from 'rxjs';
+import { StorageError } from '../model/errors.js';
 import type { OpenStorage, Storage } from './storage.js';
 
 /** One end of a channel between the tabs of an origin. */
@@ -14,9 +15,12 @@ export interface TabChannel {
  */
 export type PageState = 'visible' | 'hidden' | 'leaving';
 
+/** Another tab has taken over a lock or a storage. This tab does not get it back by opening it again. */
+export class StorageTakenOverError extends StorageError {}
+
 /**
- * What a realm that several tabs share needs of its platform. A tab is a page, a frame or a worker. The storages of all
- * tabs have the same name.
+ * The parts of a platform that a realm needs to be shared by several tabs. A tab is a page, a frame or a worker. The
+ * storages of all tabs have the same name.
  */
 export interface TabPlatform {
   /** The name of the storage. Different names have different locks, channels and data. */
@@ -25,17 +29,24 @@ export interface TabPlatform {
   readonly openChannel: (name: string, receive: (message: unknown) => void) => TabChannel;
   /**
    * Requests a lock, which has one holder among all tabs. Cold. Emits once, when it is held. Never completes; releases
-   * the lock, or withdraws the request, when it is unsubscribed. Errors when another tab has stolen the lock. The
-   * platform releases the locks of a tab that ends. `wait`: behind all earlier requests. `steal`: takes it at once.
+   * the lock, or withdraws the request, when it is unsubscribed. Errors with a `StorageTakenOverError` when another tab
+   * has stolen the lock, and with a `StorageError` when the platform denies it. `wait`: behind all earlier requests.
+   * `steal`: takes it at once.
+   *
+   * The platform releases the locks of a tab that ends. A page that is frozen, or cached for the back button, has not
+   * ended and keeps its locks, unless it unsubscribes when its state becomes `leaving`.
    */
   readonly lock: (name: string, how: 'wait' | 'steal') => Observable<void>;
   /** The state of the page of this tab. Emits the current state on subscription. Never completes or errors. */
   readonly page$: Observable<PageState>;
   /**
    * Opens the storage for the tab that leads. Cold. Emits once and completes. From the first value on, no batch of an
-   * earlier leader can be stored any more; such a batch errors, and `lost$` of its storage emits. Errors with a
-   * `StorageError`, after half a second when a tab that does not share holds the storage. `steal`: takes the storage of
-   * a leader that does not answer.
+   * earlier leader can be stored any more; such a batch errors, and then `lost$` of its storage emits a
+   * `StorageTakenOverError`. Errors with a `StorageError`, after half a second when a tab that does not share holds the
+   * storage. `steal`: takes the storage of a leader that does not answer.
+   *
+   * Subscribed again after its storage was lost, it opens the storage again for the same leader. It then errors with a
+   * `StorageTakenOverError` when another tab has taken over meanwhile.
    */
   readonly openStorage: (how: 'wait' | 'steal') => Observable<Storage>;
 }
