@@ -45,15 +45,25 @@ const createRangeCollector = ({ limit, bytesMax }: StorageRange) => {
   };
 };
 
-const readForwards = async (store: IDBObjectStore, range: StorageRange): Promise<readonly StorageEntry[]> => {
+/**
+ * Makes requests in a transaction of their own, which the browser ends without this page. A page that is frozen between
+ * two requests of one transaction would block the writes of all other tabs.
+ */
+const requestOnce = <A>(db: IDBDatabase, request: (store: IDBObjectStore) => A): A => {
+  const transaction = db.transaction(storeName);
+  const requested = request(transaction.objectStore(storeName));
+  transaction.commit();
+  return requested;
+};
+
+const readForwards = async (db: IDBDatabase, range: StorageRange): Promise<readonly StorageEntry[]> => {
   const { found, isFull, take, next } = createRangeCollector(range);
   for (let after: string | undefined; !isFull(); after = found.at(-1)?.[0]) {
     const query = IDBKeyRange.bound(after ?? range.from, range.to, after !== undefined, true);
     const count = next();
-    const [keys, values] = (await Promise.all([
-      resultOf(store.getAllKeys(query, count)),
-      resultOf(store.getAll(query, count)),
-    ])) as [string[], Uint8Array[]];
+    const [keys, values] = (await Promise.all(
+      requestOnce(db, (store) => [resultOf(store.getAllKeys(query, count)), resultOf(store.getAll(query, count))]),
+    )) as [string[], Uint8Array[]];
     for (const [at, value] of values.entries()) take(keys[at] ?? '', value);
     if (keys.length < count) break;
   }
@@ -61,47 +71,61 @@ const readForwards = async (store: IDBObjectStore, range: StorageRange): Promise
 };
 
 /** Reads one entry at a time, because only the newest browsers read several backwards, and such ranges are short. */
-const readBackwards = (store: IDBObjectStore, range: StorageRange): Promise<readonly StorageEntry[]> =>
-  new Promise((resolve, reject) => {
-    const { found, isFull, take } = createRangeCollector(range);
-    const request = store.openCursor(IDBKeyRange.bound(range.from, range.to, false, true), 'prev');
-    request.onerror = () => reject(errorOf(request));
-    request.onsuccess = () => {
-      const cursor = request.result;
-      if (cursor) take(cursor.primaryKey as string, cursor.value as Uint8Array);
-      if (!cursor || isFull()) resolve(found);
-      else cursor.continue();
-    };
-  });
+const readBackwards = async (db: IDBDatabase, range: StorageRange): Promise<readonly StorageEntry[]> => {
+  const { found, isFull, take } = createRangeCollector(range);
+  for (let { to } = range; !isFull() && range.from < to; to = found.at(-1)?.[0] ?? '') {
+    const query = IDBKeyRange.bound(range.from, to, false, true);
+    const cursor = await requestOnce(db, (store) => resultOf(store.openCursor(query, 'prev')));
+    if (!cursor) break;
+    take(cursor.primaryKey as string, cursor.value as Uint8Array);
+  }
+  return found;
+};
 
-/** Reads the entries of a range at one moment. */
+/** Reads the entries of a range, in one or several transactions. */
 export const readEntries = async (db: IDBDatabase, range: StorageRange): Promise<readonly StorageEntry[]> => {
   if (range.limit < 1 || range.from >= range.to) return [];
-  const store = db.transaction(storeName).objectStore(storeName);
-  return range.reverse === true ? readBackwards(store, range) : readForwards(store, range);
+  return range.reverse === true ? readBackwards(db, range) : readForwards(db, range);
 };
 
 /** Copies a view, because IndexedDB would store the whole buffer of a view. */
 const detachBytes = (value: Uint8Array): Uint8Array =>
   value.byteLength === value.buffer.byteLength ? value : value.slice();
 
-/** Writes all changes or none. Uses plain requests, because a promise for each would cost as much as the write. */
-export const writeEntries = (db: IDBDatabase, changes: readonly StorageChange[], durable: boolean): Promise<void> =>
+/** Resolves when a transaction has completed, or rejects with the error that aborted it. */
+export const completionOf = (transaction: IDBTransaction): Promise<void> =>
   new Promise((resolve, reject) => {
-    const transaction = db.transaction(storeName, 'readwrite', { durability: durable ? 'strict' : 'relaxed' });
     transaction.oncomplete = () => resolve();
     transaction.onabort = () =>
       reject(transaction.error ?? new DOMException('The transaction was aborted.', 'AbortError'));
-    const store = transaction.objectStore(storeName);
-    try {
-      // A batch is atomic, so only the last of several changes of a key is ever visible.
-      for (const change of new Map(changes.map((change) => [change.key, change])).values()) {
-        if (change.type === 'put') store.put(detachBytes(change.value), change.key);
-        else store.delete(change.key);
-      }
-      transaction.commit();
-    } catch (thrown) {
-      transaction.abort(); // Otherwise the changes before would be written.
-      throw thrown;
-    }
   });
+
+/**
+ * Writes all changes or none. Uses plain requests, because a promise for each would cost as much as the write.
+ *
+ * @param guard - Makes the first requests of the transaction. When one of them fails, nothing is written.
+ */
+export const writeEntries = async (
+  db: IDBDatabase,
+  changes: readonly StorageChange[],
+  durable: boolean,
+  guard?: (store: IDBObjectStore) => void,
+): Promise<void> => {
+  const transaction = db.transaction(storeName, 'readwrite', { durability: durable ? 'strict' : 'relaxed' });
+  const completion = completionOf(transaction);
+  const store = transaction.objectStore(storeName);
+  try {
+    guard?.(store);
+    // A batch is atomic, so only the last of several changes of a key is ever visible.
+    for (const change of new Map(changes.map((change) => [change.key, change])).values()) {
+      if (change.type === 'put') store.put(detachBytes(change.value), change.key);
+      else store.delete(change.key);
+    }
+    transaction.commit();
+  } catch (thrown) {
+    completion.catch(() => undefined);
+    transaction.abort(); // Otherwise the changes before would be written.
+    throw thrown;
+  }
+  return completion;
+};

@@ -6,6 +6,8 @@ import { readEntries, resultOf, storeName, writeEntries } from './indexeddb-io.j
 import { toStorageError, fieldOf } from './storage-failure.js';
 import { acquireLock, type Release } from './storage-lock.js';
 import type { OpenStorage, Storage } from './storage.js';
+import { StorageTakenOverError } from './tab-platform.js';
+import { createWriteFence, type WriteFence } from './write-fence.js';
 
 /** The version of the database: the layout of its entries, not their meaning. */
 const format = 1;
@@ -45,20 +47,27 @@ const openDatabase = async (name: string, location: string): Promise<IDBDatabase
   throw new StorageError(`${location} belongs to another app. It was left as it is.`);
 };
 
-/** Creates the storage on an open database, and the function that marks it as lost. */
+/** The access of one tab to a database. */
+interface DatabaseAccess {
+  readonly location: string;
+  readonly release: Release;
+  readonly clock: Pick<Clock, 'scheduler'>;
+  /** Only for a storage that several tabs share. */
+  readonly fence: WriteFence | undefined;
+}
+
+/** Creates the storage on an open database, and the function that marks it as lost because another tab has its lock. */
 const createDatabaseStorage = (
   db: IDBDatabase,
-  location: string,
-  release: Release,
-  { scheduler }: Pick<Clock, 'scheduler'>,
-): { storage: Storage; lose: (reason: string) => void } => {
+  { location, release, clock: { scheduler }, fence }: DatabaseAccess,
+): { storage: Storage; onStolen: () => void } => {
   const lost = new ReplaySubject<StorageError>(1);
   let lossError: StorageError | undefined;
   let closed = false;
 
-  const lose = (reason: string, options?: ErrorOptions): void => {
+  const lose = (reason: string, options?: ErrorOptions, Loss = StorageError): void => {
     if (closed || lossError) return;
-    lossError = new StorageError(`${location} was lost: ${reason}.`, options);
+    lossError = new Loss(`${location} was lost: ${reason}.`, options);
     db.close(); // Running transactions end first, and then the pending delete.
     lost.next(lossError);
   };
@@ -67,6 +76,8 @@ const createDatabaseStorage = (
   );
   db.addEventListener('close', () => lose('the browser has deleted it or closed it'));
 
+  const onTakenOver = (options?: ErrorOptions): void =>
+    lose('another tab has taken it over', options, StorageTakenOverError);
   const loss = (): StorageError | undefined => lossError;
   const whileOpen = async <A>(action: string, work: () => Promise<A>): Promise<A> => {
     if (lossError) throw lossError;
@@ -75,6 +86,8 @@ const createDatabaseStorage = (
     } catch (thrown) {
       // Some browsers report a connection that they closed only in this way.
       if (fieldOf(thrown, 'name') === 'InvalidStateError') lose('its connection is closed', { cause: thrown });
+      // Only the request of the fence can fail in this way.
+      if (fieldOf(thrown, 'name') === 'ConstraintError') onTakenOver({ cause: thrown });
       // Running transactions are aborted before the connection reports that it was closed.
       if (fieldOf(thrown, 'name') === 'AbortError') await firstValueFrom(timer(0, scheduler));
       throw loss() ?? toStorageError(`${location} cannot be ${action}`, thrown);
@@ -83,7 +96,11 @@ const createDatabaseStorage = (
 
   const storage = createPromiseStorage({
     read: (range) => whileOpen('read', () => readEntries(db, range)),
-    write: (changes, durable) => whileOpen('written', () => writeEntries(db, changes, durable)),
+    write: (changes, durable) =>
+      whileOpen('written', async () => {
+        await writeEntries(db, changes, durable, fence?.guard);
+        fence?.advance();
+      }),
     close: async () => {
       closed = true;
       db.close();
@@ -91,19 +108,32 @@ const createDatabaseStorage = (
       await release();
     },
   });
-  return { storage: { ...storage, lost$: lost.asObservable() }, lose };
+  return {
+    storage: { ...storage, lost$: lost.asObservable() },
+    onStolen: () => (fence ? onTakenOver() : lose('another page has taken its lock')),
+  };
 };
 
-const openNamedDatabase = async (name: string, clock: Pick<Clock, 'scheduler'>): Promise<Storage> => {
+const openNamedDatabase = async (
+  name: string,
+  clock: Pick<Clock, 'scheduler'>,
+  fence?: WriteFence,
+): Promise<Storage> => {
   const location = `The IndexedDB database "${name}"`;
   if (!('indexedDB' in globalThis))
     throw new StorageError(`${location} cannot be opened, because this platform has no IndexedDB.`);
   let onStolen = (): void => undefined;
-  const release = await acquireLock({ name: `tidemark ${name}`, location, clock, onStolen: () => onStolen() });
+  const stolen = new Promise<void>((resolve) => {
+    onStolen = resolve;
+  });
+  const mode = fence ? 'shared' : 'exclusive';
+  const release = await acquireLock({ name: `tidemark ${name}`, location, clock, mode, onStolen });
   try {
-    const { storage, lose } = createDatabaseStorage(await openDatabase(name, location), location, release, clock);
-    onStolen = () => lose('another page has taken its lock');
-    return storage;
+    const db = await openDatabase(name, location);
+    await fence?.raise(db, location);
+    const created = createDatabaseStorage(db, { location, release, clock, fence });
+    void stolen.then(created.onStolen); // Also if it was stolen while the database was opened.
+    return created.storage;
   } catch (thrown) {
     await release();
     throw thrown;
@@ -130,3 +160,14 @@ const openNamedDatabase = async (name: string, clock: Pick<Clock, 'scheduler'>):
  */
 export const indexedDbStorage = (name: string, clock: Pick<Clock, 'scheduler'> = systemClock): OpenStorage =>
   defer(() => from(openNamedDatabase(name, clock)));
+
+/**
+ * Opens an IndexedDB database as the storage of a tab that leads, as `openStorage` of `TabPlatform` describes.
+ *
+ * Tabs that share hold the lock together: an earlier leader that is frozen, or cached for the back button, keeps its
+ * part of the lock, and is excluded by the fence alone. The lock excludes exclusive storages.
+ */
+export const sharedIndexedDbStorage = (name: string, clock: Pick<Clock, 'scheduler'>): OpenStorage => {
+  const fence = createWriteFence();
+  return defer(() => from(openNamedDatabase(name, clock, fence)));
+};

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium, type Page as Opened } from 'playwright-core';
 import { createBundle } from './create-bundle.js';
+import { createPageControls, leftPath, type PageControls } from './page-controls.js';
 import type { Calls } from './page-script.js';
 
 const executablePaths = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
@@ -28,7 +29,7 @@ const flags = [
   '--remote-debugging-port=0',
 ];
 
-export interface Page {
+export interface Page extends PageControls {
   /** Calls a function of `page-script.ts` in the page. */
   readonly call: <Name extends keyof Calls>(
     name: Name,
@@ -49,9 +50,11 @@ export interface Browser {
 const createPage = async (opened: Opened, url: string): Promise<Page> => {
   const errors: string[] = [];
   opened.on('pageerror', ({ message }) => errors.push(message));
+  const controls = await createPageControls(opened);
   await opened.goto(url);
   await opened.waitForFunction('globalThis.calls');
   return {
+    ...controls,
     opened,
     errors,
     call: async (name, ...args) =>
@@ -91,7 +94,8 @@ const startBrowser = async (profile: string, url: string, running: Kill[]): Prom
     child.once('error', reject);
     void over.then(() => reject(new Error(`Chromium ended before it listened: ${output.slice(-2_000)}`)));
   });
-  const browser = await chromium.connectOverCDP(address, { timeout: startMs });
+  // Otherwise Playwright would keep all pages visible, and a visible page cannot be frozen.
+  const browser = await chromium.connectOverCDP(address, { timeout: startMs, noDefaults: true });
   return { page: async () => createPage(await browser.contexts()[0]!.newPage(), url), kill };
 };
 
@@ -111,7 +115,8 @@ const lab = async (): Promise<Lab> => {
   const server = createServer((request, response) => {
     const isScript = request.url === '/page.js';
     response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html');
-    response.end(isScript ? code : '<!doctype html><script type="module" src="/page.js"></script>');
+    const script = request.url === leftPath ? '' : '<script type="module" src="/page.js"></script>';
+    response.end(isScript ? code : `<!doctype html>${script}`);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
   const origin = `http://localhost:${(server.address() as AddressInfo).port}`;

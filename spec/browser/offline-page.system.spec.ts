@@ -7,6 +7,7 @@ import { createSyncClient, memoryStorage, openRealm } from '../../lib/index.js';
 import { allowAnyone, createSyncServer } from '../../lib/server/index.js';
 import { parseExamples } from '../example-compiler.js';
 import { runWithLab } from './chromium-lab.js';
+import { createPageControls } from './page-controls.js';
 import { createBundle } from './create-bundle.js';
 
 const recipe = readFileSync('docs/offline.md', 'utf8');
@@ -84,6 +85,7 @@ runWithLab(async (lab) => {
   const { opened } = await (await lab.browser()).page();
   openTab = async () => {
     const tab = await opened.context().newPage();
+    await createPageControls(tab); // Keeps it visible behind other tabs, because a hidden page draws no frames.
     tab.setDefaultTimeout(15_000);
     await tab.goto(site.origin);
     return tab;

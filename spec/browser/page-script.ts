@@ -1,8 +1,17 @@
 /*
  * Functions that the specs call in a real browser. They decide nothing: each returns a result for the spec to check.
  */
-import { firstValueFrom, lastValueFrom } from 'rxjs';
-import { indexedDbStorage, openRealm, type Realm, type Storage, type StorageChange } from '../../lib/index.js';
+import { filter, firstValueFrom, lastValueFrom, type Subscription } from 'rxjs';
+import {
+  indexedDbStorage,
+  type OpenStorage,
+  openRealm,
+  type Realm,
+  type Storage,
+  type StorageChange,
+} from '../../lib/index.js';
+import { createBrowserTabs } from '../../lib/storage/browser-tabs.js';
+import { StorageTakenOverError, type TabChannel, type TabPlatform } from '../../lib/storage/tab-platform.js';
 import { storageTests, runStorageTest } from '../../lib/testing/storage-suite.js';
 
 const schema = { Task: { primaryKey: 'id', properties: { id: 'string', title: 'string' } } } as const;
@@ -40,12 +49,132 @@ let storage: Storage | undefined;
 let losses: string[] = [];
 let tries = 0;
 
+let tabs: TabPlatform | null = null;
+const states: string[] = [];
+const locks = new Map<string, Subscription>();
+const lockEvents: string[] = [];
+const channels = new Map<string, TabChannel>();
+const messages: unknown[] = [];
+const begun: unknown[] = [];
+let shared: OpenStorage | undefined;
+
 /** The spec defines this function. It is called after each write whose promise has resolved. */
 declare const acknowledged: (id: string) => void;
 
 type Transact = (this: IDBDatabase, ...args: Parameters<IDBDatabase['transaction']>) => IDBTransaction;
 
+const keepStorage = (opened: Storage): void => {
+  storage = opened;
+  losses = [];
+  opened.lost$?.subscribe({
+    next: (error) =>
+      losses.push(error instanceof StorageTakenOverError ? `taken over: ${error.message}` : error.message),
+    complete: () => losses.push('closed'),
+  });
+};
+
+/** Functions of the platform of one name, which `start` creates. */
+const tabCalls = {
+  /** Returns whether this browser has the platform. */
+  start: (name: string): boolean => {
+    tabs = createBrowserTabs(name);
+    tabs?.page$.subscribe((state) => states.push(state));
+    return tabs !== null;
+  },
+  /** The states of the page since `start`. */
+  states: (): readonly string[] => states,
+  /** Requests a lock. `lockEvents` has what happens to it. */
+  lock: (name: string, how: 'wait' | 'steal'): void => {
+    const note = (event: string): void => void lockEvents.push(`${name} ${event}`);
+    const lock = tabs!.lock(name, how).subscribe({
+      next: () => note('held'),
+      error: (thrown: unknown) => note(thrown instanceof StorageTakenOverError ? 'taken over' : String(thrown)),
+      complete: () => note('completed'),
+    });
+    locks.set(name, lock);
+  },
+  unlock: (name: string): void => locks.get(name)?.unsubscribe(),
+  lockEvents: (): readonly string[] => lockEvents,
+  openChannel: (name: string): void => {
+    channels.set(
+      name,
+      tabs!.openChannel(name, (message) => messages.push(message)),
+    );
+  },
+  post: (name: string, ...sent: readonly unknown[]): void => {
+    for (const message of sent) channels.get(name)!.post(message);
+  },
+  /** Posts a function, which cannot be cloned. Returns the name of what is thrown. */
+  postFunction: (name: string): unknown => {
+    try {
+      channels.get(name)!.post(() => undefined);
+      return;
+    } catch (thrown) {
+      return (thrown as Error).name;
+    }
+  },
+  closeChannel: (name: string): void => channels.get(name)!.close(),
+  messages: (): readonly unknown[] => messages,
+  unlockWhenLeft: (name: string): void => {
+    tabs!.page$.pipe(filter((state) => state === 'leaving')).subscribe(() => locks.get(name)?.unsubscribe());
+  },
+  openShared: (how: 'wait' | 'steal') => {
+    shared = tabs!.openStorage(how);
+    return tabCalls.reopen();
+  },
+  /** Opens the storage again for the same leader. */
+  reopen: () => outcome(firstValueFrom(shared!).then(keepStorage)),
+  /** Returns the milliseconds until a first batch is stored. */
+  takeOver: async (at: number): Promise<number> => {
+    const start = performance.now();
+    await firstValueFrom(tabs!.openStorage('steal')).then(keepStorage);
+    await done(storage!.batch([entry(at, 10)], { durable: true }));
+    return performance.now() - start;
+  },
+  /** Opens the storage, and reports that the page is frozen while its first request runs. */
+  openFrozen: async () => {
+    const original = Reflect.get(IDBObjectStore.prototype, 'openKeyCursor') as (...args: unknown[]) => unknown;
+    IDBObjectStore.prototype.openKeyCursor = function (...args) {
+      queueMicrotask(() => document.dispatchEvent(new Event('freeze')));
+      return original.apply(this, args) as ReturnType<IDBObjectStore['openKeyCursor']>;
+    };
+    const opened = await tabCalls.openShared('wait');
+    Object.assign(IDBObjectStore.prototype, { openKeyCursor: original });
+    return opened;
+  },
+  /** Writes batches of new entries one after the other. `begun` has their outcomes. */
+  beginBatches: (batches: number, entries: number): void => {
+    const write = async (): Promise<void> => {
+      for (let batch = 1; batch <= batches; batch += 1) {
+        const changes = Array.from({ length: entries }, (_, at) => entry(batch * 10_000 + at, 1_000));
+        begun.push(await outcome(done(storage!.batch(changes, { durable: true }))));
+      }
+    };
+    void write();
+  },
+  begun: (): readonly unknown[] => begun,
+  /** Reads everything again and again, until an error. Returns when the first read is over. */
+  readForEver: async (reverse: boolean): Promise<void> => {
+    const read = () => outcome(firstValueFrom(storage!.range({ ...everything, reverse })));
+    const readOn = async (): Promise<void> => {
+      while ((await read()) === 'done');
+    };
+    await read();
+    void readOn();
+  },
+  /** The keys of the database that are numbers. */
+  numbers: async (): Promise<readonly unknown[]> => {
+    const db = await settled(indexedDB.open(tabs!.name));
+    const keys = await settled(
+      db.transaction('tidemark').objectStore('tidemark').getAllKeys(IDBKeyRange.upperBound(Infinity)),
+    );
+    db.close();
+    return keys;
+  },
+};
+
 const calls = {
+  ...tabCalls,
   /** Runs one test of the storage suite on a database of its own. */
   try: async (title: string): Promise<void> => {
     const name = `suite ${(tries += 1)}`;
@@ -73,14 +202,7 @@ const calls = {
   ids: async (): Promise<string[]> => (await firstValueFrom(realm!.objects$('Task'))).map(({ id }) => id),
   close: () => outcome(realm!.close()),
 
-  openStorage: (name: string) =>
-    outcome(
-      firstValueFrom(indexedDbStorage(name)).then((opened) => {
-        storage = opened;
-        losses = [];
-        opened.lost$?.subscribe({ next: ({ message }) => losses.push(message), complete: () => losses.push('closed') });
-      }),
-    ),
+  openStorage: (name: string) => outcome(firstValueFrom(indexedDbStorage(name)).then(keepStorage)),
   /** Emissions of `lost$`, and those of a later subscription to it. */
   losses: async (): Promise<readonly string[]> => {
     const later: string[] = [];
