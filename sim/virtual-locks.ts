@@ -1,5 +1,6 @@
 import { Observable, type SchedulerLike, type Subscriber } from 'rxjs';
-import { StorageError } from '../lib/index.js';
+import type { StorageError } from '../lib/index.js';
+import { StorageTakenOverError } from '../lib/storage/tab-platform.js';
 import type { TabProcess } from './tab-process.js';
 
 /**
@@ -7,7 +8,7 @@ import type { TabProcess } from './tab-process.js';
  * error.
  */
 export const createTakenOverError = (taken: string): StorageError =>
-  new StorageError(`Another tab has taken over ${taken}.`);
+  new StorageTakenOverError(`Another tab has taken over ${taken}.`);
 
 /** `share`: together with other such requests; the others exclude all. */
 export type LockMode = 'wait' | 'steal' | 'share';

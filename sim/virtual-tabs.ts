@@ -1,4 +1,4 @@
-import { BehaviorSubject, NEVER, Observable, startWith, subscribeOn, type SchedulerLike } from 'rxjs';
+import { BehaviorSubject, Observable, type SchedulerLike } from 'rxjs';
 import type { Clock } from '../lib/clock.js';
 import type { OpenStorage, Storage } from '../lib/index.js';
 import { createSeededRandom } from '../lib/model/seeded-random.js';
@@ -9,8 +9,11 @@ import { createVirtualLocks, type LockMode } from './virtual-locks.js';
 import { createVirtualStorage, limitWait } from './virtual-storage.js';
 
 /** The platform of a virtual tab. */
-export interface VirtualPlatform extends Omit<TabPlatform, 'openStorage' | 'join$'> {
-  /** As `openStorage` of `TabPlatform`. Without an argument it needs no lock, as after `join$`. */
+export interface VirtualPlatform extends Omit<TabPlatform, 'openStorage'> {
+  /**
+   * As `openStorage` of `TabPlatform`: shares the lock of the storage with other tabs. With an argument it takes the
+   * lock for itself, as a tab that does not share the storage.
+   */
   readonly openStorage: (how?: 'wait' | 'steal') => Observable<Storage>;
   /**
    * Keeps tabs that do not share the storage away from it: shares the lock that `openStorage` with an argument holds.
@@ -127,8 +130,7 @@ export const createVirtualBrowser = ({
       page$: new Observable((subscriber) => (process.isEnded() ? undefined : page.subscribe(subscriber))),
       join$: lockOf('share'),
       openStorage: (how) => {
-        const free$ = NEVER.pipe(startWith(undefined), subscribeOn(process.clock.scheduler));
-        return openStorage({ tab: process, how: how ?? 'wait', lock$: how ? lockOf(how) : free$ });
+        return openStorage({ tab: process, how: how ?? 'wait', lock$: lockOf(how ?? 'share') });
       },
     };
     const tab: VirtualTab = {

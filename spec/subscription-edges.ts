@@ -46,6 +46,19 @@ export const subscriptionEdges: readonly Allowed[] = [
     where: 'lib/store/commit/compact-blocks.ts compactBlocks',
     why: 'no app asks for this maintenance, and its failure changes nothing',
   },
+  { where: 'lib/model/operators.ts observe', why: 'it is the edge of those who call it, and throws an error' },
+  {
+    where: 'lib/model/operators.ts runToItsEnd',
+    why: 'it is for work that must run to its end, whether or not the app awaits it',
+  },
+  {
+    where: 'lib/client/tabs/tab-leader.ts TabLeader',
+    why: 'the session and the lives of all followers are watched while the tab leads',
+  },
+  {
+    where: 'lib/client/tabs/tab-roles.ts TabRoles',
+    why: 'the lock of the leader is requested until the realm is closed, and opening a store cannot be cancelled',
+  },
   {
     where: 'lib/client/realm-registry.ts forgetOnRelease',
     why: 'the subscriber that opened the realm first may have unsubscribed before the realm is released',
@@ -66,10 +79,6 @@ export const subscriptionEdges: readonly Allowed[] = [
   {
     where: 'lib/client/discard-realms.ts runToEnd',
     why: 'a log-out discards all its data, whether or not the app awaits it',
-  },
-  {
-    where: 'lib/client/running-realm.ts watchHealth',
-    why: 'a lost storage is reopened whether or not the app reads its state',
   },
   {
     where: 'lib/session/connection/idle-triggers.ts listenWhileIdle',

@@ -36,6 +36,13 @@ export interface ClientCore extends UserIdentity {
   readonly errors$: Observable<SyncError>;
   readonly reconnect: () => void;
   readonly isClosed: () => boolean;
+  /** Whether a user is logged in, and the client is not closed. */
+  readonly isLoggedIn: () => boolean;
+  readonly isLoggedOut: () => boolean;
+  /** Closes the connection, if no session needs it, without waiting for another session. */
+  readonly endLinger: () => void;
+  /** Reports an error of a session that another tab has. */
+  readonly reportError: (realm: string, error: SyncError) => void;
   /** Creates a session. It starts when its realm is added by `addMember`. */
   readonly createSession: (
     realm: SyncedRealm,
@@ -84,6 +91,7 @@ const shareWhileSubscribed = <T>() =>
 const createSharedParts = (
   { dial, accessToken, timeouts, reconnect$, clock, log }: CheckedClientOptions,
   reportTrouble: (error: SyncError) => void,
+  members: Iterable<RealmMember>,
 ) => {
   const reconnects = new Subject<void>();
   const disconnects = new Subject<void>(); // After a log-out: the connection must not serve another user (C9).
@@ -103,6 +111,11 @@ const createSharedParts = (
   const reconnect = (): void => {
     connection.resetBackoff(); // For later sessions, when none needs the connection now.
     reconnects.next();
+    for (const member of members) member.reconnect?.();
+  };
+  /** After the sessions have left, each when its queued event is processed. */
+  const endLinger = (): void => {
+    queueScheduler.schedule(() => disconnects.next());
   };
   const pendingDisconnects = new BehaviorSubject(0);
   /**
@@ -126,7 +139,15 @@ const createSharedParts = (
       return pendingDisconnects.value === 0 ? connection.state$ : newConnectionState$;
     },
   };
-  return { reconnect, disconnect, closed, connection: sharedConnection, tokens, reconnect$: sessionTrigger$ };
+  return {
+    reconnect,
+    endLinger,
+    disconnect,
+    closed,
+    connection: sharedConnection,
+    tokens,
+    reconnect$: sessionTrigger$,
+  };
 };
 
 /** Reports an error of the client that is not fatal to the app, and to every session that needs a connection. */
@@ -226,7 +247,7 @@ export const createClientCore = (options: CheckedClientOptions): ClientCore => {
   const members = new Set<RealmMember>();
   const errors = new Subject<SyncError>();
   const reportTrouble = createTroubleReporter(log, errors, members);
-  const { reconnect, disconnect, closed, ...shared } = createSharedParts(options, reportTrouble);
+  const { reconnect, endLinger, disconnect, closed, ...shared } = createSharedParts(options, reportTrouble, members);
   const user = { loggedIn: true, loggedOut: false, closed: false, logIns: 0, id: options.user };
   const openRealms: ClientCore['openRealms'] = new Map();
   const { storages, rememberStorage } = createKnownStorages();
@@ -261,6 +282,7 @@ export const createClientCore = (options: CheckedClientOptions): ClientCore => {
     errors$: errors.pipe(distinctUntilChanged()), // Every session reports an error of the connection.
     reconnect,
     isClosed: () => user.closed,
+    ...{ isLoggedIn: () => user.loggedIn && !user.closed, isLoggedOut: () => user.loggedOut, endLinger, reportError },
     ...{ openRealms, rememberStorage, discards },
     pausedRealms: new Set(),
     createSession: (realm, { paused, ...own }) => {

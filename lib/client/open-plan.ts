@@ -5,9 +5,12 @@ import type { Schema, Shapes } from '../model/schema.js';
 import type { SyncSession } from '../session/api/sync-session.js';
 import type { ClientReset } from '../session/binding/client-reset.js';
 import type { OpenStorage } from '../storage/storage.js';
-import type { LocalStore } from '../store/store.js';
+import type { TabPlatform } from '../storage/tab-platform.js';
+import type { CommitContext } from '../store/commit/commit-context.js';
+import type { LocalStore, ReadApi } from '../store/store.js';
 import type { Migrate } from '../store/transfer/migrate.js';
 import type { ClientCore } from './client-core.js';
+import type { TabParts, TabPorts } from './tabs/tab-parts.js';
 
 /** The checked options of `openRealm`. */
 export interface OpenPlan {
@@ -16,6 +19,8 @@ export interface OpenPlan {
   readonly location: unknown;
   /** The name of the storage as the app gave it; empty for a storage without a name. */
   readonly name: string;
+  /** The platform of the tabs that share the storage; `null` if none does. */
+  readonly tabs: TabPlatform | null;
   /** The schema as the app gave it; `shapes` is its checked form. */
   readonly schema: Schema;
   readonly shapes: Shapes;
@@ -60,11 +65,21 @@ export interface SyncSupport {
   readonly differenceOf: (found: SyncPlan, wanted: SyncPlan) => Error | null;
   /** Opens a realm with its session: see `openRunningRealm`. */
   readonly open: (plan: OpenPlan, sync: SyncPlan) => Observable<RunningRealm>;
+  /** Creates the parts of a realm that several tabs share. */
+  readonly createTab: (plan: OpenPlan, sync: SyncPlan, ports: TabPorts) => TabParts;
+}
+
+/** The part of a store that the handles of a realm use. */
+export interface RealmStore extends Pick<
+  LocalStore,
+  'write' | 'retry' | 'discard' | 'rejectedWrites$' | 'setAside$' | 'stats' | 'transact' | keyof ReadApi
+> {
+  readonly context: Pick<CommitContext, 'shapes' | 'objects' | 'clock' | 'checkOpen'>;
 }
 
 /** An open realm: a store and its session, shared by all handles (S23). */
 export interface RunningRealm {
-  readonly store: LocalStore;
+  readonly store: RealmStore;
   /** The public session, shared by all handles; none in a local realm. */
   readonly syncSession: Option<SyncSession>;
   /** Throws a `SyncError` `other-user` when the realm is known to belong to another user. */

@@ -18,7 +18,8 @@ import { checkOptions } from '../model/limits.js';
 import { isSome } from '../model/result.js';
 import { checkSchema, type Schema } from '../model/schema.js';
 import type { OpenStorage, Storage } from '../storage/storage.js';
-import { checkClock, checkFunction, createStorageArgumentError } from '../model/check-arguments.js';
+import { tabPlatformOf } from '../storage/tab-platform.js';
+import { checkClock, checkFunction, checkOneOf, createStorageArgumentError } from '../model/check-arguments.js';
 import { isClient, syncSupportOf } from './client-registry.js';
 import { registerHandle } from './realm-handles.js';
 import { enterRealm } from './realm-registry.js';
@@ -35,7 +36,8 @@ const checkStorage = (given: unknown): Storage => {
 
 const storageOf = (given: unknown): OpenStorage => {
   if (typeof given === 'string' && given.length > 0) return openNamedStorage(given);
-  return isObservable(given) ? given.pipe(map(checkStorage)) : of(checkStorage(given));
+  if (!isObservable(given)) return of(checkStorage(given));
+  return tabPlatformOf(given as OpenStorage) ? (given as OpenStorage) : given.pipe(map(checkStorage));
 };
 
 const syncPlanOf = (sync: SyncOptions | undefined): SyncPlan | null => {
@@ -134,12 +136,22 @@ const closeWhenOpened = <S extends Schema>(opening: Observable<Realm<S>>): void 
 const openHandle$ = <S extends Schema, Sync extends SyncOptions | undefined>(
   options: RealmOptions<S, Sync>,
 ): Observable<Realm<S, SessionOf<Sync>>> => {
-  const names = ['schema', 'schemaVersion', 'migrate', 'storage', 'sync', 'clock'] as const;
-  const { schema, storage, sync, clock, ...versions } = checkOptions('options of openRealm', options, names);
+  const names = ['schema', 'schemaVersion', 'migrate', 'storage', 'sync', 'tabs', 'clock'] as const;
+  const {
+    schema,
+    storage,
+    sync,
+    tabs = 'share',
+    clock,
+    ...versions
+  } = checkOptions('options of openRealm', options, names);
+  checkOneOf('tabs', ['share', 'exclusive'], tabs);
   const shapes = checkSchema(schema);
   const plan = syncPlanOf(sync);
+  const opening = storageOf(storage);
   const own: OpenPlan = {
-    storage: storageOf(storage),
+    storage: opening,
+    tabs: tabs === 'share' ? (tabPlatformOf(opening) ?? null) : null,
     schema,
     shapes,
     clock: clock === undefined ? (plan?.support.core.clock ?? systemClock) : checkClock(clock),
@@ -200,6 +212,6 @@ const handleOf = ({ store, syncSession, checkOwner, processed$, removeHandle }: 
       return promiseOf(closed$.pipe(map(() => undefined)));
     },
   };
-  registerHandle(handle, { context: store.context, checkOpen, checkOwner });
+  registerHandle(handle, { store, checkOpen, checkOwner });
   return handle;
 };

@@ -1,9 +1,9 @@
 import { InvalidArgumentError } from '../model/errors.js';
-import type { CommitContext } from '../store/commit/commit-context.js';
+import type { RealmStore } from './open-plan.js';
 
 /** The parts of one handle for functions that are not methods of a realm. */
 export interface HandleInternals {
-  readonly context: CommitContext;
+  readonly store: Pick<RealmStore, 'context' | 'transact'>;
   /** Throws a `RealmClosedError` when this handle is closed. */
   readonly checkOpen: () => void;
   /** Throws a `SyncError` `other-user` when the realm is known to belong to another user. */

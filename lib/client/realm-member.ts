@@ -14,6 +14,8 @@ export interface RealmMember {
    * `RealmClosedError` when the storage is being closed.
    */
   readonly discard: () => Observable<never>;
+  /** Asks the tab that has the session to reconnect. Missing where no other tab can have it. */
+  readonly reconnect?: () => void;
   /** Whether the function of a write is running. */
   readonly isWriting: () => boolean;
   /** Emits once and completes when the storage is closed, after the end of the session. Replays; never errors. */

@@ -91,6 +91,17 @@ export interface RealmOptions<S extends Schema, Sync extends SyncOptions | undef
    */
   readonly sync?: KnownOnly<Sync>;
   /**
+   * Whether several tabs, frames and workers of a browser can open the realm at once. `share`: all can, and one of them
+   * has the session. `exclusive`: the first one has the realm for itself, and opening it elsewhere rejects with a
+   * `StorageError`. Only for a storage that is given by its name, in browsers with Web Locks and `BroadcastChannel`;
+   * everywhere else a realm is exclusive.
+   *
+   * @defaultValue `share`
+   *
+   * @see docs/tabs.md
+   */
+  readonly tabs?: 'share' | 'exclusive';
+  /**
    * The source of time and chance.
    *
    * @defaultValue the clock of the client, or `systemClock` for a local realm

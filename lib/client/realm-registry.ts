@@ -2,7 +2,7 @@ import { defer, type Observable, of, ReplaySubject, share, switchMap, tap } from
 import type { ClientCore } from './client-core.js';
 import type { OpenPlan, RunningRealm } from './open-plan.js';
 import { planDifferenceOf } from './plan-difference.js';
-import { openRunningRealm } from './running-realm.js';
+import { openRunningRealm } from './open-running-realm.js';
 
 /** A realm that is open or opening, with the plan that opened it. */
 export interface RealmEntry {

@@ -14,12 +14,14 @@ import {
   take,
 } from 'rxjs';
 import { StorageError } from '../model/errors.js';
+import { observe } from '../model/operators.js';
 import { none } from '../model/result.js';
 import { createReopeningStorage, type StorageHealth } from '../storage/reopening-storage.js';
 import type { Storage } from '../storage/storage.js';
 import { metadataKey } from '../store/storage-keys.js';
-import { openLocalStore, type StoreOptions } from '../store/open-store.js';
+import { openLocalStore } from '../store/open-store.js';
 import type { LocalStore } from '../store/store.js';
+import type { HeldStore, StoreOpening } from './held-store.js';
 import type { OpenPlan, RunningRealm } from './open-plan.js';
 
 /**
@@ -33,26 +35,6 @@ const markInUse = (storage: Storage): void => {
     throw new StorageError('The storage is in use by another realm or another client. Close that realm first.');
   inUse.add(storage);
 };
-
-/** An open store with the streams of its storage. */
-export interface HeldStore<S extends LocalStore> {
-  readonly store: S;
-  /**
-   * The health of the storage. It must stay subscribed while the realm is open: the subscription reopens a lost
-   * storage.
-   */
-  readonly health$: Observable<StorageHealth>;
-  /** Emits once and completes when both are closed. Cold; never errors. */
-  readonly closing$: Observable<void>;
-}
-
-/** Opens a store, and what must happen before its first handle. */
-interface StoreOpening<S extends LocalStore> {
-  readonly open: (options: StoreOptions) => Observable<S>;
-  readonly prepare: (store: S) => Observable<never>;
-  /** Milliseconds that a call of the storage may take before it is reported. */
-  readonly callMs: number;
-}
 
 /** Opens a store on a storage, with the stream that closes both. */
 const openStoreOn = <S extends LocalStore>(
@@ -92,21 +74,15 @@ export const openHeldStore = <S extends LocalStore>(
     take(1),
   );
 
-/**
- * Opens a realm for its first handle: synchronously, if its storage opens synchronously. Cold; emits once and
- * completes; errors with a `StorageError`.
- */
-export const openRunningRealm = (plan: OpenPlan): Observable<RunningRealm> =>
-  plan.sync ? plan.sync.support.open(plan, plan.sync) : openLocalRealm(plan);
+/** Prepares the store of a local realm for its first handle. Cold. */
+export const prepareLocal = ({ migration }: OpenPlan, store: LocalStore): Observable<never> =>
+  concat(store.becomeLocalOnly(), migration ? store.migrate(migration.version, migration.change) : EMPTY);
 
-const openLocalRealm = (plan: OpenPlan): Observable<RunningRealm> =>
+/** Opens a local realm for its first handle: see `openRunningRealm`. */
+export const openLocalRealm = (plan: OpenPlan): Observable<RunningRealm> =>
   openHeldStore(plan, {
     open: openLocalStore,
-    prepare: (store) =>
-      concat(
-        store.becomeLocalOnly(),
-        plan.migration ? store.migrate(plan.migration.version, plan.migration.change) : EMPTY,
-      ),
+    prepare: (store) => prepareLocal(plan, store),
     callMs: Infinity,
   }).pipe(map(createLocalRealm));
 
@@ -114,13 +90,7 @@ const openLocalRealm = (plan: OpenPlan): Observable<RunningRealm> =>
  * Stays subscribed until `health$` completes, because the subscription reopens a lost storage. Health never errors.
  */
 export const watchHealth = (health$: Observable<StorageHealth>, next: (health: StorageHealth) => void): void => {
-  // eslint-disable-next-line rxjs-x/no-ignored-subscription -- its subscriber ends it, with the realm
-  health$.subscribe({
-    next,
-    error: (thrown: unknown) => {
-      throw thrown;
-    },
-  });
+  observe(health$, next);
 };
 
 export const done$ = of(undefined);

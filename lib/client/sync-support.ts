@@ -7,6 +7,7 @@ import type { ClientCore } from './client-core.js';
 import type { SyncPlan, SyncSettings, SyncSupport } from './open-plan.js';
 import { createDifferenceError } from './plan-difference.js';
 import { openSyncedRealm } from './synced-realm.js';
+import { createSyncedTab } from './tabs/synced-tab.js';
 
 const planOf = (
   support: SyncSupport,
@@ -42,7 +43,7 @@ const differenceOf = (one: SyncPlan, other: SyncPlan): Error | null => {
 /** Creates the code of synced realms of a client. */
 export const createSyncSupport = (core: ClientCore): SyncSupport => {
   const support: SyncSupport = {
-    ...{ core, differenceOf, open: openSyncedRealm },
+    ...{ core, differenceOf, open: openSyncedRealm, createTab: createSyncedTab },
     planOf: (settings) => planOf(support, settings),
   };
   return support;

@@ -12,11 +12,12 @@ import { openStore } from '../store/open-store.js';
 import type { Store } from '../store/store.js';
 import type { OpenPlan, RunningRealm, SyncPlan } from './open-plan.js';
 import type { RealmMember } from './realm-member.js';
-import { done$, type HeldStore, openHeldStore, watchHealth } from './running-realm.js';
+import type { HeldStore } from './held-store.js';
+import { done$, openHeldStore, watchHealth } from './running-realm.js';
 import { checkOwner, claimStore } from './user-identity.js';
 
 /** Clears a store that was opening during a log-out with `discard`. */
-const createDiscardCheck = (
+export const createDiscardCheck = (
   { storage, location, name }: OpenPlan,
   { support: { core }, realmName: realm }: SyncPlan,
 ): ((store: Store) => Observable<never>) => {
@@ -33,12 +34,16 @@ const createDiscardCheck = (
 };
 
 /** Ends a session whose storage is lost, and resumes it when the storage is back. */
-const applyHealth = (session: SessionStore, health: StorageHealth): void => {
+export const applyHealth = (session: SessionStore, health: StorageHealth): void => {
   if (health.state === 'lost') {
     const { error } = health;
     session.dispatch({ type: 'fatal', error: new SyncError('storage', error.message, { cause: error }) });
   } else if (isWithoutStorage(session.getState())) session.dispatch({ type: 'input', input: 'resume' });
 };
+
+/** The name under which a client remembers that a session was paused. One realm may be open on two storages. */
+export const pauseNameOf = ({ location }: Pick<OpenPlan, 'location'>, { realmName }: SyncPlan): string =>
+  JSON.stringify([realmName, typeof location === 'string' ? location : '']);
 
 const isWithoutStorage = ({ sync, connection }: SessionState): boolean =>
   sync === 'inactive' &&
@@ -68,11 +73,13 @@ export const openSyncedRealm = (plan: OpenPlan, sync: SyncPlan): Observable<Runn
 
 const createSyncedRealm = (
   { store, health$, closing$ }: HeldStore<Store>,
-  { support: { core }, realmName, stopImmediately, clientReset }: SyncPlan,
+  sync: SyncPlan,
   { location, name: storageName }: Pick<OpenPlan, 'location' | 'name'>,
   outbox: OutboxState,
 ): RunningRealm => {
-  const name = JSON.stringify([realmName, typeof location === 'string' ? location : '']); // One realm may be open on two storages.
+  const { support, realmName, stopImmediately, clientReset } = sync;
+  const { core } = support;
+  const name = pauseNameOf({ location }, sync);
   const session = core.createSession(store, {
     realmName,
     clientReset,

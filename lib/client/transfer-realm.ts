@@ -25,9 +25,9 @@ import { internalsOf } from './realm-handles.js';
  * @see docs/tools.md for the format.
  */
 export const exportRealm = (realm: AnyRealm): Observable<string> => {
-  const { context, checkOpen } = internalsOf(realm);
+  const { store, checkOpen } = internalsOf(realm);
   checkOpen();
-  return exportLines(context);
+  return exportLines(store.context);
 };
 
 /**
@@ -52,11 +52,12 @@ export const importRealm = async (
   lines: ImportSource,
   options: ImportOptions = {},
 ): Promise<Imported> => {
-  const { context, checkOpen, checkOwner } = internalsOf(realm);
+  const { store, checkOpen, checkOwner } = internalsOf(realm);
   const checkWritable = (): void => {
     checkOpen();
     checkOwner();
   };
   checkWritable();
-  return importFrom(createImporter(context, options, checkWritable), lines);
+  const parts = { shapes: store.context.shapes, transact: store.transact };
+  return importFrom(createImporter(parts, options, checkWritable), lines);
 };

@@ -43,12 +43,12 @@ export interface TabPlatform {
    * Opens the storage for the tab that leads. Cold. Emits once and completes. From the first value on, no batch of an
    * earlier leader can be stored any more; such a batch errors, and then `lost$` of its storage emits a
    * `StorageTakenOverError`. Errors with a `StorageError`, after half a second when a tab that does not share holds the
-   * storage. `steal`: takes the storage of a leader that does not answer.
+   * storage.
    *
    * Subscribed again after its storage was lost, it opens the storage again for the same leader. It then errors with a
    * `StorageTakenOverError` when another tab has taken over meanwhile.
    */
-  readonly openStorage: (how: 'wait' | 'steal') => Observable<Storage>;
+  readonly openStorage: () => Observable<Storage>;
 }
 
 const platforms = new WeakMap<OpenStorage, TabPlatform>();

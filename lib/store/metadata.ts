@@ -21,7 +21,8 @@ export interface Metadata extends MetadataRecord {
   readonly owner: Owner;
 }
 
-interface MetadataRecord {
+/** The part of the metadata that is stored in one record, with every batch. */
+export interface MetadataRecord {
   /** Replica id of this copy. Random; drawn when the copy is created. */
   readonly replica: string;
   /** Id of the server's history; `null` before the first bind, and between a client reset and the next bind. */
@@ -116,7 +117,8 @@ const createLaterFormatError = (): StorageError =>
 
 const isOffset = (given: unknown): given is number => Number.isSafeInteger(given);
 
-const decodeMetadata = (bytes: Uint8Array): MetadataRecord => {
+/** Decodes the record. Throws a `StorageError` for other bytes. */
+export const decodeMetadata = (bytes: Uint8Array): MetadataRecord => {
   const read = decodeValue(bytes);
   const fields: readonly unknown[] = isLeft(read) || !Array.isArray(read.right) ? [] : read.right;
   const [found, replica, history, downloadedTo, acknowledged, time, count, ...totals] = fields;

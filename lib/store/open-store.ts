@@ -27,11 +27,11 @@ export interface StoreOptions {
    *
    * @defaultValue everything is read from the storage
    */
-  readonly mirrored?: MirroredStore | undefined;
+  readonly mirrored?: MirroredObjects | undefined;
 }
 
 /** The objects that a tab has mirrored, and its readers, who stay when the store is opened and closed. */
-export interface MirroredStore {
+export interface MirroredObjects {
   /** Nothing is staged. With the same shapes as the store. */
   readonly objects: Objects;
   /** Emits the changes of objects to readers. The store does not complete it. */
@@ -81,7 +81,7 @@ const loadObjects = (storage: Storage, objects: Objects, isChecked: boolean): Ob
 /** Reads all objects again, and notifies readers of the difference to the mirrored ones. */
 const reloadObjects = (
   storage: Storage,
-  { objects, changes }: MirroredStore,
+  { objects, changes }: MirroredObjects,
   isChecked: boolean,
 ): Observable<Objects> =>
   concat(readBlocks(storage), readSingleObjects(storage)).pipe(

@@ -23,7 +23,8 @@ import type { Transaction } from './transaction/transaction-api.js';
 import { requireShape } from './transaction/transaction-context.js';
 import type { View } from './objects/object-view.js';
 import { toLimitsPut } from './transaction/write-limits.js';
-import { write, type Written } from './transaction/write.js';
+import type { TransactionDraft } from './transaction/transaction.js';
+import { transact, write, type Written } from './transaction/write.js';
 import { queryResultOf } from './query/live-query.js';
 
 /**
@@ -50,6 +51,8 @@ export interface LocalStore extends ReadApi, RejectedWritesApi {
    * nothing was stored. Unsubscribing does not cancel the write.
    */
   readonly write: <R>(change: (tx: Transaction<Schema>) => R) => Observable<Written<R>>;
+  /** Runs a transaction as `write` does, with access to its overlay. */
+  readonly transact: <R>(work: (draft: TransactionDraft) => R) => Observable<Written<R>>;
   /**
    * The changes that would write everything in memory to an empty storage. `null` when the outbox is longer than the
    * part of it that is kept in memory.
@@ -99,7 +102,13 @@ export interface Store extends LocalStore, SyncApi {
   readonly setAsideErrors: () => readonly ObjectSetAsideError[];
 }
 
-const createReadApi = ({ shapes, objects, changes$, checkOpen }: CommitContext): ReadApi => {
+/** Creates the reads of a realm. */
+export const createReadApi = ({
+  shapes,
+  objects,
+  changes$,
+  checkOpen,
+}: Pick<CommitContext, 'shapes' | 'objects' | 'changes$' | 'checkOpen'>): ReadApi => {
   const shapeOf = (type: string): TypeShape => {
     checkOpen();
     return requireShape(shapes, type);
@@ -143,6 +152,7 @@ export const createLocalStore = (context: CommitContext): LocalStore => ({
   ...createReadApi(context),
   ...createRejectedWritesApi(context),
   write: (change) => write(context, change),
+  transact: (work) => transact(context, work),
   dump: () => {
     const outbox = context.outbox.dump();
     const { runs, owner } = context.durable();

@@ -118,8 +118,8 @@ const tabCalls = {
   unlockWhenLeft: (name: string): void => {
     tabs!.page$.pipe(filter((state) => state === 'leaving')).subscribe(() => locks.get(name)?.unsubscribe());
   },
-  openShared: (how: 'wait' | 'steal') => {
-    shared = tabs!.openStorage(how);
+  openShared: () => {
+    shared = tabs!.openStorage();
     return tabCalls.reopen();
   },
   /** Opens the storage again for the same leader. */
@@ -127,7 +127,7 @@ const tabCalls = {
   /** Returns the milliseconds until a first batch is stored. */
   takeOver: async (at: number): Promise<number> => {
     const start = performance.now();
-    await firstValueFrom(tabs!.openStorage('steal')).then(keepStorage);
+    await firstValueFrom(tabs!.openStorage()).then(keepStorage);
     await done(storage!.batch([entry(at, 10)], { durable: true }));
     return performance.now() - start;
   },
@@ -138,7 +138,7 @@ const tabCalls = {
       queueMicrotask(() => document.dispatchEvent(new Event('freeze')));
       return original.apply(this, args) as ReturnType<IDBObjectStore['openKeyCursor']>;
     };
-    const opened = await tabCalls.openShared('wait');
+    const opened = await tabCalls.openShared();
     Object.assign(IDBObjectStore.prototype, { openKeyCursor: original });
     return opened;
   },

@@ -179,7 +179,7 @@ describe('the state of a page', () => {
 
 const takenOver = (name: string) => `The IndexedDB database "${name}" was lost: another tab has taken it over.`;
 const openAndPut = async (page: Page, at: number): Promise<void> => {
-  expect(await page.call('openShared', 'wait')).toBe('done');
+  expect(await page.call('openShared')).toBe('done');
   expect(await page.call('put', at, 10)).toBe('done');
 };
 
@@ -221,7 +221,7 @@ describe('the storage of the tab that leads', () => {
   it('excludes each of many earlier leaders, however many batches each of them has stored', async () => {
     const leaders = await openTabs('many', 5);
     for (const [at, leader] of leaders.entries()) {
-      expect(await leader.call('openShared', 'wait')).toBe('done');
+      expect(await leader.call('openShared')).toBe('done');
       for (let count = 0; count < at * 40; count += 1) expect(await leader.call('put', count, 1)).toBe('done');
     }
     const last = leaders.pop()!;
@@ -243,7 +243,7 @@ describe('the storage of the tab that leads', () => {
       await next!.call('closeStorage');
       await before!.resume();
       await before!.call('closeStorage');
-      expect(await before!.call('openShared', 'wait')).toBe('done');
+      expect(await before!.call('openShared')).toBe('done');
     }
   });
 
@@ -252,7 +252,7 @@ describe('the storage of the tab that leads', () => {
     const frozen = await before!.call('openFrozen');
     expect(frozen).toEqual(storageErrorWith('"opening" cannot be opened: '));
     expect(await next!.call('takeOver', 2)).toBeLessThan(300);
-    expect(await before!.call('openShared', 'wait')).toBe('done');
+    expect(await before!.call('openShared')).toBe('done');
   });
 
   it('is reopened by the same leader, but not by a leader that another tab has replaced', async () => {
@@ -290,9 +290,9 @@ describe('the storage of the tab that leads', () => {
     await sharing!.call('closeStorage');
     expect(await exclusive!.call('openStorage', 'mixed')).toBe('done');
     expect(await exclusive!.call('keys')).toEqual(['k00000001']);
-    expect(await sharing!.call('openShared', 'steal')).toEqual(storageErrorWith('"mixed" is in use by another tab'));
+    expect(await sharing!.call('openShared')).toEqual(storageErrorWith('"mixed" is in use by another tab'));
     expect(await exclusive!.call('put', 2, 10)).toBe('done');
-    const waiting = sharing!.call('openShared', 'wait');
+    const waiting = sharing!.call('openShared');
     await exclusive!.call('closeStorage');
     expect(await waiting).toBe('done');
     expect(await sharing!.call('keys')).toEqual(['k00000001', 'k00000002']);

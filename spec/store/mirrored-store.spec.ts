@@ -6,7 +6,7 @@ import type { Storage, StorageChange } from '../../lib/storage/storage.js';
 import { wrapStorage } from '../../lib/storage/wrap-storage.js';
 import type { ChangesByType } from '../../lib/store/objects/object-change.js';
 import { createObjects } from '../../lib/store/objects/objects.js';
-import { type MirroredStore, openStore } from '../../lib/store/open-store.js';
+import { type MirroredObjects, openStore } from '../../lib/store/open-store.js';
 import type { Store } from '../../lib/store/store.js';
 import { createTaskOperation } from './remote-history.js';
 import { createTask, integratePage, milk, openTestStore, shapes, waitUntilDone } from './test-kit.js';
@@ -41,7 +41,7 @@ const openMirroredStore = () => {
 };
 
 /** Opens the store on mirrored objects. `reads` has the first keys of all ranges that are read meanwhile. */
-const openOn = (storage: Storage, mirrored: MirroredStore) => {
+const openOn = (storage: Storage, mirrored: MirroredObjects) => {
   const reads: string[] = [];
   const watched = wrapStorage(storage, {
     range: (range) => {
@@ -139,7 +139,7 @@ describe('a store on mirrored objects', () => {
 
   it('completes the streams of its own readers when it is closed, but not those of mirrored objects', async () => {
     const ended: string[] = [];
-    const watch = (name: string, { changes, objects }: Pick<MirroredStore, 'changes' | 'objects'>): void => {
+    const watch = (name: string, { changes, objects }: Pick<MirroredObjects, 'changes' | 'objects'>): void => {
       changes.subscribe({ complete: () => ended.push(`${name} changes`) });
       objects.setAside.all$.subscribe({ complete: () => ended.push(`${name} set aside`) });
     };

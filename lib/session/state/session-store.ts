@@ -89,6 +89,13 @@ export class ShownState implements SessionStore {
       });
   }
 
+  /** Replaces the state, as an event that leads to it. */
+  replace(after: SessionState): void {
+    const before = this.#current;
+    this.#current = after;
+    queueScheduler.schedule(() => this.#show(before, after, null));
+  }
+
   /** Applies an event of the connection, unless the session has left that connection and this is not shown yet. */
   dispatchReceived(event: SessionEvent): void {
     if (!isConnectionEvent(event) || !this.hasLeft()) this.dispatch(event);

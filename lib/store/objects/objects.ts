@@ -48,6 +48,8 @@ export interface Objects {
   readonly misfit: (type: string, key: Key) => SetAsideObject | null;
   /** Adds optimistic states. */
   readonly stage: (changed: readonly ObjectChange[], options?: StageOptions) => StagedChanges;
+  /** Adds an optimistic state that another tab will store. */
+  readonly stageOnly: (change: ObjectChange) => void;
   /** The parts with which `NewRows` adds the objects that a page creates. */
   readonly pageParts: PageParts;
   /** Returns the changes since the last call. Also notifies the readers of set-aside objects. */
@@ -216,6 +218,7 @@ export const createObjects = (shapes: Shapes): Objects => {
     latestState: latest,
     misfit: staged.misfitAt,
     stage: createStage({ blocks, staged, setAside, entryAt, settleOne }),
+    stageOnly: (change) => void staged.stage(change),
     pageParts,
     takeChanges: notes.taken,
     unstage: () => {

@@ -13,24 +13,32 @@ import { checkNotSetAside, createMissingObjectError } from '../objects/check-inp
 
 type RenameElement = (id: ElementId) => ElementId;
 
-/** Maps ids of elements that the changeset itself inserted to their new stamps: the n-th operation stays the n-th. */
-const createRenames = (
-  { changeset, replica, operations }: KeptRejection,
-  now: Instant,
-  writer: string,
-): RenameElement => {
-  const { time, count } = changeset;
-  return (id) => {
-    const isOwn =
-      id.replica === writerIdOf(replica, time) &&
-      id.time === time &&
-      id.count >= count &&
-      id.count < count + operations.length;
-    return isOwn ? { ...operationStampOf(now, writer, id.count - count), index: id.index } : id;
-  };
-};
+/** Operations that were stamped again: the n-th operation stays the n-th. */
+export interface Restamped {
+  /** The replica that wrote them, and its stamp of the first one. */
+  readonly replica: string;
+  readonly time: number;
+  readonly count: number;
+  readonly operations: { readonly length: number };
+  /** The new stamp of the first one. */
+  readonly now: Instant;
+}
 
-const renameElements = (operation: Operation, rename: RenameElement): Operation => {
+/** Maps ids of elements that these operations inserted to their new stamps by `writer`. */
+export const createRenames =
+  (all: readonly Restamped[], writer: string): RenameElement =>
+  (id) => {
+    const found = all.find(
+      ({ replica, time, count, operations }) =>
+        id.time === time &&
+        id.count >= count &&
+        id.count < count + operations.length &&
+        id.replica === writerIdOf(replica, time),
+    );
+    return found ? { ...operationStampOf(found.now, writer, id.count - found.count), index: id.index } : id;
+  };
+
+export const renameElements = (operation: Operation, rename: RenameElement): Operation => {
   if (operation.kind === 'move' || operation.kind === 'replace') {
     return { ...operation, element: rename(operation.element) };
   }
@@ -91,13 +99,31 @@ const checkOperation = (overlay: Overlay, shapes: Shapes, operation: Operation):
 };
 
 /**
- * Performs the operations of a rejected changeset again, on the current state. Throws a `SchemaError` when the changed
- * objects no longer exist or do not fit the schema.
+ * Performs operations again, on the current state. Throws a `SchemaError` when the changed objects no longer exist or
+ * do not fit the schema.
  */
-export const redoRejected = (overlay: Overlay, shapes: Shapes, rejection: KeptRejection, now: Instant): void => {
-  const rename = createRenames(rejection, now, overlay.replica);
-  for (const operation of rejection.operations)
+export const redoOperations = (
+  overlay: Overlay,
+  shapes: Shapes,
+  operations: readonly Operation[],
+  rename: RenameElement,
+): void => {
+  for (const operation of operations)
     overlay.perform(
       checkOperation(overlay, shapes, renameElements(adaptOperation(overlay, shapes, operation), rename)),
     );
 };
+
+/** Performs the operations of a rejected changeset again: see `redoOperations`. */
+export const redoRejected = (
+  overlay: Overlay,
+  shapes: Shapes,
+  { changeset: { time, count }, replica, operations }: KeptRejection,
+  now: Instant,
+): void =>
+  redoOperations(
+    overlay,
+    shapes,
+    operations,
+    createRenames([{ replica, time, count, operations, now }], overlay.replica),
+  );

@@ -29,6 +29,10 @@ export const rejectedEnd = 'r0';
 /** Storage key of a rejected changeset. Ordered by its id, which does not change when versions are renumbered. */
 const rejectedKeyOf = (id: number): string => `${rejectedPrefix}${sortableTextOf(id)}`;
 
+/** Returns the id in the storage key of a rejected changeset. Throws a `StorageError` for another key. */
+export const parseRejectedKey = (storageKey: string): number =>
+  parseSortableText(storageKey.slice(rejectedPrefix.length), storageKey);
+
 const encodeRejection = ({ changeset, replica, writes, code }: KeptRejection): Uint8Array => {
   const { version, time, count, body } = changeset;
   const reasons = writes.map(({ type, key, reason }) => [type, key, reason]);
@@ -41,7 +45,7 @@ export const decodeRejection = ([storageKey, bytes]: StorageEntry): KeptRejectio
   const changeset = storedChangesetOf(storageKey, fields);
   if (typeof replica !== 'string' || typeof code !== 'string') throw createDamageError('record', storageKey);
   return {
-    id: parseSortableText(storageKey.slice(rejectedPrefix.length), storageKey),
+    id: parseRejectedKey(storageKey),
     replica,
     code,
     changeset,

@@ -8,8 +8,12 @@ import { redoRejected } from './redo.js';
 import type { CommitContext } from '../commit/commit-context.js';
 import { toRejectionDelete, type KeptRejection } from './rejected-list.js';
 import type { Transaction } from '../transaction/transaction-api.js';
+import type { Instant } from '../../model/changeset.js';
+import type { Shapes } from '../../model/schema.js';
+import type { Objects } from '../objects/objects.js';
 import type { View } from '../objects/object-view.js';
-import { type WriteExtras, transact, type Written } from '../transaction/write.js';
+import type { TransactionDraft } from '../transaction/transaction.js';
+import { changesOf, type WriteExtras, transact, type Written } from '../transaction/write.js';
 
 /**
  * One object of a rejected transaction: the reason, and the current object.
@@ -67,10 +71,22 @@ export interface RejectedWritesApi {
   readonly rejectedWrites$: Observable<readonly RejectedTransaction[]>;
   readonly retry: <R>(id: number, change?: (tx: Transaction<Schema>) => R) => Observable<Written<R | undefined>>;
   readonly discard: (id: number) => Observable<Written<undefined>>;
+  /**
+   * Removes a rejected write, and runs a transaction in the same batch. `work` is called with that write; it does
+   * nothing to discard it. Throws an `InvalidArgumentError` for an unknown id.
+   */
+  readonly settleRejected: <R>(
+    method: 'retry' | 'discard',
+    id: number,
+    work: RejectedWork<R>,
+    more?: WriteExtras,
+  ) => Observable<Written<R>>;
 }
 
-const rejectedTransactionOf =
-  ({ objects }: CommitContext) =>
+type RejectedWork<R> = (draft: TransactionDraft, now: Instant, rejection: KeptRejection) => R;
+
+export const rejectedTransactionOf =
+  (objects: Pick<Objects, 'view'>) =>
   ({ id, changeset, writes, code, operations }: KeptRejection): RejectedTransaction =>
     Object.freeze({
       id,
@@ -87,39 +103,49 @@ const rejectedTransactionOf =
  * Retries or discards a rejected changeset. It is removed in the batch of the new write, so that a crash keeps both or
  * neither.
  */
-const decideOnce = <R>(
+const settleRejected = <R>(
   context: CommitContext,
   method: 'retry' | 'discard',
   id: number,
-  write: (rejection: KeptRejection, extras: WriteExtras) => Observable<R>,
-): Observable<R> => {
+  work: RejectedWork<R>,
+  more?: WriteExtras,
+): Observable<Written<R>> => {
   const { rejectedList, optimistic } = context;
   context.checkOpen();
   if (optimistic.isWriting)
     throw new InvalidStateError(`realm.${method} was called inside a write. Call it afterwards.`);
   const rejection = rejectedList.reserve(id);
   try {
-    const extras: WriteExtras = { changes: [toRejectionDelete(id)], stored: () => rejectedList.remove(id) };
-    return write(rejection, extras).pipe(tap({ error: () => rejectedList.release(id) }));
+    const extras: WriteExtras = {
+      changes: (version, start) => [toRejectionDelete(id), ...changesOf(more, version, start)],
+      stored: () => {
+        rejectedList.remove(id);
+        more?.stored();
+      },
+    };
+    return transact(context, (draft, now) => work(draft, now, rejection), extras).pipe(
+      tap({ error: () => rejectedList.release(id) }),
+    );
   } catch (thrown) {
     rejectedList.release(id);
     throw thrown;
   }
 };
 
+/** Performs the operations of a rejected write, or the changes of an app instead. */
+export const retryWorkOf =
+  <R>(shapes: Shapes, change?: (tx: Transaction<Schema>) => R): RejectedWork<R | undefined> =>
+  (draft, now, rejection) => {
+    if (change !== undefined) return change(draft.tx);
+    redoRejected(draft.overlay, shapes, rejection, now);
+    return undefined;
+  };
+
 export const createRejectedWritesApi = (context: CommitContext): RejectedWritesApi => ({
-  rejectedWrites$: context.rejectedList.all$.pipe(map((all) => Object.freeze(all.map(rejectedTransactionOf(context))))),
-  retry: (id, change) =>
-    decideOnce(context, 'retry', id, (rejection, extras) =>
-      transact(
-        context,
-        (draft, now) => {
-          if (change !== undefined) return change(draft.tx);
-          redoRejected(draft.overlay, context.shapes, rejection, now);
-          return undefined;
-        },
-        extras,
-      ),
-    ),
-  discard: (id) => decideOnce(context, 'discard', id, (_, extras) => transact(context, () => undefined, extras)),
+  rejectedWrites$: context.rejectedList.all$.pipe(
+    map((all) => Object.freeze(all.map(rejectedTransactionOf(context.objects)))),
+  ),
+  retry: (id, change) => settleRejected(context, 'retry', id, retryWorkOf(context.shapes, change)),
+  discard: (id) => settleRejected(context, 'discard', id, () => undefined),
+  settleRejected: (method, id, work, more) => settleRejected(context, method, id, work, more),
 });

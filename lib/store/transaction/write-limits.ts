@@ -28,7 +28,7 @@ const toWriteLimits = (given: readonly unknown[]): WriteLimits => {
 };
 
 /** Limits that apply until a server has reported its own. */
-const defaultLimits: WriteLimits = toWriteLimits([]);
+export const defaultLimits: WriteLimits = toWriteLimits([]);
 
 export const toLimitsPut = (limits: WriteLimits): StorageChange => ({
   type: 'put',
@@ -37,7 +37,7 @@ export const toLimitsPut = (limits: WriteLimits): StorageChange => ({
 });
 
 /** Decodes stored limits. Throws a `StorageError` for other bytes. An older version may have stored fewer limits. */
-const decodeLimits = (key: string, bytes: Uint8Array): WriteLimits => {
+export const decodeLimits = (key: string, bytes: Uint8Array): WriteLimits => {
   const fields = decodeStoredFields(key, bytes);
   if (fields.every(isCount)) return toWriteLimits(fields);
   throw createDamageError('record', key);

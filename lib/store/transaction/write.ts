@@ -37,11 +37,26 @@ export interface Written<R> {
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
 
+/** The part of a realm that its transactions use. */
+export interface TransactionPorts extends Pick<CommitContext, 'shapes' | 'objects' | 'clock' | 'checkOpen'> {
+  readonly optimistic: Pick<
+    CommitContext['optimistic'],
+    'replica' | 'instant' | 'remoteInstant' | 'clockOffset' | 'includeOwn' | 'downloadedTo' | 'isWriting'
+  >;
+}
+
+/** A transaction whose function has run, and of which nothing is stored yet. */
+export interface FinishedWork<R> extends ReturnType<TransactionDraft['end']> {
+  readonly result: R;
+  /** The stamp of the first operation. */
+  readonly start: Instant;
+}
+
 /**
  * Runs the function of a transaction. Until it returns, no other change may be applied, because the transaction builds
  * on the state that it began with.
  */
-const performWork = <R>({ optimistic }: CommitContext, draft: TransactionDraft, work: () => R): R => {
+const performWork = <R>({ optimistic }: TransactionPorts, draft: TransactionDraft, work: () => R): R => {
   const { downloadedTo } = optimistic;
   optimistic.isWriting = true;
   try {
@@ -65,7 +80,8 @@ const performWork = <R>({ optimistic }: CommitContext, draft: TransactionDraft, 
 /** Changes that are stored in the same batch as a write. */
 export interface WriteExtras {
   readonly metadata?: Partial<Metadata>;
-  readonly changes: readonly StorageChange[];
+  /** The changes; or a function of the client version and the stamp of the write. */
+  readonly changes: readonly StorageChange[] | ((version: Version, start: Instant) => readonly StorageChange[]);
   readonly stored: () => void;
   /**
    * Whether the write may be split into several changesets, which other devices receive one after the other. Then it
@@ -83,6 +99,16 @@ const beginRun = (
   if (runs === optimistic.runs) return null;
   optimistic.runs = runs;
   return { changes: [toRunsPut(runs)], metadata: { runs } };
+};
+
+/** The changes of `extras`, if there are any. */
+export const changesOf = (
+  extras: WriteExtras | undefined,
+  version: Version,
+  start: Instant,
+): readonly StorageChange[] => {
+  const changes = extras?.changes ?? [];
+  return typeof changes === 'function' ? changes(version, start) : changes;
 };
 
 /** Body of the changesets of a local realm, which are never sent. */
@@ -147,34 +173,46 @@ const encodeChecked = (
  * a snapshot or a client reset, until they are downloaded. No increment that was sent is later than this instant. No
  * increment that is written from now on is earlier, even if it gets a new stamp.
  */
-const missingOwnUpTo = ({ includeOwn, instant, remoteInstant }: CommitContext['optimistic']): Instant | null => {
+const missingOwnUpTo = ({ includeOwn, instant, remoteInstant }: TransactionPorts['optimistic']): Instant | null => {
   if (!includeOwn) return null;
   return compareInstants(instant, remoteInstant) < 0 ? instant : remoteInstant;
 };
 
 /**
- * Runs a transaction synchronously and stores it together with `extras`. Throws what its function throws, and an
- * `InvalidStateError` inside another write; then nothing has changed.
+ * Runs the function of a transaction synchronously. Throws what it throws, and an `InvalidStateError` inside another
+ * write; then nothing has changed.
+ */
+export const runWork = <R>(
+  ports: TransactionPorts,
+  work: (draft: TransactionDraft, now: Instant) => R,
+): FinishedWork<R> => {
+  const { optimistic, shapes, objects, clock } = ports;
+  ports.checkOpen();
+  if (optimistic.isWriting)
+    throw new InvalidStateError('realm.write was called inside another write. Use the tx argument of the outer one.');
+  const start = nextInstantOf(optimistic.instant, clock.now() + optimistic.clockOffset);
+  const draft = beginTransaction(shapes, objects, start, optimistic.replica, missingOwnUpTo(optimistic));
+  const result = performWork(ports, draft, () => work(draft, start));
+  return { result, start, ...draft.end() };
+};
+
+/**
+ * Runs a transaction synchronously and stores it together with `extras`. Throws as `runWork` does, and a
+ * `WriteLimitError` for a transaction that is too large; then nothing has changed.
  */
 export const transact = <R>(
   context: CommitContext,
   work: (draft: TransactionDraft, now: Instant) => R,
   extras?: WriteExtras,
 ): Observable<Written<R>> => {
-  const { optimistic, shapes, objects, clock } = context;
-  context.checkOpen();
-  if (optimistic.isWriting)
-    throw new InvalidStateError('realm.write was called inside another write. Use the tx argument of the outer one.');
-  const start = nextInstantOf(optimistic.instant, clock.now() + optimistic.clockOffset);
-  const draft = beginTransaction(shapes, objects, start, optimistic.replica, missingOwnUpTo(optimistic));
-  const result = performWork(context, draft, () => work(draft, start));
-  const { operations, touched } = draft.end();
+  const { optimistic, objects } = context;
+  const { result, start, operations, touched } = runWork(context, work);
   if (operations.length === 0) {
     const outcome = { result, version: optimistic.written };
     // State that the function has read may still be pending.
-    return extras
-      ? context.commit({ metadata: {}, ...extras, durable: true }, outcome)
-      : context.waitForCommits(outcome);
+    if (!extras) return context.waitForCommits(outcome);
+    const changes = changesOf(extras, optimistic.written, start);
+    return context.commit({ metadata: {}, ...extras, changes, durable: true }, outcome);
   }
 
   const changesets = changesetsOf(context, start, operations, extras?.isDivisible === true);
@@ -192,7 +230,7 @@ export const transact = <R>(
   const begun = optimistic.isLocalOnly ? null : beginRun(context, after + 1);
   return context.commit(
     {
-      changes: [...staged.changes, ...outboxed, ...(begun?.changes ?? []), ...(extras?.changes ?? [])],
+      changes: [...staged.changes, ...outboxed, ...(begun?.changes ?? []), ...changesOf(extras, version, start)],
       metadata: { instant: optimistic.instant, ...begun?.metadata, ...extras?.metadata },
       durable: true,
       stored: () => {
@@ -205,11 +243,16 @@ export const transact = <R>(
   );
 };
 
+/** The work of a function of an app. Throws an `InvalidArgumentError` for anything else. */
+export const workOf = <R>(change: (tx: Transaction<Schema>) => R): ((draft: TransactionDraft) => R) => {
+  if (typeof change !== 'function') throw new InvalidArgumentError('write', 'a function', change);
+  return ({ tx }) => change(tx);
+};
+
 /**
  * Runs the function of a transaction synchronously and stores the result. Throws what the function throws, and a
  * `SchemaError` for values that do not fit the schema; then nothing has changed.
  */
 export const write = <R>(context: CommitContext, change: (tx: Transaction<Schema>) => R): Observable<Written<R>> => {
-  if (typeof change !== 'function') throw new InvalidArgumentError('write', 'a function', change);
-  return transact(context, ({ tx }) => change(tx));
+  return transact(context, workOf(change));
 };

@@ -79,8 +79,10 @@ const takeSnapshot = (shapes: Shapes, objects: Objects): readonly ExportedObject
   );
 };
 
+type ExportParts = Pick<CommitContext, 'shapes' | 'objects' | 'clock' | 'checkOpen'>;
+
 /** Emits the lines of a realm: see `exportRealm`. */
-export const exportLines = ({ shapes, objects, clock, checkOpen }: CommitContext): Observable<string> =>
+export const exportLines = ({ shapes, objects, clock, checkOpen }: ExportParts): Observable<string> =>
   defer(() => {
     checkOpen();
     const { scheduler } = clock;

@@ -8,14 +8,13 @@ import { checkSchema, type Property, type Shapes } from '../../model/schema.js';
 import { isRecord, type Key } from '../../model/value.js';
 import { isRight } from '../../model/result.js';
 import { isCount } from '../../model/version.js';
-import type { CommitContext } from '../commit/commit-context.js';
 import { exportFormat } from './export.js';
 import { fromJson } from './json-values.js';
 import type { TransactionDraft } from '../transaction/transaction.js';
 import { requireShape } from '../transaction/transaction-context.js';
 import { checkValue, ownValueOf, createUnknownPropertyError } from '../objects/check-input.js';
 import { counterValueOf } from '../objects/object-view.js';
-import { transact } from '../transaction/write.js';
+import type { Written } from '../transaction/write.js';
 
 /**
  * Options of `importRealm`.
@@ -215,9 +214,15 @@ type CreateImportError = (line: number, cause: unknown) => ImportError;
 
 const emptySummary: Imported = { created: 0, updated: 0, skipped: 0 };
 
+/** The part of a realm that an import uses. */
+export interface ImportParts {
+  readonly shapes: Shapes;
+  readonly transact: <R>(work: (draft: TransactionDraft) => R) => Observable<Written<R>>;
+}
+
 /** Writes lines in one transaction. Emits the numbers of objects when they are durable. */
 const writeLines = (
-  context: CommitContext,
+  { shapes, transact }: ImportParts,
   lines: readonly ImportLine[],
   { onConflict, whileOpen }: { readonly onConflict: string; readonly whileOpen: () => void },
   createError: CreateImportError,
@@ -229,14 +234,14 @@ const writeLines = (
     whileOpen();
     for (const line of lines) {
       at = line.number;
-      counts[writeLine(context.shapes, draft, line, onConflict)] += 1;
+      counts[writeLine(shapes, draft, line, onConflict)] += 1;
     }
   };
   const rethrow = (thrown: unknown): never => {
     throw createError(first, thrown);
   };
   try {
-    return transact(context, work).pipe(
+    return transact(work).pipe(
       map(() => counts),
       catchError(rethrow),
     );
@@ -252,7 +257,7 @@ const addSummaries = (a: Imported, b: Imported): Imported => ({
 });
 
 /** Starts an import: see `importRealm`. `whileOpen` throws when the realm was closed. */
-export const createImporter = (context: CommitContext, options: ImportOptions, whileOpen: () => void): Importer => {
+export const createImporter = (parts: ImportParts, options: ImportOptions, whileOpen: () => void): Importer => {
   const settings = { onConflict: checkConflict(options), whileOpen };
   let done = emptySummary;
   let number = 0;
@@ -273,7 +278,7 @@ export const createImporter = (context: CommitContext, options: ImportOptions, w
       done = addSummaries(done, counts);
       upTo = last;
     };
-    return defer(() => writeLines(context, lines, settings, createError)).pipe(tap(onStored), ignoreElements());
+    return defer(() => writeLines(parts, lines, settings, createError)).pipe(tap(onStored), ignoreElements());
   };
 
   /**

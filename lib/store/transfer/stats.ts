@@ -1,5 +1,7 @@
 import type { Version } from '../../model/version.js';
 import type { CommitContext } from '../commit/commit-context.js';
+import type { Metadata } from '../metadata.js';
+import type { Objects } from '../objects/objects.js';
 import { isPending, isVisible } from '../objects/lazy-object.js';
 
 /**
@@ -39,6 +41,15 @@ export interface RealmStats {
   readonly downloadedBytes: number;
 }
 
+/** The sources of the numbers. */
+export interface StatsParts extends Pick<CommitContext, 'shapes' | 'checkOpen'> {
+  readonly objects: Pick<Objects, 'tables' | 'setAside'>;
+  readonly outbox: Pick<CommitContext['outbox'], 'head' | 'floor'>;
+  readonly outboxSize: Pick<CommitContext['outboxSize'], 'countBytesUpTo'>;
+  readonly rejectedList: Pick<CommitContext['rejectedList'], 'count'>;
+  readonly durable: () => Pick<Metadata, 'replica' | 'history' | 'downloadedTo' | 'downloadedBytes'>;
+}
+
 /** Computes the numbers from memory, without reading the storage. */
 export const statsOf = ({
   shapes,
@@ -48,7 +59,7 @@ export const statsOf = ({
   rejectedList,
   durable,
   checkOpen,
-}: CommitContext): RealmStats => {
+}: StatsParts): RealmStats => {
   checkOpen();
   const { replica, history, downloadedTo, downloadedBytes } = durable();
   const visible: Record<string, number> = Object.fromEntries([...shapes.keys()].map((type) => [type, 0]));

@@ -15,7 +15,7 @@ import type { ChangesByType, TypeChangesWithViews } from '../../../lib/store/obj
 import type { ObjectBlock } from '../../../lib/store/objects/object-block.js';
 import { createObjects, type Objects } from '../../../lib/store/objects/objects.js';
 import type { View } from '../../../lib/store/objects/object-view.js';
-import { type MirroredStore, openStore } from '../../../lib/store/open-store.js';
+import { type MirroredObjects, openStore } from '../../../lib/store/open-store.js';
 import type { Store } from '../../../lib/store/store.js';
 
 /*
@@ -32,7 +32,7 @@ const earlierSchema = {
 } as const satisfies Schema;
 export const shapes = checkSchema(schema);
 
-const open = (storage: Storage, of: Schema, now: () => number, mirrored?: MirroredStore): Store => {
+const open = (storage: Storage, of: Schema, now: () => number, mirrored?: MirroredObjects): Store => {
   const clock = { now, random: Math.random, scheduler: asapScheduler };
   let store: Store | undefined;
   openStore({ storage, shapes: checkSchema(of), clock, mirrored }).subscribe((made) => (store = made));
@@ -129,7 +129,7 @@ const createFollower = () => {
 };
 
 /** A store on a storage that stores a batch on demand. */
-const createLeader = (inner: Storage, now: () => number, mirrored?: MirroredStore) => {
+const createLeader = (inner: Storage, now: () => number, mirrored?: MirroredObjects) => {
   const pending: { readonly changes: readonly StorageChange[]; readonly outcome: Subject<never> }[] = [];
   const reads: string[] = [];
   const storage = wrapStorage(inner, {

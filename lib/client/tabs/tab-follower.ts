@@ -1,0 +1,163 @@
+import { Observable, type Subscriber } from 'rxjs';
+import { runAtEndOfTurn } from '../../clock.js';
+import { errorOf } from '../../model/error-record.js';
+import type { RemoteSession, SharedEvent } from '../../session/tabs/remote-session.js';
+import type { ConnectionStatus } from '../../session/state/status.js';
+import type { SessionRecord } from '../../session/tabs/session-record.js';
+import type { StorageChange } from '../../storage/storage.js';
+import type { MirroredStore } from '../../store/tabs/mirrored-store.js';
+import type { OpenPlan } from '../open-plan.js';
+import { tabDifferenceOf } from './plan-record.js';
+import type { FollowerMessage, LeaderMessage, TabCall } from './tab-messages.js';
+import type { TabParts } from './tab-parts.js';
+
+export interface FollowerPorts {
+  readonly plan: OpenPlan;
+  readonly mirror: MirroredStore;
+  readonly parts: TabParts;
+  readonly post: (message: FollowerMessage) => void;
+  /** Is called when the tab follows a leader. */
+  readonly onJoined: () => void;
+  /** Is called when this tab may not follow this leader. */
+  readonly onRejected: (error: Error) => void;
+  /** Is called when a record of the leader was invalid: everything must be sent again. */
+  readonly onInvalid: () => void;
+}
+
+interface PendingCall {
+  readonly method: TabCall;
+  readonly subscriber: Subscriber<never>;
+}
+
+/** The work of a tab while another tab leads, or none does. */
+export class TabFollower {
+  /** The id of the leader that this tab follows; `null` while it follows none. */
+  leader: string | null = null;
+  #session: RemoteSession | null = null;
+  #pages: StorageChange[] = [];
+  #calls = new Map<number, PendingCall>();
+  #callNumber = 0;
+  readonly #sendLater = runAtEndOfTurn(() => this.#sendWrites(false));
+
+  constructor(private readonly ports: FollowerPorts) {}
+
+  /** Asks the leader for some work. Cold. The work continues with the next leader. */
+  call(method: TabCall): Observable<never> {
+    return new Observable((subscriber) => {
+      const number = (this.#callNumber += 1);
+      this.#calls.set(number, { method, subscriber });
+      this.#post({ type: 'call', number, method });
+    });
+  }
+
+  /** Sends the writes of this turn, when it is over. */
+  sendLater(): void {
+    this.#sendLater();
+  }
+
+  /** There is no leader any more. What it has not answered is sent to the next one. */
+  lose(): void {
+    this.leader = null;
+    this.#pages = [];
+  }
+
+  /** Leaves the leader. */
+  leaveLeader(): void {
+    this.#post({ type: 'bye' });
+    this.lose();
+  }
+
+  /** Sends a message to the leader, if there is one. */
+  post(message: FollowerMessage): void {
+    this.#post(message);
+  }
+
+  /** The session of a tab that has stopped leading, until it follows another one. */
+  wait(record: SessionRecord): RemoteSession | null {
+    const connection: ConnectionStatus = { state: 'disconnected', reason: { kind: 'idle' }, attempt: 0, retryAt: null };
+    return this.#follow({ ...record, connection, marks: { wanted: 0, answered: 0 } });
+  }
+
+  /** The events of the session that no leader has applied. */
+  pendingEvents(): readonly SharedEvent[] {
+    return this.#session?.pending() ?? [];
+  }
+
+  /** Takes the calls that are not answered, for a tab that leads now. */
+  takeCalls(): readonly PendingCall[] {
+    const all = [...this.#calls.values()];
+    this.#calls.clear();
+    return all;
+  }
+
+  receive(message: LeaderMessage): void {
+    const { mirror, parts } = this.ports;
+    if (message.type === 'page') {
+      for (const record of message.records) this.#pages.push(record);
+      return;
+    }
+    if (message.type === 'result') {
+      const call = this.#calls.get(message.number);
+      this.#calls.delete(message.number);
+      if (message.error) call?.subscriber.error(errorOf(message.error));
+      else call?.subscriber.complete();
+      return;
+    }
+    if (message.type === 'update' && this.leader === null) return;
+    try {
+      if (message.type === 'welcome') this.#join(message);
+      else {
+        mirror.apply(message);
+        if (message.session && this.#session) parts.receive(this.#session, message.session);
+      }
+    } catch {
+      this.lose();
+      this.ports.onInvalid();
+      return;
+    }
+    this.#sendWrites(false);
+  }
+
+  #join(message: LeaderMessage & { readonly type: 'welcome' }): void {
+    const { plan, mirror, parts, onJoined } = this.ports;
+    const difference = tabDifferenceOf(message.plan, plan);
+    if (difference) {
+      this.lose();
+      this.ports.onRejected(difference);
+      return;
+    }
+    const pages = this.#pages;
+    this.#pages = [];
+    if (message.isReset) mirror.reset(pages, message.outbox, message.areChecked);
+    mirror.apply(message);
+    this.leader = message.leader;
+    const events = this.pendingEvents().filter(({ event }) => event.type !== 'markWanted'); // `show` repeats a mark.
+    if (message.session) {
+      const session = this.#follow(message.session.state);
+      for (const { event } of events) session?.dispatch(event);
+      parts.show(session, false);
+    }
+    for (const [number, { method }] of this.#calls) this.#post({ type: 'call', number, method });
+    this.#sendWrites(true);
+    onJoined();
+  }
+
+  #follow(record: SessionRecord): RemoteSession | null {
+    const send = ({ number, event }: SharedEvent): void => {
+      const input = event.type === 'input' ? event.input : '';
+      this.#post({ type: 'event', number, event: { type: event.type, input } });
+    };
+    return (this.#session = this.ports.parts.follow(record, send));
+  }
+
+  #post(message: FollowerMessage): void {
+    if (this.leader !== null) this.ports.post(message);
+  }
+
+  #sendWrites(again: boolean): void {
+    if (this.leader === null) return;
+    const message = this.ports.mirror.pending.takeMessage();
+    if (message && (message.isNew || again))
+      this.#post({ type: 'writes', number: message.number, writes: message.writes });
+  }
+}

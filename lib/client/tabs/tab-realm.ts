@@ -1,0 +1,128 @@
+import { defer, EMPTY, Observable, ReplaySubject, type Subscriber, timer } from 'rxjs';
+import { messageOf, StorageError } from '../../model/errors.js';
+import { observe, runToItsEnd } from '../../model/operators.js';
+import type { Option } from '../../model/result.js';
+import type { SyncSession } from '../../session/api/sync-session.js';
+import type { TabPlatform } from '../../storage/tab-platform.js';
+import { MirroredStore } from '../../store/tabs/mirrored-store.js';
+import type { OpenPlan, RealmStore, RunningRealm } from '../open-plan.js';
+import { done$ } from '../running-realm.js';
+import { createLocalTab } from './local-tab.js';
+import type { TabParts, TabPorts } from './tab-parts.js';
+import { TabRoles } from './tab-roles.js';
+import { createTabStore } from './tab-store.js';
+
+/** Milliseconds after which a tab that could neither lead nor follow tries again. */
+const retryMs = 1_000;
+
+/** A realm that several tabs share, in one of them. Its edges end when the realm is closed in this tab. */
+class TabRealm implements RunningRealm {
+  readonly store: RealmStore;
+  readonly #released = new ReplaySubject<void>(1);
+  readonly processed$ = defer(() => this.#roles.call('refresh'));
+  readonly #mirror: MirroredStore;
+  readonly #parts: TabParts;
+  readonly #roles: TabRoles;
+  #handles = 0;
+  #isReleased = false;
+
+  constructor(
+    private readonly plan: OpenPlan,
+    platform: TabPlatform,
+    private readonly opening: Subscriber<RunningRealm>,
+  ) {
+    const mirror = (this.#mirror = new MirroredStore(plan.shapes, plan.clock));
+    const ports: TabPorts = {
+      ...{ mirror, released$: this.#released, start: runToItsEnd },
+      store: () => this.#roles.store,
+      call: (method) => this.#roles.call(method),
+      onLoggedOut: () => this.#roles.noteLogOut(),
+    };
+    const parts = plan.sync ? plan.sync.support.createTab(plan, plan.sync, ports) : createLocalTab(plan);
+    const roles = new TabRoles({
+      ...{ plan, platform, mirror, parts },
+      onReady: () => this.#onReady(),
+      onFailed: (thrown) => this.#fail(thrown),
+      onReleased: () => this.#release(),
+    });
+    [this.#parts, this.#roles] = [parts, roles];
+    this.store = createTabStore(mirror, roles, () => roles.follower.sendLater(), plan);
+    roles.start();
+  }
+
+  get released$(): Observable<void> {
+    return this.#released;
+  }
+
+  get syncSession(): Option<SyncSession> {
+    return this.#parts.syncSession();
+  }
+
+  readonly checkOwner = (): void => this.#parts.checkOwner();
+  readonly hasHandles = (): boolean => this.#handles > 0;
+  readonly closeNow = (): void => this.#end(true);
+
+  readonly addHandle = (): boolean => {
+    const session = this.#parts.session();
+    if (this.#isReleased || session?.getState().released === true) return false;
+    this.#handles += 1;
+    session?.dispatch({ type: 'input', input: 'open' });
+    return true;
+  };
+
+  readonly removeHandle = (): Observable<unknown> => {
+    this.#handles -= 1;
+    if (this.#handles > 0) return done$;
+    this.#end(this.plan.sync?.stopImmediately ?? true);
+    return this.#isReleased ? this.#released : done$;
+  };
+
+  #onReady(): void {
+    this.#parts.onHealth({ state: 'back' });
+    if (this.#handles > 0 || this.opening.closed) return;
+    const check$ = this.#roles.store ? EMPTY : this.#parts.checkFollower();
+    const onChecked = (): void => {
+      if (this.#handles > 0 || this.#isReleased) return;
+      this.#handles = 1;
+      this.opening.next(this);
+      this.opening.complete();
+    };
+    runToItsEnd(check$, onChecked, (thrown) => this.#fail(thrown));
+  }
+
+  #fail(thrown: unknown): void {
+    if (this.#handles === 0) {
+      this.#release();
+      this.opening.error(thrown);
+      return;
+    }
+    const error = thrown instanceof StorageError ? thrown : new StorageError(messageOf(thrown), { cause: thrown });
+    this.#parts.onHealth({ state: 'lost', error });
+    observe(timer(retryMs, this.plan.clock.scheduler), () => this.#roles.retry());
+  }
+
+  /** Ends the session in this tab. A leader without followers closes the store when its session has ended. */
+  #end(isNow: boolean): void {
+    const leads = this.#roles.store !== null && this.#parts.session() !== null;
+    this.#parts.end(isNow || this.#roles.hasOthers());
+    if (!leads) this.#release();
+  }
+
+  #release(): void {
+    if (this.#isReleased) return;
+    this.#isReleased = true;
+    const held = this.#roles.held();
+    this.#roles.leave();
+    runToItsEnd(held?.closing$ ?? EMPTY, () => {
+      this.#mirror.close();
+      this.#released.next();
+      this.#released.complete();
+    });
+  }
+}
+
+/** Opens a realm that several tabs share: see `openRunningRealm`. */
+export const openTabRealm = (plan: OpenPlan, platform: TabPlatform): Observable<RunningRealm> =>
+  new Observable((subscriber) => {
+    new TabRealm(plan, platform, subscriber);
+  });

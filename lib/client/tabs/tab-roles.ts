@@ -1,0 +1,319 @@
+import { BehaviorSubject, defer, type Observable, Subscription, timer } from 'rxjs';
+import { createRandomId } from '../../clock.js';
+import { observe } from '../../model/operators.js';
+import { type PageState, StorageTakenOverError, type TabChannel } from '../../storage/tab-platform.js';
+import type { LocalStore } from '../../store/store.js';
+import type { HeldStore } from '../held-store.js';
+import { watchHealth } from '../running-realm.js';
+import { closeLead, type LeadPorts, type OpenedLead, openLead } from './open-lead.js';
+import { TabFollower } from './tab-follower.js';
+import { outboxOf, ownRecordsOf } from './leader-records.js';
+import { TabLeader } from './tab-leader.js';
+import { type CommonMessage, isTabMessage, type LeaderMessage, type TabCall, type TabMessage } from './tab-messages.js';
+import { commonChannel, leadLock, nameOfTab } from './tab-names.js';
+import type { LeadParts } from './tab-parts.js';
+import { TabWatch } from './tab-watch.js';
+
+/** Milliseconds that a leader which has stopped keeps the lock for the tab that claimed it. */
+const yieldMs = 500;
+
+export interface RolesPorts extends LeadPorts {
+  /** Is called whenever the tab can be used: it leads, or follows a leader. */
+  readonly onReady: () => void;
+  /** Is called when the tab can neither lead nor follow. */
+  readonly onFailed: (thrown: unknown) => void;
+  /** Is called when the session that this tab led has ended, because the realm is closed. */
+  readonly onReleased: () => void;
+}
+
+/**
+ * The role of one tab of a shared realm: it leads, follows a leader, or waits for one. An edge: it is subscribed to the
+ * locks, the page and the store until the realm is closed in this tab.
+ */
+export class TabRoles {
+  readonly #store = new BehaviorSubject<LocalStore | null>(null);
+  readonly follower: TabFollower;
+  readonly #id: string;
+  readonly #running = new Subscription();
+  readonly #watch: TabWatch;
+  #common: TabChannel | null = null; // To all tabs.
+  #own: TabChannel | null = null; // Between this tab and its leader.
+  #request = Subscription.EMPTY; // The lock of the leader, held or requested.
+  #opening: TabLeader | null = null; // While the lock is held and the store is being opened.
+  #lead: (LeadParts & { readonly leader: TabLeader }) | null = null;
+  #page: PageState = 'hidden';
+  #isLeaderHidden = false;
+  #isClosed = false;
+
+  constructor(private readonly ports: RolesPorts) {
+    const { plan, mirror, parts } = ports;
+    this.#id = createRandomId(plan.clock);
+    this.#watch = new TabWatch(
+      plan.clock,
+      () => this.#post({ type: 'ping', tab: this.#id }),
+      () => this.#requestLead('steal'),
+    );
+    this.follower = new TabFollower({
+      ...{ plan, mirror, parts },
+      post: (message) => this.#own?.post(message),
+      onJoined: () => this.#onJoined(),
+      onRejected: (error) => ports.onFailed(error),
+      onInvalid: () => this.#sayHello(null),
+    });
+  }
+
+  /** The store while this tab leads, otherwise `null`. */
+  get store(): LocalStore | null {
+    return this.#store.value;
+  }
+
+  get store$(): Observable<LocalStore | null> {
+    return this.#store;
+  }
+
+  /** Whether another tab leads, or other tabs follow this one. */
+  hasOthers(): boolean {
+    return this.#lead ? this.#lead.leader.hasFollowers() : this.follower.leader !== null;
+  }
+
+  start(): void {
+    const { platform } = this.ports;
+    this.#running.add(
+      platform.lock(nameOfTab(this.#id), 'wait').subscribe({
+        next: () => this.#open(),
+        error: (thrown: unknown) => this.ports.onFailed(thrown),
+      }),
+    );
+  }
+
+  /** Performs a call of this tab or of a follower, while this tab leads. */
+  call(method: TabCall): Observable<never> {
+    return defer(() => (this.#lead ? this.ports.parts.perform(method, this.#lead) : this.follower.call(method)));
+  }
+
+  /** The user has logged out in this tab: so it is in all tabs. */
+  noteLogOut(): void {
+    this.#post({ type: 'loggedOut', tab: this.#id });
+  }
+
+  /** Tries to lead or to follow once more. */
+  retry(): void {
+    if (this.#isClosed || this.#lead || this.#opening || this.#page === 'leaving') return;
+    if (this.#request.closed) this.#requestLead('wait');
+    if (this.follower.leader === null) this.#sayHello();
+  }
+
+  /** Leaves the tabs. A store that is still open closes by itself. */
+  leave(): void {
+    this.#isClosed = true;
+    this.follower.post({ type: 'bye' });
+    this.#lead?.leader.stop();
+    this.#lead = null;
+    this.#watch.stop();
+    this.#request.unsubscribe();
+    this.#running.unsubscribe();
+  }
+
+  /** The store of this tab, if it leads. */
+  held(): HeldStore<LocalStore> | null {
+    return this.#lead?.held ?? null;
+  }
+
+  #open(): void {
+    this.#own = this.#listen(nameOfTab(this.#id), (message) => {
+      this.#watch.hear();
+      this.follower.receive(message as LeaderMessage);
+    });
+    this.#common = this.#listen(commonChannel, (message) => this.#receive(message as CommonMessage));
+    this.#running.add(observe(this.ports.platform.page$, (page) => this.#onPage(page)));
+  }
+
+  #listen(name: string, receive: (message: TabMessage) => void): TabChannel {
+    const channel = this.ports.platform.openChannel(name, (message) => {
+      if (isTabMessage(message)) receive(message);
+    });
+    this.#running.add(() => channel.close());
+    return channel;
+  }
+
+  #post(message: CommonMessage): void {
+    this.#common?.post(message);
+  }
+
+  #sayHello(stamp = this.ports.mirror.stamp): void {
+    this.#post({ type: 'hello', tab: this.#id, stamp });
+  }
+
+  #announce(): void {
+    const [isReady, isHidden] = [this.#lead !== null, this.#page !== 'visible'];
+    this.#post({ type: 'leading', tab: this.#id, isReady, isHidden });
+  }
+
+  #onPage(page: PageState): void {
+    const before = this.#page;
+    this.#page = page;
+    if (page === 'leaving') {
+      this.#watch.stop();
+      this.#request.unsubscribe(); // At once: the page may never run again.
+      this.#opening = null;
+      if (this.#lead) this.#stopLeading();
+      else this.follower.leaveLeader();
+      return;
+    }
+    if (this.#request.closed) {
+      this.#requestLead('wait');
+      this.#sayHello();
+    }
+    if (this.#lead || this.#opening) this.#announce();
+    else if (page === 'visible') {
+      this.#watch.start();
+      this.#claimIfHidden();
+    } else if (before === 'visible') this.#watch.stop();
+  }
+
+  #claimIfHidden(): void {
+    if (this.#page === 'visible' && this.#isLeaderHidden) this.follower.post({ type: 'claim' });
+  }
+
+  #receive(message: CommonMessage): void {
+    const isLeading = this.#lead !== null || this.#opening !== null;
+    switch (message.type) {
+      case 'hello':
+        this.#lead?.leader.welcome(message.tab, message.stamp);
+        break;
+      case 'ping':
+        if (isLeading) this.#announce();
+        break;
+      case 'leading':
+        if (isLeading) return;
+        this.#watch.hear();
+        this.#isLeaderHidden = message.isHidden;
+        if (message.isReady && this.follower.leader !== message.tab && this.#page !== 'leaving') {
+          this.follower.lose();
+          this.#sayHello();
+        }
+        this.#claimIfHidden();
+        break;
+      case 'yield':
+        if (message.to === this.#id) this.#requestLead('steal');
+        break;
+      case 'loggedOut':
+        this.ports.parts.logOut();
+    }
+  }
+
+  #onJoined(): void {
+    if (this.#page === 'visible') this.#watch.start();
+    this.ports.onReady();
+  }
+
+  #requestLead(how: 'wait' | 'steal'): void {
+    if (this.#isClosed) return;
+    this.#request.unsubscribe();
+    const request = (this.#request = new Subscription());
+    request.add(
+      this.ports.platform.lock(leadLock, how).subscribe({
+        next: () => this.#openStore(),
+        error: () => {
+          if (this.#request !== request) return;
+          this.#opening = null;
+          this.#requestLead('wait');
+          if (this.#lead) this.#stopLeading();
+        },
+      }),
+    );
+  }
+
+  /** Opens the store of a tab that has the lock. Runs to its end, or the storage would stay open. */
+  #openStore(): void {
+    const { plan, platform, parts } = this.ports;
+    this.#watch.stop();
+    this.follower.lose();
+    const leader = new TabLeader({
+      ...{ tab: this.#id, platform, plan, recordOf: parts.recordOf.bind(parts) },
+      onClaim: (tab) => this.#yieldTo(tab),
+      onLoggedOut: () => parts.logOut(),
+      perform: (method) => this.call(method),
+    });
+    this.#opening = leader;
+    this.#announce();
+    // eslint-disable-next-line rxjs-x/no-ignored-subscription -- opening cannot be cancelled
+    openLead(this.ports, leader).subscribe({
+      next: (opened) => {
+        if (this.#opening === leader && !this.#isClosed) this.#begin(leader, opened);
+        else closeLead(opened);
+      },
+      error: (thrown: unknown) => {
+        if (this.#opening !== leader) return;
+        this.#opening = null;
+        this.#request.unsubscribe(); // Another tab may be able to open it.
+        if (thrown instanceof StorageTakenOverError) this.retry();
+        else this.ports.onFailed(thrown);
+      },
+    });
+  }
+
+  #begin(leader: TabLeader, { held, records }: OpenedLead): void {
+    const { parts } = this.ports;
+    const { store } = held;
+    const session = parts.createSession(held, () => {
+      if (this.#lead?.leader === leader) this.ports.onReleased();
+    });
+    this.#opening = null;
+    this.#lead = { leader, held, session };
+    leader.begin({ store, session, records });
+    store.context.objects.unstage(); // The unanswered writes of this tab are performed now.
+    this.#performPending(leader);
+    const events = this.follower.pendingEvents();
+    if (session) {
+      parts.show(session.store, true);
+      for (const { event } of events) if (event.type !== 'markWanted') session.store.dispatch(event);
+    }
+    for (const { method, subscriber } of this.follower.takeCalls())
+      subscriber.add(this.call(method).subscribe(subscriber));
+    watchHealth(held.health$, parts.onHealth);
+    this.#store.next(store);
+    this.#announce();
+    this.ports.onReady();
+  }
+
+  #performPending(leader: TabLeader): void {
+    if (this.#lead?.leader !== leader) return;
+    const { pending } = this.ports.mirror;
+    const message = pending.takeMessage();
+    if (!message) return;
+    leader.performer?.perform(this.#id, message, (answers) => {
+      pending.settle(message.number, answers)();
+      this.#performPending(leader);
+    });
+  }
+
+  /** Closes the store. From now on the tab behaves as a follower without a leader. Calls `then` when it is closed. */
+  #stopLeading(then: () => void = () => this.#sayHello()): void {
+    const lead = this.#lead;
+    if (!lead) return;
+    const { leader, held, session } = lead;
+    const { mirror, parts } = this.ports;
+    leader.stop();
+    this.#lead = null;
+    this.#store.next(null);
+    if (session) parts.show(this.follower.wait(parts.recordOf(session.store.getState())), false);
+    closeLead(lead, () => {
+      mirror.adopt(ownRecordsOf(held.store.context), outboxOf(held.store));
+      if (!this.#isClosed) then();
+    });
+  }
+
+  /** Hands the lead over to another tab. */
+  #yieldTo(to: string): void {
+    if (!this.#lead) return;
+    this.#stopLeading(() => {
+      this.#post({ type: 'yield', tab: this.#id, to });
+      const request = this.#request;
+      const release = (): void => {
+        if (this.#request === request) this.#requestLead('wait'); // The other tab has ended meanwhile.
+      };
+      this.#running.add(observe(timer(yieldMs, this.ports.plan.clock.scheduler), release));
+    });
+  }
+}

@@ -1,0 +1,81 @@
+import { SyncError } from '../../model/errors.js';
+import { reduceSession } from '../state/session-reducer.js';
+import type { SessionEvent } from '../state/session-events.js';
+import { type SessionHooks, type SessionStore, ShownState } from '../state/session-store.js';
+import type { SessionState } from '../state/session-state.js';
+
+/** An event of this tab that the leader has to apply. */
+export interface SharedEvent {
+  /** 1, 2, 3 … */
+  readonly number: number;
+  readonly event: SessionEvent;
+}
+
+/** The state that the leader's session has shown, and its errors since the last report. */
+export interface SessionReport {
+  /** Its state. `marks` counts the marks of this tab alone. */
+  readonly state: SessionState;
+  /** The last event of this tab that the state includes. */
+  readonly upTo: number;
+  readonly errors: readonly SyncError[];
+}
+
+/** Whether an event of a tab concerns the session of all tabs. */
+const isShared = ({ type }: SessionEvent): boolean =>
+  type === 'input' || type === 'markWanted' || type === 'loggedOut' || type === 'reset';
+
+/** The state of a session whose marks are counted from 0, as a tab counts its own. */
+export const withoutMarks = (state: SessionState): SessionState => ({ ...state, marks: { wanted: 0, answered: 0 } });
+
+/**
+ * The session of a tab that follows: the state of the leader's session, with the events of this tab that it does not
+ * include yet. So a command takes effect at once here, too.
+ */
+export class RemoteSession implements SessionStore {
+  readonly #shown: ShownState;
+  #number = 0;
+  #pending: readonly SharedEvent[] = [];
+
+  constructor(
+    initial: SessionState,
+    hooks: Pick<SessionHooks, 'onReleased' | 'onError'>,
+    private readonly send: (event: SharedEvent) => void,
+  ) {
+    this.#shown = new ShownState(initial, {
+      onShown: () => undefined,
+      onReleased: (last) => hooks.onReleased(last),
+      onError: hooks.onError,
+    });
+  }
+
+  get state$() {
+    return this.#shown.state$;
+  }
+  get error$() {
+    return this.#shown.error$;
+  }
+
+  getState(): SessionState {
+    return this.#shown.getState();
+  }
+
+  dispatch(event: SessionEvent): void {
+    if (isShared(event)) {
+      const shared = { number: (this.#number += 1), event };
+      this.#pending = [...this.#pending, shared];
+      this.send(shared);
+    }
+    this.#shown.dispatch(event);
+  }
+
+  /** The events that no report has included yet. */
+  pending(): readonly SharedEvent[] {
+    return this.#pending;
+  }
+
+  receive({ state, upTo, errors }: SessionReport): void {
+    this.#pending = this.#pending.filter(({ number }) => number > upTo);
+    this.#shown.replace(this.#pending.reduce((next, { event }) => reduceSession(next, event), state));
+    for (const error of errors) this.#shown.dispatch({ type: 'trouble', error });
+  }
+}
