@@ -56,8 +56,12 @@ export const subscriptionEdges: readonly Allowed[] = [
     why: 'the session and the lives of all followers are watched while the tab leads',
   },
   {
+    where: 'lib/client/tabs/lead-lock.ts LeadLock',
+    why: 'the lock of the leader is requested or held until the realm is closed in the tab',
+  },
+  {
     where: 'lib/client/tabs/tab-roles.ts TabRoles',
-    why: 'the lock of the leader is requested until the realm is closed, and opening a store cannot be cancelled',
+    why: 'the tabs and the page are watched until the realm is closed, and opening a store cannot be cancelled',
   },
   {
     where: 'lib/client/realm-registry.ts forgetOnRelease',

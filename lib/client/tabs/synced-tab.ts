@@ -92,6 +92,8 @@ class SyncedTab implements TabParts {
 
   checkFollower(): Observable<never> {
     const { mirror } = this.ports;
+    const { location, storage, name } = this.plan;
+    this.#core.rememberStorage(location, { open$: storage, realm: this.sync.realmName, name });
     const mirrored: Pick<Store, 'isOwned' | 'claimOwner'> = {
       isOwned: () => mirror.owner.user !== null,
       claimOwner: ({ realm, user }, anyUser) =>
@@ -142,7 +144,7 @@ class SyncedTab implements TabParts {
   follow(record: SessionRecord, send: (event: SharedEvent) => void): RemoteSession | null {
     if (!isSessionRecord(record)) return null;
     const onError = (error: SyncError): void => this.#core.reportError(this.sync.realmName, error);
-    return new RemoteSession(sessionStateOf(record), { onReleased: () => undefined, onError }, send);
+    return new RemoteSession(sessionStateOf(record), { onReleased: this.ports.onReleased, onError }, send);
   }
 
   recordOf(state: SessionState): SessionRecord {
@@ -199,7 +201,11 @@ class SyncedTab implements TabParts {
       },
       getState: () => session().getState(),
       dispatch: (event: SessionEvent) => {
-        if (event.type === 'loggedOut' && !this.#isLoggingOut) this.ports.onLoggedOut();
+        if (event.type === 'loggedOut') {
+          // A log-out of another tab: the leader of this one receives it, too.
+          if (this.#isLoggingOut && this.ports.store() === null) return;
+          if (!this.#isLoggingOut) this.ports.onLoggedOut();
+        }
         session().dispatch(event);
       },
     };

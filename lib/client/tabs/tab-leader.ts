@@ -9,6 +9,7 @@ import type { TabChannel, TabPlatform } from '../../storage/tab-platform.js';
 import { wrapStorage } from '../../storage/wrap-storage.js';
 import { toMetadataPut } from '../../store/metadata.js';
 import type { LocalStore } from '../../store/store.js';
+import type { PendingWrites } from '../../store/tabs/pending-writes.js';
 import { createWritePerformer, type WritePerformer } from '../../store/tabs/perform-writes.js';
 import { type TabRecord, toTabDelete } from '../../store/tabs/tab-write.js';
 import type { OpenPlan } from '../open-plan.js';
@@ -111,12 +112,18 @@ export class TabLeader {
     );
   }
 
-  get performer(): WritePerformer | null {
-    return this.#performer;
-  }
-
-  get stamp(): Uint8Array | null {
-    return this.#stamp;
+  /** Performs the writes of this tab that no leader has answered. */
+  performOwn(pending: PendingWrites): void {
+    this.#store().context.objects.unstage(); // Until now they were optimistic states.
+    const next = (): void => {
+      const message = this.#performer && pending.takeMessage();
+      if (!message) return;
+      this.#performer?.perform(this.ports.tab, message, (answers) => {
+        pending.settle(message.number, answers)();
+        next();
+      });
+    };
+    next();
   }
 
   hasFollowers(): boolean {
@@ -146,6 +153,7 @@ export class TabLeader {
 
   /** Stops serving. */
   stop(): void {
+    this.#performer = null;
     this.#running.unsubscribe();
     for (const tab of [...this.#links.keys()]) this.#drop(tab);
   }

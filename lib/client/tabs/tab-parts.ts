@@ -36,6 +36,8 @@ export interface TabPorts {
   readonly released$: Observable<unknown>;
   /** Asks the leader, which may be this tab, for some work. */
   readonly call: (method: TabCall) => Observable<never>;
+  /** Is called when the session of this tab has ended, although it does not lead. */
+  readonly onReleased: () => void;
   /** Runs work to its end. It never errors. */
   readonly start: (work: Observable<never>) => void;
   /** Is called when the user logs out in this tab. */

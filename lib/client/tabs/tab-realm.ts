@@ -36,6 +36,7 @@ class TabRealm implements RunningRealm {
       ...{ mirror, released$: this.#released, start: runToItsEnd },
       store: () => this.#roles.store,
       call: (method) => this.#roles.call(method),
+      onReleased: () => this.#release(),
       onLoggedOut: () => this.#roles.noteLogOut(),
     };
     const parts = plan.sync ? plan.sync.support.createTab(plan, plan.sync, ports) : createLocalTab(plan);
@@ -108,16 +109,17 @@ class TabRealm implements RunningRealm {
     if (!leads) this.#release();
   }
 
+  /** Ends the realm in this tab, when its last writes are answered. */
   #release(): void {
     if (this.#isReleased) return;
     this.#isReleased = true;
-    const held = this.#roles.held();
-    this.#roles.leave();
-    runToItsEnd(held?.closing$ ?? EMPTY, () => {
-      this.#mirror.close();
-      this.#released.next();
-      this.#released.complete();
-    });
+    const leave = (): void =>
+      this.#roles.close(() => {
+        this.#mirror.close();
+        this.#released.next();
+        this.#released.complete();
+      });
+    runToItsEnd(this.#mirror.pending.list().at(-1)?.outcome ?? EMPTY, leave, leave);
   }
 }
 

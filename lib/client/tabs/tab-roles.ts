@@ -3,14 +3,14 @@ import { createRandomId } from '../../clock.js';
 import { observe } from '../../model/operators.js';
 import { type PageState, StorageTakenOverError, type TabChannel } from '../../storage/tab-platform.js';
 import type { LocalStore } from '../../store/store.js';
-import type { HeldStore } from '../held-store.js';
 import { watchHealth } from '../running-realm.js';
 import { closeLead, type LeadPorts, type OpenedLead, openLead } from './open-lead.js';
+import { LeadLock } from './lead-lock.js';
 import { TabFollower } from './tab-follower.js';
 import { outboxOf, ownRecordsOf } from './leader-records.js';
 import { TabLeader } from './tab-leader.js';
 import { type CommonMessage, isTabMessage, type LeaderMessage, type TabCall, type TabMessage } from './tab-messages.js';
-import { commonChannel, leadLock, nameOfTab } from './tab-names.js';
+import { commonChannel, nameOfTab } from './tab-names.js';
 import type { LeadParts } from './tab-parts.js';
 import { TabWatch } from './tab-watch.js';
 
@@ -38,20 +38,27 @@ export class TabRoles {
   readonly #watch: TabWatch;
   #common: TabChannel | null = null; // To all tabs.
   #own: TabChannel | null = null; // Between this tab and its leader.
-  #request = Subscription.EMPTY; // The lock of the leader, held or requested.
+  readonly #lock: LeadLock;
   #opening: TabLeader | null = null; // While the lock is held and the store is being opened.
   #lead: (LeadParts & { readonly leader: TabLeader }) | null = null;
   #page: PageState = 'hidden';
   #isLeaderHidden = false;
+  #isBusy = false; // While a store is being opened or closed.
   #isClosed = false;
+  #onIdle = (): void => this.retry(); // Called when that has ended.
 
   constructor(private readonly ports: RolesPorts) {
     const { plan, mirror, parts } = ports;
     this.#id = createRandomId(plan.clock);
+    this.#lock = new LeadLock(
+      ports.platform,
+      () => this.#openStore(),
+      () => this.#onLockLost(),
+    );
     this.#watch = new TabWatch(
       plan.clock,
       () => this.#post({ type: 'ping', tab: this.#id }),
-      () => this.#requestLead('steal'),
+      () => this.#lock.request('steal'),
     );
     this.follower = new TabFollower({
       ...{ plan, mirror, parts },
@@ -98,31 +105,29 @@ export class TabRoles {
 
   /** Tries to lead or to follow once more. */
   retry(): void {
-    if (this.#isClosed || this.#lead || this.#opening || this.#page === 'leaving') return;
-    if (this.#request.closed) this.#requestLead('wait');
+    if (this.#isClosed || this.#isBusy || this.#lead || this.#page === 'leaving') return;
+    if (this.#lock.isReleased()) this.#lock.request('wait');
     if (this.follower.leader === null) this.#sayHello();
   }
 
-  /** Leaves the tabs. A store that is still open closes by itself. */
-  leave(): void {
+  /** Leaves the tabs. Calls `onClosed` when the store is closed, and another tab can lead. */
+  close(onClosed: () => void): void {
     this.#isClosed = true;
-    this.follower.post({ type: 'bye' });
-    this.#lead?.leader.stop();
-    this.#lead = null;
     this.#watch.stop();
-    this.#request.unsubscribe();
-    this.#running.unsubscribe();
-  }
-
-  /** The store of this tab, if it leads. */
-  held(): HeldStore<LocalStore> | null {
-    return this.#lead?.held ?? null;
+    this.follower.leaveLeader();
+    this.#onIdle = () => {
+      this.#lock.release();
+      this.#running.unsubscribe();
+      onClosed();
+    };
+    if (this.#lead) this.#stopLeading();
+    else if (!this.#isBusy) this.#onIdle();
   }
 
   #open(): void {
     this.#own = this.#listen(nameOfTab(this.#id), (message) => {
       this.#watch.hear();
-      this.follower.receive(message as LeaderMessage);
+      if (!this.#lead && !this.#isBusy) this.follower.receive(message as LeaderMessage);
     });
     this.#common = this.#listen(commonChannel, (message) => this.#receive(message as CommonMessage));
     this.#running.add(observe(this.ports.platform.page$, (page) => this.#onPage(page)));
@@ -154,16 +159,13 @@ export class TabRoles {
     this.#page = page;
     if (page === 'leaving') {
       this.#watch.stop();
-      this.#request.unsubscribe(); // At once: the page may never run again.
+      this.#lock.release(); // At once: the page may never run again.
       this.#opening = null;
       if (this.#lead) this.#stopLeading();
       else this.follower.leaveLeader();
       return;
     }
-    if (this.#request.closed) {
-      this.#requestLead('wait');
-      this.#sayHello();
-    }
+    this.retry();
     if (this.#lead || this.#opening) this.#announce();
     else if (page === 'visible') {
       this.#watch.start();
@@ -176,26 +178,26 @@ export class TabRoles {
   }
 
   #receive(message: CommonMessage): void {
-    const isLeading = this.#lead !== null || this.#opening !== null;
+    const isLeading = this.#lead !== null || this.#isBusy;
     switch (message.type) {
       case 'hello':
         this.#lead?.leader.welcome(message.tab, message.stamp);
         break;
       case 'ping':
-        if (isLeading) this.#announce();
+        if (this.#lead || this.#opening) this.#announce();
         break;
       case 'leading':
-        if (isLeading) return;
+        if (isLeading || this.#page === 'leaving') return;
         this.#watch.hear();
         this.#isLeaderHidden = message.isHidden;
-        if (message.isReady && this.follower.leader !== message.tab && this.#page !== 'leaving') {
+        if (message.isReady && this.follower.leader !== message.tab) {
           this.follower.lose();
           this.#sayHello();
         }
         this.#claimIfHidden();
         break;
       case 'yield':
-        if (message.to === this.#id) this.#requestLead('steal');
+        if (message.to === this.#id && !isLeading && this.#page !== 'leaving') this.#lock.request('steal');
         break;
       case 'loggedOut':
         this.ports.parts.logOut();
@@ -207,21 +209,10 @@ export class TabRoles {
     this.ports.onReady();
   }
 
-  #requestLead(how: 'wait' | 'steal'): void {
-    if (this.#isClosed) return;
-    this.#request.unsubscribe();
-    const request = (this.#request = new Subscription());
-    request.add(
-      this.ports.platform.lock(leadLock, how).subscribe({
-        next: () => this.#openStore(),
-        error: () => {
-          if (this.#request !== request) return;
-          this.#opening = null;
-          this.#requestLead('wait');
-          if (this.#lead) this.#stopLeading();
-        },
-      }),
-    );
+  #onLockLost(): void {
+    this.#opening = null;
+    if (this.#lead) this.#stopLeading();
+    else this.retry();
   }
 
   /** Opens the store of a tab that has the lock. Runs to its end, or the storage would stay open. */
@@ -236,19 +227,22 @@ export class TabRoles {
       perform: (method) => this.call(method),
     });
     this.#opening = leader;
+    this.#isBusy = true;
     this.#announce();
     // eslint-disable-next-line rxjs-x/no-ignored-subscription -- opening cannot be cancelled
     openLead(this.ports, leader).subscribe({
       next: (opened) => {
         if (this.#opening === leader && !this.#isClosed) this.#begin(leader, opened);
-        else closeLead(opened);
+        else this.#closeStore(opened); // Another tab has taken the lock, or the realm was closed.
       },
       error: (thrown: unknown) => {
-        if (this.#opening !== leader) return;
+        const isCurrent = this.#opening === leader;
         this.#opening = null;
-        this.#request.unsubscribe(); // Another tab may be able to open it.
-        if (thrown instanceof StorageTakenOverError) this.retry();
-        else this.ports.onFailed(thrown);
+        this.#isBusy = false;
+        this.ports.mirror.distrust();
+        if (isCurrent) this.#lock.release(); // Another tab may be able to open it.
+        if (isCurrent && !(thrown instanceof StorageTakenOverError) && !this.#isClosed) this.ports.onFailed(thrown);
+        else this.#onIdle();
       },
     });
   }
@@ -260,10 +254,10 @@ export class TabRoles {
       if (this.#lead?.leader === leader) this.ports.onReleased();
     });
     this.#opening = null;
+    this.#isBusy = false;
     this.#lead = { leader, held, session };
     leader.begin({ store, session, records });
-    store.context.objects.unstage(); // The unanswered writes of this tab are performed now.
-    this.#performPending(leader);
+    leader.performOwn(this.ports.mirror.pending);
     const events = this.follower.pendingEvents();
     if (session) {
       parts.show(session.store, true);
@@ -271,36 +265,40 @@ export class TabRoles {
     }
     for (const { method, subscriber } of this.follower.takeCalls())
       subscriber.add(this.call(method).subscribe(subscriber));
-    watchHealth(held.health$, parts.onHealth);
+    watchHealth(held.health$, (health) => {
+      if (this.#lead?.leader !== leader) return;
+      if (health.state === 'back' || !(health.error instanceof StorageTakenOverError)) parts.onHealth(health);
+      else {
+        this.#lock.release(); // The tab has no use for the lock any more, should it still hold it.
+        this.#stopLeading();
+      }
+    });
     this.#store.next(store);
     this.#announce();
     this.ports.onReady();
   }
 
-  #performPending(leader: TabLeader): void {
-    if (this.#lead?.leader !== leader) return;
-    const { pending } = this.ports.mirror;
-    const message = pending.takeMessage();
-    if (!message) return;
-    leader.performer?.perform(this.#id, message, (answers) => {
-      pending.settle(message.number, answers)();
-      this.#performPending(leader);
-    });
-  }
-
-  /** Closes the store. From now on the tab behaves as a follower without a leader. Calls `then` when it is closed. */
-  #stopLeading(then: () => void = () => this.#sayHello()): void {
-    const lead = this.#lead;
-    if (!lead) return;
-    const { leader, held, session } = lead;
-    const { mirror, parts } = this.ports;
+  /** Closes the store. From now on the tab behaves as a follower without a leader. */
+  #stopLeading(onClosed = this.#onIdle): void {
+    if (!this.#lead) return;
+    const { parts } = this.ports;
+    const { leader, held, session } = this.#lead;
     leader.stop();
     this.#lead = null;
     this.#store.next(null);
     if (session) parts.show(this.follower.wait(parts.recordOf(session.store.getState())), false);
+    this.#closeStore({ held, session }, onClosed);
+  }
+
+  /** Closes a store, and mirrors what it has stored. */
+  #closeStore(lead: Parameters<typeof closeLead>[0], onClosed = this.#onIdle): void {
+    const { store } = lead.held;
+    this.#isBusy = true;
     closeLead(lead, () => {
-      mirror.adopt(ownRecordsOf(held.store.context), outboxOf(held.store));
-      if (!this.#isClosed) then();
+      this.ports.mirror.adopt(ownRecordsOf(store.context), outboxOf(store));
+      this.#isBusy = false;
+      if (this.#isClosed) this.#onIdle();
+      else onClosed();
     });
   }
 
@@ -309,9 +307,9 @@ export class TabRoles {
     if (!this.#lead) return;
     this.#stopLeading(() => {
       this.#post({ type: 'yield', tab: this.#id, to });
-      const request = this.#request;
+      const releaseLater = this.#lock.releaseLater();
       const release = (): void => {
-        if (this.#request === request) this.#requestLead('wait'); // The other tab has ended meanwhile.
+        if (releaseLater()) this.retry(); // The other tab has ended meanwhile.
       };
       this.#running.add(observe(timer(yieldMs, this.ports.plan.clock.scheduler), release));
     });

@@ -134,6 +134,11 @@ export class MirroredStore {
     this.restage();
   }
 
+  /** The objects may be incomplete, because a store could not be opened on them: all are to be read again. */
+  distrust(): void {
+    this.stamp = new Uint8Array(0);
+  }
+
   /** Stages the unanswered writes again, after all optimistic states were dropped. */
   restage(): void {
     this.objects.unstage();

@@ -44,7 +44,7 @@ export interface WritePerformer {
   /**
    * Performs the writes of a message, in order. Each is a transaction; those after a rejected one are rejected too. If
    * an earlier leader has stored a part of the message, performs the rest. Calls `answered` once, when all are stored
-   * or rejected; never for a message that is older than the last one of that tab.
+   * or rejected; never for a message that is older than the last one of that tab, or that is being performed.
    */
   readonly perform: (tab: string, message: WritesMessage, answered: (answers: readonly TabAnswer[]) => void) => void;
 }
@@ -115,16 +115,26 @@ class RunningMessage {
   }
 }
 
-export const createWritePerformer = (store: PerformingStore, records: Map<string, TabRecord>): WritePerformer => ({
-  perform: (tab, message, answered) => {
-    const last = records.get(tab);
-    if (last && last.number > message.number) return;
-    const done = last?.number === message.number ? last.stored : [];
-    const note = (record: TabRecord): StorageChange => toTabPut(tab, record);
-    const onStored = (record: TabRecord): void => void records.set(tab, record);
-    new RunningMessage(store, note, message, done, onStored, answered).run();
-  },
-});
+export const createWritePerformer = (store: PerformingStore, records: Map<string, TabRecord>): WritePerformer => {
+  /** The numbers of the messages that are being performed. */
+  const running = new Map<string, number>();
+  return {
+    perform: (tab, message, answered) => {
+      const { number } = message;
+      const last = records.get(tab);
+      if (Math.max(last?.number ?? 0, running.get(tab) ?? 0) > number || running.get(tab) === number) return;
+      running.set(tab, number);
+      const done = last?.number === number ? last.stored : [];
+      const note = (record: TabRecord): StorageChange => toTabPut(tab, record);
+      const onStored = (record: TabRecord): void => void records.set(tab, record);
+      const onAnswered = (answers: readonly TabAnswer[]): void => {
+        running.delete(tab);
+        answered(answers);
+      };
+      new RunningMessage(store, note, message, done, onStored, onAnswered).run();
+    },
+  };
+};
 
 const noOperations = { length: 0 };
 

@@ -36,9 +36,9 @@ export interface AppTab {
   readonly error: () => unknown;
   /** Closes the realm of the app. The tab stays. */
   readonly closeRealm: () => void;
-  /** The settled writes by their names. */
-  readonly outcomes: Map<string, 'stored' | Error>;
-  /** Creates a task, and notes its outcome under its id. */
+  /** The outcomes of the writes by their ids. */
+  readonly outcomes: Map<string, 'pending' | 'stored' | Error>;
+  /** Creates a task, counts it in the task `total` if that exists, and notes the outcome under its id. */
   readonly add: (id: string) => void;
 }
 
@@ -97,9 +97,14 @@ export const createTabWorld = (seed = 1) => {
       error: () => error,
       closeRealm: () => opening.unsubscribe(),
       add: (id) => {
+        outcomes.set(id, 'pending');
+        const change: Parameters<TaskRealm['write']>[0] = (tx) => {
+          tx.create('Task', { id, title: id, done: false });
+          if (tx.get('Task', 'total')) tx.increment('Task', 'total', 'votes');
+        };
         void app
           .realm()
-          .write((tx) => tx.create('Task', { id, title: id, done: false }))
+          .write(change)
           .then(
             () => outcomes.set(id, 'stored'),
             (thrown: unknown) => outcomes.set(id, thrown as Error),
