@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { chromium, type Page as Opened } from 'playwright-core';
 import { createBundle } from './create-bundle.js';
-import { createPageControls, leftPath, type PageControls } from './page-controls.js';
+import { createPageControls, leftPath, type PageControls, waitInPage } from './page-controls.js';
 import type { Calls } from './page-script.js';
 
 const executablePaths = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
@@ -29,30 +29,34 @@ const flags = [
   '--remote-debugging-port=0',
 ];
 
-export interface Page extends PageControls {
-  /** Calls a function of `page-script.ts` in the page. */
-  readonly call: <Name extends keyof Calls>(
+/** Functions of a page script. Arguments and results are copied. */
+export type PageCalls = object;
+type Method<Functions, Name extends keyof Functions> = Extract<Functions[Name], (...args: never[]) => unknown>;
+
+export interface Page<Functions extends PageCalls = Calls> extends PageControls {
+  /** Calls a function of the page's script in the page. */
+  readonly call: <Name extends keyof Functions>(
     name: Name,
-    ...args: Parameters<Calls[Name]>
-  ) => Promise<Awaited<ReturnType<Calls[Name]>>>;
+    ...args: Parameters<Method<Functions, Name>>
+  ) => Promise<Awaited<ReturnType<Method<Functions, Name>>>>;
   readonly opened: Opened;
   /** Errors that the page did not handle. */
   readonly errors: readonly string[];
 }
 
-export interface Browser {
+export interface Browser<Functions extends PageCalls = Calls> {
   /** Opens a new tab with the page. */
-  readonly page: () => Promise<Page>;
+  readonly page: (path?: string) => Promise<Page<Functions>>;
   /** Sends SIGKILL to all processes of the browser. Resolves when all have ended. */
   readonly kill: () => Promise<void>;
 }
 
-const createPage = async (opened: Opened, url: string): Promise<Page> => {
+const createPage = async <Functions extends PageCalls>(opened: Opened, url: string): Promise<Page<Functions>> => {
   const errors: string[] = [];
-  opened.on('pageerror', ({ message }) => errors.push(message));
+  opened.on('pageerror', ({ message, stack }) => errors.push(stack ?? message));
   const controls = await createPageControls(opened);
   await opened.goto(url);
-  await opened.waitForFunction('globalThis.calls');
+  await waitInPage(opened, 'globalThis.calls');
   return {
     ...controls,
     opened,
@@ -61,7 +65,7 @@ const createPage = async (opened: Opened, url: string): Promise<Page> => {
       opened.evaluate(
         ([method, given]) =>
           (globalThis as unknown as { calls: Record<string, (...args: unknown[]) => never> }).calls[method]!(...given),
-        [name, args] as const,
+        [String(name), args as readonly unknown[]] as const,
       ),
   };
 };
@@ -72,7 +76,11 @@ type Kill = Browser['kill'];
 const startMs = 15_000;
 const startsMost = 3;
 
-const startBrowser = async (profile: string, url: string, running: Kill[]): Promise<Browser> => {
+const startBrowser = async <Functions extends PageCalls>(
+  profile: string,
+  url: string,
+  running: Kill[],
+): Promise<Browser<Functions>> => {
   // Chromium gets a process group of its own, so that its child processes end with it.
   const child = spawn(executable(), [...flags, `--user-data-dir=${profile}`], {
     detached: true,
@@ -96,25 +104,32 @@ const startBrowser = async (profile: string, url: string, running: Kill[]): Prom
   });
   // Otherwise Playwright would keep all pages visible, and a visible page cannot be frozen.
   const browser = await chromium.connectOverCDP(address, { timeout: startMs, noDefaults: true });
-  return { page: async () => createPage(await browser.contexts()[0]!.newPage(), url), kill };
+  const open = async (path = ''): Promise<Page<Functions>> =>
+    createPage(await browser.contexts()[0]!.newPage(), url + path);
+  return { page: open, kill };
 };
 
-export interface Lab {
+export interface Lab<Functions extends PageCalls = Calls> {
   /** Starts a browser on the profile of this lab, which must not be in use. */
-  readonly browser: () => Promise<Browser>;
+  readonly browser: () => Promise<Browser<Functions>>;
   readonly origin: string;
   readonly profile: string;
   /** Kills the browsers that still run and removes all files. */
   readonly end: () => Promise<void>;
 }
 
+/** The path of the page under a Content Security Policy that allows scripts of the origin and WebSockets only. */
+export const strictPath = 'strict';
+const strictPolicy = "default-src 'none'; script-src 'self'; connect-src ws:";
+
 /** Creates an origin that serves the page and outlives its browsers, and a profile for them. */
-const lab = async (): Promise<Lab> => {
+const lab = async <Functions extends PageCalls>(scriptFile: string): Promise<Lab<Functions>> => {
   executable();
-  const { code } = await createBundle(readFileSync(join(process.cwd(), 'spec/browser/page-script.ts'), 'utf8'));
+  const { code } = await createBundle(readFileSync(join(process.cwd(), 'spec/browser', scriptFile), 'utf8'));
   const server = createServer((request, response) => {
     const isScript = request.url === '/page.js';
     response.setHeader('content-type', isScript ? 'text/javascript' : 'text/html');
+    if (request.url === `/${strictPath}`) response.setHeader('content-security-policy', strictPolicy);
     const script = request.url === leftPath ? '' : '<script type="module" src="/page.js"></script>';
     response.end(isScript ? code : `<!doctype html>${script}`);
   });
@@ -145,10 +160,13 @@ const lab = async (): Promise<Lab> => {
 };
 
 /** Provides a lab to the specs of a file, from before the first to after the last. */
-export const runWithLab = (ready: (current: Lab) => unknown): void => {
-  let current: Lab | undefined;
+export const runWithLab = <Functions extends PageCalls = Calls>(
+  ready: (current: Lab<Functions>) => unknown,
+  scriptFile = 'page-script.ts',
+): void => {
+  let current: Lab<Functions> | undefined;
   beforeAll(async () => {
-    current = await lab();
+    current = await lab<Functions>(scriptFile);
     await ready(current);
   }, 60_000);
   afterAll(() => current?.end());
