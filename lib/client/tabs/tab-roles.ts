@@ -1,7 +1,7 @@
 import { BehaviorSubject, defer, type Observable, Subscription, timer } from 'rxjs';
 import { createRandomId } from '../../clock.js';
 import { observe } from '../../model/operators.js';
-import { type PageState, StorageTakenOverError, type TabChannel } from '../../storage/tab-platform.js';
+import { type PageState, StorageTakenOverError } from '../../storage/tab-platform.js';
 import type { LocalStore } from '../../store/store.js';
 import { watchHealth } from '../running-realm.js';
 import { closeLead, type LeadPorts, type OpenedLead, openLead } from './open-lead.js';
@@ -9,8 +9,9 @@ import { LeadLock } from './lead-lock.js';
 import { TabFollower } from './tab-follower.js';
 import { outboxOf, ownRecordsOf } from './leader-records.js';
 import { TabLeader } from './tab-leader.js';
-import { type CommonMessage, isTabMessage, type LeaderMessage, type TabCall, type TabMessage } from './tab-messages.js';
-import { commonChannel, nameOfTab } from './tab-names.js';
+import { TabChannels } from './tab-channels.js';
+import type { CommonMessage, TabCall } from './tab-messages.js';
+import { nameOfTab } from './tab-names.js';
 import type { LeadParts } from './tab-parts.js';
 import { TabWatch } from './tab-watch.js';
 
@@ -36,8 +37,7 @@ export class TabRoles {
   readonly #id: string;
   readonly #running = new Subscription();
   readonly #watch: TabWatch;
-  #common: TabChannel | null = null; // To all tabs.
-  #own: TabChannel | null = null; // Between this tab and its leader.
+  readonly #channels: TabChannels; // Closed while the page is leaving.
   readonly #lock: LeadLock;
   #opening: TabLeader | null = null; // While the lock is held and the store is being opened.
   #lead: (LeadParts & { readonly leader: TabLeader }) | null = null;
@@ -48,21 +48,29 @@ export class TabRoles {
   #onIdle = (): void => this.retry(); // Called when that has ended.
 
   constructor(private readonly ports: RolesPorts) {
-    const { plan, mirror, parts } = ports;
+    const { plan, platform, mirror, parts } = ports;
     this.#id = createRandomId(plan.clock);
     this.#lock = new LeadLock(
-      ports.platform,
+      platform,
       () => this.#openStore(),
       () => this.#onLockLost(),
     );
     this.#watch = new TabWatch(
       plan.clock,
-      () => this.#post({ type: 'ping', tab: this.#id }),
+      () => this.#channels.post({ type: 'ping', tab: this.#id }),
       () => this.#lock.request('steal'),
     );
+    this.#channels = new TabChannels({
+      ...{ platform, tab: this.#id },
+      onCommon: (message) => this.#receive(message),
+      onLeader: (message) => {
+        this.#watch.hear();
+        if (!this.#lead && !this.#isBusy) this.follower.receive(message);
+      },
+    });
     this.follower = new TabFollower({
       ...{ plan, mirror, parts },
-      post: (message) => this.#own?.post(message),
+      post: (message) => this.#channels.postToLeader(message),
       onJoined: () => this.#onJoined(),
       onRejected: (error) => ports.onFailed(error),
       onInvalid: () => this.#sayHello(null),
@@ -87,7 +95,7 @@ export class TabRoles {
     const { platform } = this.ports;
     this.#running.add(
       platform.lock(nameOfTab(this.#id), 'wait').subscribe({
-        next: () => this.#open(),
+        next: () => this.#running.add(observe(platform.page$, (page) => this.#onPage(page))),
         error: (thrown: unknown) => this.ports.onFailed(thrown),
       }),
     );
@@ -100,7 +108,7 @@ export class TabRoles {
 
   /** The user has logged out in this tab: so it is in all tabs. */
   noteLogOut(): void {
-    this.#post({ type: 'loggedOut', tab: this.#id });
+    this.#channels.post({ type: 'loggedOut', tab: this.#id });
   }
 
   /** Tries to lead or to follow once more. */
@@ -118,40 +126,20 @@ export class TabRoles {
     this.#onIdle = () => {
       this.#lock.release();
       this.#running.unsubscribe();
+      this.#channels.close();
       onClosed();
     };
     if (this.#lead) this.#stopLeading();
     else if (!this.#isBusy) this.#onIdle();
   }
 
-  #open(): void {
-    this.#own = this.#listen(nameOfTab(this.#id), (message) => {
-      this.#watch.hear();
-      if (!this.#lead && !this.#isBusy) this.follower.receive(message as LeaderMessage);
-    });
-    this.#common = this.#listen(commonChannel, (message) => this.#receive(message as CommonMessage));
-    this.#running.add(observe(this.ports.platform.page$, (page) => this.#onPage(page)));
-  }
-
-  #listen(name: string, receive: (message: TabMessage) => void): TabChannel {
-    const channel = this.ports.platform.openChannel(name, (message) => {
-      if (isTabMessage(message)) receive(message);
-    });
-    this.#running.add(() => channel.close());
-    return channel;
-  }
-
-  #post(message: CommonMessage): void {
-    this.#common?.post(message);
-  }
-
   #sayHello(stamp = this.ports.mirror.stamp): void {
-    this.#post({ type: 'hello', tab: this.#id, stamp });
+    this.#channels.post({ type: 'hello', tab: this.#id, stamp });
   }
 
   #announce(): void {
     const [isReady, isHidden] = [this.#lead !== null, this.#page !== 'visible'];
-    this.#post({ type: 'leading', tab: this.#id, isReady, isHidden });
+    this.#channels.post({ type: 'leading', tab: this.#id, isReady, isHidden });
   }
 
   #onPage(page: PageState): void {
@@ -163,8 +151,10 @@ export class TabRoles {
       this.#opening = null;
       if (this.#lead) this.#stopLeading();
       else this.follower.leaveLeader();
+      this.#channels.close(); // A browser does not keep a page for the back button that is sent messages.
       return;
     }
+    this.#channels.open();
     this.retry();
     if (this.#lead || this.#opening) this.#announce();
     else if (page === 'visible') {
@@ -306,7 +296,7 @@ export class TabRoles {
   #yieldTo(to: string): void {
     if (!this.#lead) return;
     this.#stopLeading(() => {
-      this.#post({ type: 'yield', tab: this.#id, to });
+      this.#channels.post({ type: 'yield', tab: this.#id, to });
       const releaseLater = this.#lock.releaseLater();
       const release = (): void => {
         if (releaseLater()) this.retry(); // The other tab has ended meanwhile.
