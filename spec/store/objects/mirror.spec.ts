@@ -235,6 +235,20 @@ describe('mirrored objects', () => {
     expect(lists).toMatchObject([[{ key: 'z' }]]);
   });
 
+  it('are those of a block that stays the same, when a record that replaced a row of it is gone', () => {
+    const world = createWorld([]);
+    world.integrate(creates);
+    while (world.finish());
+    const { objects } = world.follower();
+    const [blocks, key] = [objects.dump(), updates[0]!.key];
+    const before = objects.view('T', key);
+    world.integrate(updates.slice(0, 1));
+    while (world.finish());
+    expect(objects.view('T', key)).not.toEqual(before);
+    objects.mirrorAll(blocks, true);
+    expect(objects.view('T', key)).toEqual(before);
+  });
+
   it('stay as they are when a record cannot be read, wherever it is in a batch', () => {
     const world = createWorld([]);
     world.integrate(creates);
