@@ -1,8 +1,9 @@
 /*
  * npm run bench [-- --quick] [upload|download|latency|live|store|server …]: compares tidemark with the same work
  * done raw. Each part has a server, a writer and a reader in their own processes. `npm run bench -- peers` compares
- * with other sync systems too, `npm run bench -- limits` with the targets of single figures, and
- * `npm run bench -- indexeddb` with IndexedDB by hand. These have options of their own. See docs/BENCHMARKS.md.
+ * with other sync systems too, `npm run bench -- limits` with the targets of single figures, `npm run bench --
+ * indexeddb` with IndexedDB by hand, and `npm run bench -- tabs` measures several tabs. These have options of their
+ * own. See docs/BENCHMARKS.md.
  */
 import { parseArgs } from 'node:util';
 import { benchIndexedDb } from './indexeddb/indexeddb-benchmark.js';
@@ -13,14 +14,15 @@ import { benchServer } from './server-benchmark.js';
 import { benchStore } from './store-benchmark.js';
 import { createProcessGroup, type Peaks, type Side, type Weight } from './processes.js';
 import { machineText, type Measured, memoryRowsOf, rowsOf, formatTable } from './result-table.js';
+import { benchTabs } from './tabs/tabs-benchmark.js';
 
 for (const [signal, code] of [['SIGINT', 130] as const, ['SIGTERM', 143] as const]) {
   process.once(signal, () => process.exit(code)); // The exit ends every process and removes every folder.
 }
 if (process.argv[2] === 'peers') process.exit(await benchPeers(process.argv.slice(3)));
-if (process.argv[2] === 'indexeddb') {
+if (process.argv[2] === 'indexeddb' || process.argv[2] === 'tabs') {
   console.log(machineText());
-  process.exit(await benchIndexedDb(process.argv.slice(3)));
+  process.exit(await (process.argv[2] === 'tabs' ? benchTabs : benchIndexedDb)(process.argv.slice(3)));
 }
 if (process.argv[2] === 'limits') process.exit(await benchLimits(process.argv.slice(3)));
 

@@ -20,14 +20,16 @@ export interface BrowserPage<Calls> {
 const executablePaths = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 const flags = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking'];
 
-const findChromium = (): string => {
+/** Returns the path of Chromium. Throws when it is missing. */
+export const findChromium = (): string => {
   const configured = process.env['CHROMIUM'];
   const found = (configured === undefined ? executablePaths : [configured]).find((path) => existsSync(path));
   if (found !== undefined) return found;
   throw new Error('Chromium was not found. Install it with apt-get install chromium, or set CHROMIUM=<path>.');
 };
 
-const bundlePage = async (entry: string): Promise<string> => {
+/** Returns the bundle of a compiled program for browsers. */
+export const bundlePage = async (entry: string): Promise<string> => {
   const { outputFiles } = await build({
     ...{ entryPoints: [entry], bundle: true, minify: true, write: false, logLevel: 'error' },
     ...{ platform: 'browser', format: 'esm' },
