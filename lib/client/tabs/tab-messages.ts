@@ -113,6 +113,12 @@ const update = {
 const isWrite = recordOf({
   ...{ method: isText, rejected: isCount, replica: isText, time: isCount, count: isCount, body: orNull(isBytes) },
 });
+/** Whether a follower sends such an event. All others need fields, and belong to the connection of the leader. */
+const isEvent: Check = (value) =>
+  isRecord(value) &&
+  /^(input (open|pause|resume|logIn)|(markWanted|loggedOut|reset) )$/.test(
+    `${String(value['type'])} ${String(value['input'])}`,
+  );
 
 /** The fields of each message, as a script of the same origin may send anything. */
 const checks: Readonly<Record<string, Check>> = {
@@ -124,7 +130,7 @@ const checks: Readonly<Record<string, Check>> = {
   bye: () => true,
   claim: () => true,
   writes: recordOf({ number: isCount, writes: listOf(isWrite) }),
-  event: recordOf({ number: isCount, event: recordOf({ type: isText }) }),
+  event: recordOf({ number: isCount, event: isEvent }),
   call: recordOf({ number: isCount, method: isText }),
   page: recordOf({ records: listOf(isChange) }),
   welcome: recordOf({
