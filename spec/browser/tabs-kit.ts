@@ -16,6 +16,8 @@ export interface TabsKit {
   readonly openTabs: (storage: string, count: number) => Promise<Tab[]>;
   /** Opens the realm in a page. Returns the error of a realm that could not be opened. */
   readonly open: (tab: Tab, storage: string, options?: Partial<PageOptions>) => Promise<unknown>;
+  /** Opens the realm in a page, or returns that it was not opened in ten seconds. */
+  readonly openInTime: (tab: Tab, storage: string) => Promise<unknown>;
   /** Kills the browser and starts it again. */
   readonly restart: () => Promise<void>;
   /** Closes all tabs that were opened. Fails for errors that they did not handle. */
@@ -71,6 +73,11 @@ export const runWithTabs = (): TabsKit => {
       return page;
     },
     open: (tab, storage, options = {}) => tab.call('open', storage, { url: site!.urlOf(storage), ...options }),
+    openInTime: async (tab, storage) => {
+      await tab.call('beginToOpen', storage, { url: site!.urlOf(storage) });
+      await waitForCall(tab, 'opening', (outcome) => outcome !== null).catch(() => undefined);
+      return (await tab.call('opening')) ?? 'not opened in time';
+    },
     openTab: async (storage, options, path) => {
       const tab = await kit.openPage(path);
       const outcome = await kit.open(tab, storage, options);

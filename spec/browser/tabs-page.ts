@@ -33,10 +33,16 @@ const outcome = (work: Promise<unknown>): Promise<PageOutcome> =>
     },
   );
 
+/** A spec may define this function. It is called when a write of `begin` has ended. */
+declare const noteEnd: ((id: string, ended: PageOutcome) => void) | undefined;
+
+type Transact = (this: IDBDatabase, ...args: Parameters<IDBDatabase['transaction']>) => IDBTransaction;
+
 type TaskRealm = Realm<typeof schema, SyncSession>;
 
 let realm: TaskRealm | undefined;
 let client: SyncClient | undefined;
+let openingOutcome: PageOutcome | null = null;
 const outcomes: Record<string, PageOutcome> = {};
 let isMeasuring = false;
 let longestMs = 0;
@@ -100,6 +106,11 @@ const calls = {
       }),
     );
   },
+  /** Begins to open a realm. `opening` has the outcome. */
+  beginToOpen: (storage: string, options: PageOptions): void => {
+    void calls.open(storage, options).then((ended) => (openingOutcome = ended));
+  },
+  opening: (): PageOutcome | null => openingOutcome,
   isOpen: (): boolean => realm !== undefined,
   close: () => outcome(opened().close()),
   logOut: () => outcome(client!.logOut()),
@@ -109,8 +120,12 @@ const calls = {
   /** Creates a task and counts it. */
   write: (id: string) => outcome(write(id)),
   /** Begins a write of each task at once. `outcomes` has how they ended. */
-  begin: (...ids: readonly string[]): void => {
-    for (const id of ids) void outcome(write(id)).then((ended) => (outcomes[id] = ended));
+  begin: (ids: readonly string[]): void => {
+    for (const id of ids)
+      void outcome(write(id)).then((ended) => {
+        outcomes[id] = ended;
+        if (typeof noteEnd === 'function') noteEnd(id, ended);
+      });
   },
   outcomes: (): Readonly<Record<string, PageOutcome>> => outcomes,
   ids: (): readonly string[] =>
@@ -172,6 +187,42 @@ const calls = {
     for (const message of messages) channel.postMessage(message);
     channel.close();
   },
+  /** Posts random values and long lists, which no tab could have sent. */
+  postGarbage: (storage: string, purpose: string): void => {
+    const types = [
+      'hello',
+      'leading',
+      'yield',
+      'writes',
+      'update',
+      'welcome',
+      'page',
+      'result',
+      'event',
+      'call',
+      'bye ',
+    ];
+    const values = [null, undefined, 1, -1, NaN, '', 'text', true, [], {}, new Uint8Array(3), new Date(0), 10n];
+    const messages: unknown[] = [...values, Array.from({ length: 100_000 }, (_, at) => at), new Error('text')];
+    for (const type of types) {
+      messages.push({ type });
+      for (const value of values) {
+        const names = ['tab', 'stamp', 'isReady', 'isHidden', 'to', 'number', 'writes', 'changes', 'outbox', 'answer'];
+        const others = ['session', 'leader', 'plan', 'isReset', 'areChecked', 'records', 'error', 'event', 'method'];
+        messages.push({ type, ...Object.fromEntries([...names, ...others].map((name) => [name, value])) });
+      }
+    }
+    calls.post(storage, purpose, messages);
+  },
+  /** Closes the connection to the database, as some browsers do. They report that to the next call only. */
+  closeConnection: (): void => {
+    const original = Reflect.get(IDBDatabase.prototype, 'transaction') as Transact;
+    IDBDatabase.prototype.transaction = function (...args) {
+      IDBDatabase.prototype.transaction = original;
+      this.close();
+      return original.apply(this, args);
+    };
+  },
   /** Whether the page may evaluate text. Asks in a task of the page, because the debugger may always. */
   mayEvaluate: (): Promise<boolean> =>
     new Promise((resolve) => {
@@ -186,12 +237,6 @@ const calls = {
         port1.close();
       };
       port2.postMessage(null);
-    }),
-  remove: (storage: string): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const request = indexedDB.deleteDatabase(storage);
-      request.onsuccess = () => resolve();
-      request.onerror = () => reject(request.error ?? new Error('The database was not deleted.'));
     }),
 };
 
