@@ -90,8 +90,12 @@ export class ShownState implements SessionStore {
   }
 
   /** Replaces the state, as an event that leads to it. */
-  replace(after: SessionState): void {
-    const before = this.#current;
+  replace(next: SessionState): void {
+    const { interruption, ...current } = this.#current;
+    const { rejected, versionShift } = next;
+    // A copy of the same interruption is no new one. The waits that a new one ends need the fields they are counted by.
+    const after = next.interruption.times === interruption.times ? { ...next, interruption } : next;
+    const before = { ...current, interruption, rejected, versionShift };
     this.#current = after;
     queueScheduler.schedule(() => this.#show(before, after, null));
   }
