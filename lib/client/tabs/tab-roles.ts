@@ -275,6 +275,7 @@ export class TabRoles {
     const { leader, held, session } = this.#lead;
     leader.stop();
     this.#lead = null;
+    this.ports.mirror.adoptRejected(held.store.context.rejectedList.dump());
     this.#store.next(null);
     if (session) parts.show(this.follower.wait(parts.recordOf(session.store.getState())), false);
     this.#closeStore({ held, session }, onClosed);

@@ -92,8 +92,7 @@ export class MirroredStore {
 
   /** Replaces everything by the records of the leader's storage: see `Objects.mirrorAll`. */
   reset(records: readonly StorageChange[], outbox: OutboxState, areChecked: boolean): void {
-    this.#rejected.next([]);
-    this.#update({ changes: records, outbox }, () => this.objects.mirrorAll(records, areChecked));
+    this.#update({ changes: records, outbox }, () => this.objects.mirrorAll(records, areChecked), []);
   }
 
   /** Applies an update. Throws a `StorageError` for invalid records; then nothing has changed. */
@@ -128,8 +127,7 @@ export class MirroredStore {
 
   /** Takes over what this tab has stored while it was the leader; the objects are the same ones. */
   adopt(records: readonly StorageChange[], outbox: OutboxState): void {
-    this.#rejected.next([]);
-    this.#readRecords(records);
+    this.#readRecords(records, []);
     this.outbox = outbox;
     this.restage();
   }
@@ -137,6 +135,11 @@ export class MirroredStore {
   /** The objects may be incomplete, because a store could not be opened on them: all are to be read again. */
   distrust(): void {
     this.stamp = new Uint8Array(0);
+  }
+
+  /** Takes over the rejected writes that this tab has shown while it was the leader. */
+  adoptRejected(records: readonly StorageChange[]): void {
+    this.#readRecords(records, []);
   }
 
   /** Stages the unanswered writes again, after all optimistic states were dropped. */
@@ -154,13 +157,13 @@ export class MirroredStore {
     this.objects.setAside.close();
   }
 
-  #update({ changes, answer, outbox }: StoredUpdate, mirror: () => void): void {
+  #update({ changes, answer, outbox }: StoredUpdate, mirror: () => void, rejectedBefore = this.#rejected.value): void {
     const { objects } = this;
     objects.unstage();
     let report = (): void => undefined;
     try {
       mirror();
-      this.#readRecords(changes);
+      this.#readRecords(changes, rejectedBefore);
       this.outbox = outbox;
       if (answer) report = this.pending.settle(answer.number, answer.answers);
     } finally {
@@ -183,9 +186,10 @@ export class MirroredStore {
     });
   }
 
-  #readRecords(changes: readonly StorageChange[]): void {
-    const rejections = new Map(this.#rejected.value.map((each) => [each.id, each]));
-    let areChanged = false;
+  /** `before`: the rejected writes that the changes build on. */
+  #readRecords(changes: readonly StorageChange[], before: readonly KeptRejection[]): void {
+    const rejections = new Map(before.map((each) => [each.id, each]));
+    let areChanged = before.length < this.#rejected.value.length;
     for (const change of changes) {
       const { key } = change;
       if (key.startsWith(rejectedPrefix)) {
