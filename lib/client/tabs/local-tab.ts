@@ -21,4 +21,5 @@ export const createLocalTab = (plan: OpenPlan): TabParts => ({
   checkOwner: () => undefined,
   logOut: () => undefined,
   end: () => undefined,
+  complete: () => undefined,
 });

@@ -179,7 +179,11 @@ class SyncedTab implements TabParts {
 
   end(immediately: boolean): void {
     const by = new SessionClosedError('The realm was closed.');
-    this.#session?.dispatch({ type: 'closed', immediately, by });
+    this.#member.machine.dispatch({ type: 'closed', immediately, by });
+  }
+
+  complete(): void {
+    this.#session?.end();
     this.#core.removeMember(this.#member);
   }
 
@@ -206,6 +210,7 @@ class SyncedTab implements TabParts {
           if (this.#isLoggingOut && this.ports.store() === null) return;
           if (!this.#isLoggingOut) this.ports.onLoggedOut();
         }
+        if (event.type === 'closed') this.ports.onClosing();
         session().dispatch(event);
       },
     };

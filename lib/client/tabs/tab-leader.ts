@@ -151,8 +151,14 @@ export class TabLeader {
     link.channel.post({ type: 'welcome', ...this.#takeUpdate(link), ...welcome } satisfies LeaderMessage);
   }
 
-  /** Stops serving. */
+  /** Serves a tab that takes itself for a follower, should it not be one any more. */
+  keep(tab: string): void {
+    if (!this.#links.has(tab)) this.welcome(tab, null);
+  }
+
+  /** Stops serving, when everything so far is sent. */
   stop(): void {
+    this.#flush();
     this.#performer = null;
     this.#running.unsubscribe();
     for (const tab of [...this.#links.keys()]) this.#drop(tab);

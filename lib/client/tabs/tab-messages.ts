@@ -13,7 +13,8 @@ export type CommonMessage =
   | { readonly type: 'hello'; readonly tab: string; readonly stamp: Uint8Array | null }
   /** The leader, or the tab that is becoming it (`isReady` is false), is alive. */
   | { readonly type: 'leading'; readonly tab: string; readonly isReady: boolean; readonly isHidden: boolean }
-  | { readonly type: 'ping'; readonly tab: string }
+  /** Asks for a `leading`. `isFollowing`: the tab takes itself for a follower of the leader. */
+  | { readonly type: 'ping'; readonly tab: string; readonly isFollowing: boolean }
   /** The leader has stopped. The tab `to` may take the lead from it. */
   | { readonly type: 'yield'; readonly tab: string; readonly to: string }
   /** The user has logged out in a tab. */
@@ -70,7 +71,11 @@ export interface SessionUpdate {
 }
 
 /** An event of a session as a record that can be cloned. */
-export type EventRecord = { readonly type: string; readonly input?: string };
+export interface EventRecord {
+  readonly type: string;
+  /** Empty for all but `input`. */
+  readonly input: string;
+}
 
 /**
  * Work that a follower asks of the leader: `refresh`, `reconnect`, `discard` all data, or a client reset (`recover`,
@@ -97,6 +102,11 @@ const recordOf =
   (value) =>
     isRecord(value) && Object.entries(fields).every(([name, check]) => check(value[name]));
 
+const oneOf =
+  (...values: readonly unknown[]): Check =>
+  (value) =>
+    values.includes(value);
+
 const isChange: Check = (value) =>
   isRecord(value) && typeof value['key'] === 'string' && (value['type'] === 'del' || isBytes(value['value']));
 const isOutbox = recordOf({
@@ -111,7 +121,14 @@ const update = {
   session: orNull(recordOf({ state: isRecord, upTo: isCount, errors: listOf(isRecord) })),
 };
 const isWrite = recordOf({
-  ...{ method: isText, rejected: isCount, replica: isText, time: isCount, count: isCount, body: orNull(isBytes) },
+  ...{
+    method: oneOf('write', 'retry', 'discard'),
+    rejected: isCount,
+    replica: isText,
+    time: isCount,
+    count: isCount,
+    body: orNull(isBytes),
+  },
 });
 /** Whether a follower sends such an event. All others need fields, and belong to the connection of the leader. */
 const isEvent: Check = (value) =>
@@ -124,14 +141,14 @@ const isEvent: Check = (value) =>
 const checks: Readonly<Record<string, Check>> = {
   hello: recordOf({ tab: isText, stamp: orNull(isBytes) }),
   leading: recordOf({ tab: isText, isReady: isFlag, isHidden: isFlag }),
-  ping: recordOf({ tab: isText }),
+  ping: recordOf({ tab: isText, isFollowing: isFlag }),
   yield: recordOf({ tab: isText, to: isText }),
   loggedOut: recordOf({ tab: isText }),
   bye: () => true,
   claim: () => true,
   writes: recordOf({ number: isCount, writes: listOf(isWrite) }),
   event: recordOf({ number: isCount, event: isEvent }),
-  call: recordOf({ number: isCount, method: isText }),
+  call: recordOf({ number: isCount, method: oneOf('refresh', 'reconnect', 'discard', 'recover', 'discardReset') }),
   page: recordOf({ records: listOf(isChange) }),
   welcome: recordOf({
     ...{

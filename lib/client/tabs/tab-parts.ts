@@ -36,6 +36,8 @@ export interface TabPorts {
   readonly released$: Observable<unknown>;
   /** Asks the leader, which may be this tab, for some work. */
   readonly call: (method: TabCall) => Observable<never>;
+  /** Is called before the session of this tab is closed. */
+  readonly onClosing: () => void;
   /** Is called when the session of this tab has ended, although it does not lead. */
   readonly onReleased: () => void;
   /** Runs work to its end. It never errors. */
@@ -73,4 +75,6 @@ export interface TabParts {
   readonly logOut: () => void;
   /** Ends the session in this tab. `isNow`: it does not upload anything more. */
   readonly end: (isNow: boolean) => void;
+  /** Completes the streams of the session, when the realm is closed in this tab. */
+  readonly complete: () => void;
 }

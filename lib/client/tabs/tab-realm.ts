@@ -36,6 +36,7 @@ class TabRealm implements RunningRealm {
       ...{ mirror, released$: this.#released, start: runToItsEnd },
       store: () => this.#roles.store,
       call: (method) => this.#roles.call(method),
+      onClosing: () => this.#roles.beginClosing(),
       onReleased: () => this.#release(),
       onLoggedOut: () => this.#roles.noteLogOut(),
     };
@@ -64,10 +65,10 @@ class TabRealm implements RunningRealm {
   readonly closeNow = (): void => this.#end(true);
 
   readonly addHandle = (): boolean => {
-    const session = this.#parts.session();
-    if (this.#isReleased || session?.getState().released === true) return false;
+    if (this.#handles === 0) this.#end(true); // It may still upload. The new handle opens it again.
+    if (this.#isReleased || this.#handles === 0) return false;
     this.#handles += 1;
-    session?.dispatch({ type: 'input', input: 'open' });
+    this.#parts.session()?.dispatch({ type: 'input', input: 'open' });
     return true;
   };
 
@@ -116,6 +117,7 @@ class TabRealm implements RunningRealm {
     const leave = (): void =>
       this.#roles.close(() => {
         this.#mirror.close();
+        this.#parts.complete();
         this.#released.next();
         this.#released.complete();
       });

@@ -44,22 +44,18 @@ export class TabRoles {
   #page: PageState = 'hidden';
   #isLeaderHidden = false;
   #isBusy = false; // While a store is being opened or closed.
+  #isEnding = false;
   #isClosed = false;
   #onIdle = (): void => this.retry(); // Called when that has ended.
 
   constructor(private readonly ports: RolesPorts) {
     const { plan, platform, mirror, parts } = ports;
     this.#id = createRandomId(plan.clock);
-    this.#lock = new LeadLock(
-      platform,
-      () => this.#openStore(),
-      () => this.#onLockLost(),
-    );
-    this.#watch = new TabWatch(
-      plan.clock,
-      () => this.#channels.post({ type: 'ping', tab: this.#id }),
-      () => this.#lock.request('steal'),
-    );
+    const [openStore, onLockLost] = [() => this.#openStore(), () => this.#onLockLost()];
+    this.#lock = new LeadLock(platform, openStore, onLockLost);
+    const ping = (): void =>
+      this.#channels.post({ type: 'ping', tab: this.#id, isFollowing: this.follower.leader !== null });
+    this.#watch = new TabWatch(plan.clock, ping, () => this.#lock.request('steal'));
     this.#channels = new TabChannels({
       ...{ platform, tab: this.#id },
       onCommon: (message) => this.#receive(message),
@@ -118,6 +114,12 @@ export class TabRoles {
     if (this.follower.leader === null) this.#sayHello();
   }
 
+  /** The realm is being closed in this tab, which may still upload changes. The followers wait for the next leader. */
+  beginClosing(): void {
+    this.#isEnding = true;
+    this.#lead?.leader.stop();
+  }
+
   /** Leaves the tabs. Calls `onClosed` when the store is closed, and another tab can lead. */
   close(onClosed: () => void): void {
     this.#isClosed = true;
@@ -127,6 +129,7 @@ export class TabRoles {
       this.#lock.release();
       this.#running.unsubscribe();
       this.#channels.close();
+      this.#store.complete();
       onClosed();
     };
     if (this.#lead) this.#stopLeading();
@@ -171,9 +174,12 @@ export class TabRoles {
     const isLeading = this.#lead !== null || this.#isBusy;
     switch (message.type) {
       case 'hello':
-        this.#lead?.leader.welcome(message.tab, message.stamp);
+        if (this.#isEnding)
+          this.ports.parts.end(true); // That tab uploads what is left.
+        else this.#lead?.leader.welcome(message.tab, message.stamp);
         break;
       case 'ping':
+        if (message.isFollowing && !this.#isEnding) this.#lead?.leader.keep(message.tab);
         if (this.#lead || this.#opening) this.#announce();
         break;
       case 'leading':
@@ -277,7 +283,7 @@ export class TabRoles {
     this.#lead = null;
     this.ports.mirror.adoptRejected(held.store.context.rejectedList.dump());
     this.#store.next(null);
-    if (session) parts.show(this.follower.wait(parts.recordOf(session.store.getState())), false);
+    if (session && !this.#isClosed) parts.show(this.follower.wait(parts.recordOf(session.store.getState())), false);
     this.#closeStore({ held, session }, onClosed);
   }
 

@@ -1,4 +1,4 @@
-import { Observable, type Subscription } from 'rxjs';
+import { defer, Observable, Subscription } from 'rxjs';
 import {
   createSyncClient,
   memoryStorage,
@@ -7,6 +7,7 @@ import {
   type RealmOptions,
   type SyncClient,
   type SyncClientOptions,
+  type SyncOptions,
   type SyncSession,
 } from '../../../lib/index.js';
 import { createSeededRandom } from '../../../lib/model/seeded-random.js';
@@ -36,6 +37,7 @@ export interface AppTab {
   readonly error: () => unknown;
   /** Closes the realm of the app. The tab stays. */
   readonly closeRealm: () => void;
+  readonly reopen: () => void;
   /** The outcomes of the writes by their ids. */
   readonly outcomes: Map<string, 'pending' | 'stored' | Error>;
   /** Creates a task, counts it in the task `total` if that exists, and notes the outcome under its id. */
@@ -46,6 +48,8 @@ export interface OpenTabOptions {
   readonly hidden?: boolean;
   readonly realm?: Partial<Omit<RealmOptions<typeof schema>, 'sync' | 'storage'>>;
   readonly realmName?: string;
+  readonly isLocal?: boolean;
+  readonly sync?: Partial<Omit<SyncOptions, 'client' | 'realm'>>;
   readonly client?: Partial<SyncClientOptions>;
 }
 
@@ -55,9 +59,14 @@ export const createTabWorld = (seed = 1) => {
   const random = createSeededRandom(seed);
   const disk = createDisk({ scheduler: time, random, slowest: 5 });
   const browser = createVirtualBrowser({ scheduler: time, random, name: 'tasks', storage: () => disk.open });
+  let isRejecting = false;
   const server = createSyncServer({
     ...{ storage: memoryStorage(), authenticate: allowAnyone, authorize: () => 'write', log: () => undefined },
+    permit: () => (isRejecting ? 'not now' : true),
+    clock: { scheduler: time, random, now: () => time.now() },
   });
+  let dials = 0;
+  let isOffline = false;
   const sockets = new Map<VirtualTab, number>();
   /** Times at which more than one socket was open, in order: from and to. */
   const doubles: { from: number; to: number | null }[] = [];
@@ -70,6 +79,11 @@ export const createTabWorld = (seed = 1) => {
   };
   const dialOf = (tab: VirtualTab) =>
     new Observable<typeof server.wire>((subscriber) => {
+      dials += 1;
+      if (isOffline) {
+        subscriber.error(new Error('There is no network.'));
+        return undefined;
+      }
       countSocket(tab, 1);
       subscriber.next(server.wire);
       return () => countSocket(tab, -1);
@@ -81,12 +95,24 @@ export const createTabWorld = (seed = 1) => {
     let realm: TaskRealm | null = null;
     let error: unknown = null;
     const outcomes: AppTab['outcomes'] = new Map();
-    const storage = shareBetweenTabs(disk.open.pipe(), tab.platform);
-    const sync = { client, realm: options.realmName ?? 'tasks' };
-    const opening: Subscription = openRealm$({ schema, storage, sync, ...options.realm }).subscribe({
-      next: (opened) => (realm = opened),
-      error: (thrown: unknown) => (error = thrown),
-    });
+    const storage = shareBetweenTabs(
+      defer(() => disk.open),
+      tab.platform,
+    );
+    const sync = { client, realm: options.realmName ?? 'tasks', ...options.sync };
+    let opening = Subscription.EMPTY;
+    const open = (): void => {
+      opening = openRealm$({
+        schema,
+        storage,
+        ...(options.isLocal === true ? { clock: tab.clock } : { sync }),
+        ...options.realm,
+      }).subscribe({
+        next: (opened) => (realm = opened),
+        error: (thrown: unknown) => (error = thrown),
+      });
+    };
+    open();
     const app: AppTab = {
       ...{ tab, client, outcomes },
       realm: () => {
@@ -96,6 +122,7 @@ export const createTabWorld = (seed = 1) => {
       isOpen: () => realm !== null,
       error: () => error,
       closeRealm: () => opening.unsubscribe(),
+      reopen: open,
       add: (id) => {
         outcomes.set(id, 'pending');
         const change: Parameters<TaskRealm['write']>[0] = (tx) => {
@@ -127,7 +154,22 @@ export const createTabWorld = (seed = 1) => {
     time.frame = end;
   };
 
-  return { time, disk, browser, server, sockets, doubles, openTab, run, idsIn: (app: AppTab) => idsOf(app.realm()) };
+  /** Runs virtual time for a second, in steps, and returns the result of a promise that settles meanwhile. */
+  const settle = async <A>(promise: Promise<A>): Promise<A> => {
+    for (let left = 200; left > 0; left -= 1) await run(5);
+    return promise;
+  };
+
+  return {
+    ...{ time, disk, browser, server, sockets, doubles, openTab, run, settle },
+    dialCount: () => dials,
+    setOffline: (offline: boolean) => void (isOffline = offline),
+    /** Lets the server reject all writes. Returns a function that ends this. */
+    rejectWrites: () => {
+      isRejecting = true;
+      return () => void (isRejecting = false);
+    },
+  };
 };
 
 export const idsOf = (realm: TaskRealm): readonly string[] => realm.objects('Task').map(({ id }) => id);

@@ -1,0 +1,134 @@
+import { createTabWorld, idsOf, schema } from './tab-world.js';
+
+/** Opens a first tab, and then a second one with other options. */
+const openSecond = async (
+  first: Parameters<ReturnType<typeof createTabWorld>['openTab']>[0],
+  second: Parameters<ReturnType<typeof createTabWorld>['openTab']>[0],
+) => {
+  const world = createTabWorld();
+  const one = world.openTab(first);
+  await world.run(100);
+  one.add('a');
+  await world.run(100);
+  const two = world.openTab(second);
+  await world.run(1_500);
+  one.add('b');
+  await world.run(100);
+  expect(one.outcomes).toEqual(new Map([...['a', 'b'].map((id) => [id, 'stored'] as const)]));
+  expect(one.realm().session.connectionState).toBe('connected');
+  return { world, one, two };
+};
+
+const otherSchema = { Task: { ...schema.Task, properties: { ...schema.Task.properties, done: 'int' } } } as never;
+
+describe('a second tab that does not fit the first one', () => {
+  it('gets an error that names the difference of the schema, and what to do', async () => {
+    const { two } = await openSecond({}, { realm: { schema: otherSchema } });
+    expect(two.error()).toMatchObject({
+      code: 'invalid-argument',
+      argument: 'schema.Task.done',
+      message:
+        'The realm is open already, and its schema.Task.done is bool, not int. Another tab has opened the realm differently: reload the tab that has the older version of the app.',
+    });
+  });
+
+  it('gets an error for another realm name and for other options', async () => {
+    const { two } = await openSecond({}, { realmName: 'other' });
+    expect(two.error()).toMatchObject({ code: 'wrong-realm', stored: 'tasks', requested: 'other' });
+    const { two: three } = await openSecond({}, { sync: { clientReset: 'manual' } });
+    expect(three.error()).toMatchObject({ code: 'invalid-argument', argument: 'sync.clientReset' });
+  });
+
+  it('gets an error for another user', async () => {
+    const { two } = await openSecond({ client: { user: 'ann' } }, { client: { user: 'bob' } });
+    expect(two.error()).toMatchObject({ code: 'other-user' });
+  });
+
+  it('may open the realm of another user to read it', async () => {
+    const ann = { client: { user: 'ann' }, sync: { otherUser: 'read' } } as const;
+    const { two } = await openSecond(ann, { ...ann, client: { user: 'bob' } });
+    expect(idsOf(two.realm())).toEqual(['a', 'b']);
+    await expect(two.realm().write((tx) => tx.delete('Task', 'a'))).rejects.toMatchObject({ code: 'other-user' });
+  });
+
+  it('can lead with its own schema when the other tabs are gone, and gives them its error when they come back', async () => {
+    const { world, one } = await openSecond({}, { realm: { schema: otherSchema } });
+    one.tab.freeze();
+    await world.run(100);
+    const newer = world.openTab({ realm: { schema: otherSchema } });
+    await world.run(300);
+    expect(newer.isOpen()).toBe(true);
+    const errors: unknown[] = [];
+    one.realm().session.errors$.subscribe((error) => errors.push(error));
+    one.tab.resume();
+    await world.run(5_000);
+    expect(errors).toEqual([expect.objectContaining({ code: 'storage' })]);
+    expect(idsOf(one.realm())).toEqual(['a', 'b']);
+    newer.tab.close();
+    await world.run(2_500);
+    one.add('c');
+    await world.run(100);
+    expect(one.outcomes.get('c')).toBe('stored');
+    expect(one.realm().session.connectionState).toBe('connected');
+  });
+});
+
+describe('messages of other scripts', () => {
+  const bytes = new Uint8Array([1, 2, 3]);
+  const outbox = { written: 0, acknowledged: 0, acknowledgedBytes: 0, changesets: 0, bytes: 0 };
+  const changes = [{ type: 'put', key: 'o/Task/sx', value: bytes }];
+  const session = { state: { sync: 'toString' }, upTo: 0, errors: [{}] };
+  const messages: readonly unknown[] = [
+    ...[null, 7, 'leading', [], {}, { type: 7 }, { type: 'toString' }, { type: '__proto__' }, new Map(), bytes],
+    ...[
+      { type: 'hello' },
+      { type: 'hello', tab: 7, stamp: null },
+      { type: 'hello', tab: 'x'.repeat(1_000), stamp: null },
+    ],
+    ...[
+      { type: 'leading', tab: 'x', isReady: true, isHidden: false },
+      { type: 'yield', tab: 'x', to: 'y' },
+    ],
+    ...[
+      { type: 'ping', tab: 'x', isFollowing: true },
+      { type: 'writes', number: 1, writes: [{}] },
+      { type: 'bye' },
+      { type: 'claim' },
+    ],
+    {
+      type: 'writes',
+      number: 9,
+      writes: [{ method: 'steal', rejected: 0, replica: '', time: 0, count: 0, body: bytes }],
+    },
+    { type: 'event', number: 1, event: { type: 'fatal' } },
+    { type: 'event', number: 1, event: { type: 'input', input: 'explode' } },
+    { type: 'call', number: 1, method: 'toString' },
+    { type: 'page', records: [{ key: 7 }] },
+    { type: 'page', records: changes },
+    { type: 'update', changes, outbox, answer: null, session: null },
+    { type: 'update', changes: [], outbox, answer: { number: 1, answers: [] }, session },
+    { type: 'result', number: 3, error: { name: 'constructor' } },
+  ];
+
+  it('change nothing: no tab fails, no write is lost, and the tabs stay equal', async () => {
+    const world = createTabWorld();
+    const one = world.openTab();
+    await world.run(100);
+    const two = world.openTab();
+    await world.run(100);
+    const names = [...world.browser.messagesPosted().keys()];
+    const foreign = world.browser.openTab();
+    const channels = names.map((name) => foreign.platform.openChannel(name, () => undefined));
+    for (const [at, message] of messages.entries()) {
+      for (const channel of channels) channel.post(message);
+      one.add(`one ${at}`);
+      two.add(`two ${at}`);
+      await world.run(30);
+    }
+    await world.run(2_000);
+    expect([...one.outcomes, ...two.outcomes].filter(([, outcome]) => outcome !== 'stored')).toEqual([]);
+    expect(idsOf(two.realm())).toEqual(idsOf(one.realm()));
+    expect(idsOf(one.realm())).toHaveLength(2 * messages.length);
+    expect([one, two].map((app) => app.realm().session.connectionState)).toEqual(['connected', 'connected']);
+  });
+});
