@@ -170,6 +170,8 @@ class Schedule {
       const session = await tab.call('session');
       if (session.connectionState !== 'connected' || session.pending > 0)
         found.push(`the session of tab ${number} is ${JSON.stringify(session)}`);
+      // A page that is being left cannot report the end of a write.
+      for (const [id, ended] of Object.entries(await tab.call('outcomes'))) this.#ended.set(id, ended);
       const open = begun.filter((id) => !this.#ended.has(id));
       if (open.length > 0) found.push(`${open.join()} of tab ${number} never ended`);
     }
