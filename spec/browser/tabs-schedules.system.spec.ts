@@ -42,7 +42,7 @@ class Schedule {
     await this.#open();
     await this.#tabs[0]!.tab.call('createTotal');
     for (let step = 0; step < steps; step += 1) {
-      await this.#pause(this.#draw(8) === 0 ? this.#draw(700) : this.#draw(60));
+      await this.#pause(this.#draw(8) === 0 ? this.#draw(700) : this.#draw(30));
       await this.#act();
     }
     for (const played of this.#living()) await this.#bringBack(played);
@@ -133,8 +133,9 @@ class Schedule {
   }
 
   async #write({ tab, number, begun }: PlayedTab): Promise<void> {
-    const ids = Array.from({ length: 1 + this.#draw(5) }, () => `w${(this.#writes += 1)}`);
-    this.#note(`write ${ids.join()} in ${number}`);
+    const most = this.#draw(2) === 0 ? 60 : 5; // A long burst is still being stored during the next act.
+    const ids = Array.from({ length: 1 + this.#draw(most) }, () => `w${(this.#writes += 1)}`);
+    this.#note(`write ${ids[0]!} to ${ids.at(-1)!} in ${number}`);
     begun.push(...ids);
     await tab.call('begin', ids);
   }
