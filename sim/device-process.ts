@@ -1,17 +1,20 @@
-import { filter, from, type SchedulerLike, Subscription } from 'rxjs';
-import { createSyncClient, type SyncClient, type SyncSession } from '../lib/index.js';
+import { defer, filter, from, NEVER, type SchedulerLike, Subscription } from 'rxjs';
+import { createSyncClient, type OpenStorage, type SyncClient, type SyncSession } from '../lib/index.js';
+import type { Clock } from '../lib/clock.js';
 import { createSeededRandom } from '../lib/model/seeded-random.js';
+import { shareBetweenTabs } from '../lib/storage/tab-platform.js';
 import { createMomentRandom, mixNumbers } from './moment-random.js';
 import { createDisk } from './simulated-disk.js';
 import type { WorldRealm } from './random-edits.js';
 import { InvariantError, type Ledger } from './invariants.js';
-import { createKillableClock, type KillableClock } from './killable-clock.js';
-import type { Network } from './simulated-network.js';
+import { createKillableClock } from './killable-clock.js';
+import type { DialingProcess, Network } from './simulated-network.js';
 import type { QueryWatch } from './query-watch.js';
 import type { UserAccess } from './user-access.js';
 import type { Settings } from './themes.js';
 import { createTokenSource } from './token-source.js';
 import type { WatchOptions } from './session-watch.js';
+import { createVirtualBrowser, type VirtualBrowser, type VirtualTab } from './virtual-tabs.js';
 
 export interface DeviceOptions {
   readonly number: number;
@@ -24,21 +27,38 @@ export interface DeviceOptions {
   readonly userAccess: UserAccess;
   /** Whether there is a reason for a client reset: the server was restored, or its retention period is short. */
   readonly mayReset: () => boolean;
-  readonly log: (stream: string, value: string, about?: readonly string[]) => void;
+  readonly log: (stream: string, value: string, about?: readonly string[], tab?: number) => void;
   readonly broken: (broken: InvariantError) => void;
 }
 
 const timeouts = { connect: 10_000, read: 60_000, linger: 5_000, backoffMost: 60_000 };
+/** The connection of a tab that closes its realm ends before two connections of a device are a fault. */
+const tabTimeouts = { linger: 900 };
 
-/** One process of the app: everything that ends with it. */
-export interface DeviceProcess {
-  readonly killableClock: KillableClock;
+/** One process of the app, or its run in one tab: everything that ends with it. */
+export interface DeviceProcess extends DialingProcess {
+  /** The tab; `null` on a device that has no browser. */
+  readonly page: VirtualTab | null;
+  readonly kill: () => void;
+  /** Moves the clock forward or back. That of a browser is moved for all tabs at once. */
+  readonly jump: (ms: number) => void;
+  readonly storage: OpenStorage;
   readonly client: SyncClient;
-  readonly subscription: Subscription;
+  /** Writes whose promises have not settled. */
+  readonly unsettled: Set<string>;
+  /** Writes that were listed as rejected and stay listed until the app decides. */
+  readonly rejected: Set<string>;
+  subscription: Subscription;
   realm: WorldRealm | null;
   session: SyncSession | null;
   queries: QueryWatch | null;
 }
+
+/** Devices with several tabs, in worlds that have tabs: the others would only take time. */
+const tabDevices = 2;
+
+/** Returns the most tabs of a device. 1: it has no browser, and one process. */
+export const tabsMaxOf = (device: number, { tabsMax }: Settings): number => (device <= tabDevices ? tabsMax : 1);
 
 /** Returns the user of a device. In some worlds two devices share a user. */
 export const userOf = (device: number, { usersShared }: Settings): string =>
@@ -59,7 +79,8 @@ export const createDeviceParts = (options: DeviceOptions) => {
     tokens: createTokenSource({ user: userOf(number, settings), random: randomOf(3), now, epoch, settings }),
     drift: (random() - 0.5) / 5,
     writes: [] as string[],
-    rejected: new Set<string>(), // Writes that were listed as rejected and stay listed until the app decides.
+    rejected: new Set<string>(), // As those of a process, over all processes of a device without a browser.
+    browser: null as VirtualBrowser | null, // With its tabs, in worlds with several tabs; it ends with the device.
     copy: null as ReadonlyMap<string, Uint8Array> | null,
     wasPutBack: false,
     otherUserUntil: 0, // Until then another user is logged in, or a message about that user's token may still arrive.
@@ -70,21 +91,59 @@ export const createDeviceParts = (options: DeviceOptions) => {
 
 export type DeviceParts = ReturnType<typeof createDeviceParts>;
 
-export const startProcess = (
-  { number, scheduler, seed, epoch, network, settings }: DeviceOptions,
-  parts: DeviceParts,
-): DeviceProcess => {
-  const killableClock = createKillableClock({
+/** Starts the only process of a device without a browser. */
+export const startProcess = (options: DeviceOptions, parts: DeviceParts): DeviceProcess => {
+  const { scheduler, seed, epoch } = options;
+  const { clock, isDead, kill, jump } = createKillableClock({
     ...{ scheduler, random: createSeededRandom(mixNumbers(seed, scheduler.now(), 4)) },
     ...{ epoch: epoch + parts.wrong, drift: parts.drift },
   });
-  const { clock } = killableClock;
-  const client = createSyncClient({
-    ...{ dial: network.dial(number, killableClock.isDead), clock, reconnect$: from([]) },
-    timeouts: { ...timeouts, quickRetry: settings.quickRetry },
-    accessToken: parts.tokens.accessToken(clock),
+  const dialing: DialingProcess = { tab: 0, isDead, run: (event) => event() };
+  const client = createClient(options, dialing, clock, parts.tokens.accessToken(clock));
+  const { rejected } = parts;
+  return { ...dialing, ...createRealmState(), page: null, kill, jump, storage: parts.disk.open, client, rejected };
+};
+
+const createRealmState = (): Pick<DeviceProcess, 'unsettled' | 'subscription' | 'realm' | 'session' | 'queries'> => ({
+  ...{ unsettled: new Set(), subscription: new Subscription(), realm: null, session: null, queries: null },
+});
+
+const createClient = (
+  { number, network, settings }: DeviceOptions,
+  process: DialingProcess,
+  clock: Clock,
+  accessToken: ReturnType<ReturnType<typeof createTokenSource>['accessToken']>,
+): SyncClient =>
+  createSyncClient({
+    ...{ dial: network.dial(number, process), clock, reconnect$: from([]) },
+    timeouts: { ...timeouts, quickRetry: settings.quickRetry, ...(process.tab > 0 && tabTimeouts) },
+    accessToken,
   });
-  return { killableClock, client, subscription: new Subscription(), realm: null, session: null, queries: null };
+
+/** Starts the browser of a device. */
+const startBrowser = ({ scheduler, seed, epoch }: DeviceOptions, parts: DeviceParts): VirtualBrowser => {
+  const browser: VirtualBrowser = createVirtualBrowser({
+    ...{ scheduler, random: createMomentRandom(mixNumbers(seed, 5), () => scheduler.now()), name: 'world' },
+    now: () => Math.round(epoch + scheduler.now() * (1 + parts.drift / 1_000)) + parts.wrong,
+    // A browser that has ended opens nothing any more.
+    storage: () => defer(() => (parts.browser === browser ? parts.disk.open : NEVER)),
+  });
+  return browser;
+};
+
+/** Opens a tab, and starts the app in it. */
+export const startTab = (options: DeviceOptions, parts: DeviceParts, hidden: boolean): DeviceProcess => {
+  const isFirst = parts.browser === null;
+  const page = (parts.browser ??= startBrowser(options, parts)).openTab({ hidden });
+  const { number: tab, clock, isEnded: isDead, run, crash: kill } = page;
+  const dialing: DialingProcess = { tab, isDead, run };
+  const client = createClient(options, dialing, clock, parts.tokens.accessToken(clock, !isFirst));
+  const storage = shareBetweenTabs(
+    defer(() => parts.disk.open),
+    page.platform,
+  );
+  const jump = (): void => undefined;
+  return { ...dialing, ...createRealmState(), page, kill, jump, storage, client, rejected: new Set() };
 };
 
 /** Checks that the server uses a token that the client renewed in time on an open connection. */

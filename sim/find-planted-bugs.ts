@@ -7,8 +7,9 @@ import type { Bug } from './planted-bug.js';
 import { clientBugs } from './client-bugs.js';
 import { rareBugs } from './rare-bugs.js';
 import { serverBugs } from './server-bugs.js';
+import { tabBugs } from './tab-bugs.js';
 
-export const bugs: readonly Bug[] = [...serverBugs, ...clientBugs, ...rareBugs];
+export const bugs: readonly Bug[] = [...serverBugs, ...clientBugs, ...rareBugs, ...tabBugs];
 
 /** Seeds within which a bug has to be found. */
 const seedsMax = 200;
@@ -41,11 +42,11 @@ const createBuggyCopy = (folder: string, planted: Bug): string => {
 };
 
 /** Finds the first seed in which an invariant is broken. */
-const findSeed = (main: string, seeds: number): Promise<BrokenSeed | null> =>
+const findSeed = (main: string, seeds: number, { theme }: Bug): Promise<BrokenSeed | null> =>
   new Promise((resolve) => {
     let first: BrokenSeed | null = null;
     let errors = '';
-    const child = fork(main, ['--brief', '--worker'], { silent: true });
+    const child = fork(main, ['--brief', '--worker', ...(theme ? ['--theme', theme] : [])], { silent: true });
     child.stderr?.on('data', (text: Buffer) => (errors += text.toString()));
     child.send(1);
     child.on('message', ({ seed, broken }: { seed: number; broken: string | null }) => {
@@ -73,7 +74,7 @@ export const findPlantedBugs = async (seeds: number, only: string): Promise<numb
       try {
         for (const room of ['lib', 'sim'])
           cpSync(join(sourceFolder, '..', room), join(folder, room), { recursive: true });
-        const result = await findSeed(createBuggyCopy(folder, next), most);
+        const result = await findSeed(createBuggyCopy(folder, next), most, next);
         if (result === null) missed.push(next.name);
         console.log(
           `${result ? `found in seed ${String(result.seed).padStart(3)}` : `NOT found in ${most} seeds`}  ${next.name}${result ? `: ${result.promise}` : ''}`,

@@ -42,6 +42,8 @@ export interface Ledger {
   /** Records that the server rejected a write: its entry must not exist at the end. */
   readonly recordRejected: (id: string) => void;
   readonly wasRejected: (id: string) => boolean;
+  /** Records that the promise of a write rejected: nothing of it may have been stored. */
+  readonly recordFailed: (id: string, reason: string) => void;
   /** Records that the server has a write durably. */
   readonly recordDurable: (id: string) => void;
   readonly isDurable: (id: string) => boolean;
@@ -54,6 +56,8 @@ export interface Ledger {
   readonly recordRestore: () => void;
   /** Whether the server has a write durably, or had it before a restore. */
   readonly wasDurable: (id: string) => boolean;
+  /** Whether the server has or had a write durably, or nothing of it was stored on the device. */
+  readonly wasSettled: (id: string) => boolean;
   readonly restoreCount: () => number;
   /** Records that the server has the `Tally` object. */
   readonly recordCounterStored: () => void;
@@ -71,6 +75,7 @@ export const createLedger = (): Ledger => {
   const notes = new Map<string, EditNote>();
   let resolved = new Set<string>();
   const rejected = new Set<string>();
+  const failed = new Map<string, string>();
   let durable = new Set<string>();
   let backup: ReadonlySet<string> = new Set<string>();
   const lost = new Set<string>();
@@ -95,6 +100,7 @@ export const createLedger = (): Ledger => {
     },
     recordRejected: (id) => void rejected.add(id),
     wasRejected: (id) => rejected.has(id),
+    recordFailed: (id, reason) => void failed.set(id, reason),
     recordDurable: (id) => void durable.add(id),
     isDurable: (id) => durable.has(id),
     durableCount: () => durable.size,
@@ -112,6 +118,7 @@ export const createLedger = (): Ledger => {
       counter = { ...counter, isSaved: counter.isThere };
     },
     wasDurable: (id) => durable.has(id) || lost.has(id),
+    wasSettled: (id) => durable.has(id) || lost.has(id) || failed.has(id),
     restoreCount: () => restores,
     recordCounterStored: () => {
       counter = { ...counter, isThere: true };
@@ -129,6 +136,9 @@ export const createLedger = (): Ledger => {
       for (const id of ids) {
         if (!tried.has(id)) throw new InvariantError('every entry was written by a device', id, [entryNameOf(id)]);
         if (rejected.has(id)) throw new InvariantError('a rejected write is not applied', id, [entryNameOf(id)]);
+        const reason = failed.get(id);
+        if (reason !== undefined)
+          throw new InvariantError('a write that failed is not applied', `${id}: ${reason}`, [entryNameOf(id)]);
       }
     },
   };
@@ -161,14 +171,16 @@ const quickRetriesMax = 41;
 
 /**
  * Checks the rate of connection attempts: a client must not overload an unavailable server. A process that was killed
- * does not know its quick retries any more, so that it may begin them again at once.
+ * does not know its quick retries any more, so that it may begin them again at once. Nor does a tab know those of
+ * another.
  */
 export const createConnectionWatch = (now: () => number, isQuick: boolean) => {
-  const times = new Map<number, number[]>();
-  return (device: number): void => {
+  const times = new Map<string, number[]>();
+  return (device: number, tab = 0): void => {
     const [, { within: longest }] = connectionLimits;
-    const recent = [...(times.get(device) ?? []).filter((at) => at > now() - longest), now()];
-    times.set(device, recent);
+    const key = `${device} ${tab}`;
+    const recent = [...(times.get(key) ?? []).filter((at) => at > now() - longest), now()];
+    times.set(key, recent);
     for (const { most, within, quickPhases } of connectionLimits) {
       const count = recent.filter((at) => at > now() - within).length;
       if (count > most + (isQuick ? quickPhases * quickRetriesMax : 0))
@@ -187,7 +199,13 @@ const allowedTransitions: Readonly<Record<ConnectionState, readonly ConnectionSt
 };
 
 /** Checks each state of one session against the table of transitions. */
-export const createStateWatch = (name: string, session: Pick<SyncSession, 'status'>, mayReset: () => boolean) => {
+export const createStateWatch = (
+  name: string,
+  session: Pick<SyncSession, 'status'>,
+  mayReset: () => boolean,
+  /** Whether states of the leader's session that last for a moment may be missing. */
+  maySkip = false,
+) => {
   let downloaded = 0;
   let sync: SyncState | null = null;
   let connection: ConnectionState | null = null;
@@ -201,14 +219,15 @@ export const createStateWatch = (name: string, session: Pick<SyncSession, 'statu
   };
   return {
     downloaded: (version: number): void => {
-      if (version < downloaded && !mayReset())
+      // The next leader learns of versions without changes for it when it is connected.
+      if (version < downloaded && !mayReset() && !maySkip)
         throw new InvariantError('a client reset has a reason', `${name}: version ${version} after ${downloaded}`);
       downloaded = version;
     },
     sync: (next: SyncState): void => {
       // When the target state is active and no user is logged in, `logOut` follows at once.
       const isOnceMore = sync !== null && transitions[sync].resume === 'active' && next === transitions.active.logOut;
-      if (sync !== null && !isOnceMore && !Object.values(transitions[sync]).includes(next))
+      if (sync !== null && !isOnceMore && !maySkip && !Object.values(transitions[sync]).includes(next))
         throw new InvariantError('states follow the table', `${name}: ${next} after ${sync}`);
       sync = next;
       settle();
@@ -222,7 +241,7 @@ export const createStateWatch = (name: string, session: Pick<SyncSession, 'statu
       last = current;
     },
     connection: (next: ConnectionState): void => {
-      if (connection !== null && !allowedTransitions[connection].includes(next))
+      if (connection !== null && !maySkip && !allowedTransitions[connection].includes(next))
         throw new InvariantError('states follow the table', `${name}: ${next} after ${connection}`);
       connection = next;
       settle();

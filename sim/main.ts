@@ -1,8 +1,8 @@
 /*
  * `npm run simulate -- [--seeds N] [--from N] [--replicas N] [--minutes N] [--twice]` plays worlds of devices, a server
- * and a bad network in virtual time, each from a seed, and checks the invariants in all of them. `--seed N` plays one
- * world exactly as it is played among others. `--planted` plants known bugs one by one and has to find each (`--bug
- * text`: only those whose names contain the text).
+ * and a bad network in virtual time, each from a seed, and checks the invariants in all of them. `--theme tabs` gives
+ * some devices several tabs. `--seed N` plays one world exactly as it is played among others. `--planted` plants known
+ * bugs one by one and has to find each (`--bug text`: only those whose names contain the text).
  */
 import { fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
@@ -12,6 +12,7 @@ import { diagramsOf } from './event-diagram.js';
 import { planOf } from './plan.js';
 import { findPlantedBugs } from './find-planted-bugs.js';
 import { reportOf } from './failure-report.js';
+import { themeSettings, type Theme } from './themes.js';
 import { playWorld } from './world.js';
 
 const { values: set } = parseArgs({
@@ -21,6 +22,8 @@ const { values: set } = parseArgs({
     seed: { type: 'string' },
     replicas: { type: 'string', default: '5' },
     minutes: { type: 'string', default: '10' },
+    /** All worlds have this theme. By default each theme in turns, except for `tabs`. */
+    theme: { type: 'string' },
     twice: { type: 'boolean', default: false },
     brief: { type: 'boolean', default: false },
     planted: { type: 'boolean', default: false },
@@ -38,7 +41,15 @@ const readCount = (name: 'seeds' | 'from' | 'seed' | 'replicas' | 'minutes', lea
   process.exit(2);
 };
 
-const options = { devices: readCount('replicas', 1), minutes: readCount('minutes', 1) };
+const readTheme = (): { readonly theme?: Theme } => {
+  const { theme } = set;
+  if (theme === undefined) return {};
+  if (Object.hasOwn(themeSettings, theme)) return { theme: theme as Theme };
+  process.stderr.write(`simulate: --theme must be one of ${Object.keys(themeSettings).join(', ')}\n`);
+  process.exit(2);
+};
+
+const options = { devices: readCount('replicas', 1), minutes: readCount('minutes', 1), ...readTheme() };
 set.seeds ??= set.planted ? '200' : '100';
 const seeds = set.seed === undefined ? readCount('seeds', 1) : 1;
 const first = set.seed === undefined ? readCount('from', 0) : readCount('seed', 0);

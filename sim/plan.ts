@@ -1,4 +1,5 @@
 import { createSeededRandom } from '../lib/model/seeded-random.js';
+import { planTabs } from './plan-tabs.js';
 import {
   themeSettings,
   defaultSettings,
@@ -52,6 +53,13 @@ export type Act =
   | 'jump'
   | 'uploaded?'
   | 'downloaded?'
+  | 'open tab'
+  | 'close tab'
+  | 'crash tab'
+  | 'freeze'
+  | 'resume tab'
+  | 'hide'
+  | 'show'
   | 'server killed'
   | 'server power'
   | 'server restarted'
@@ -70,6 +78,8 @@ export interface PlannedEvent {
   readonly device: number;
   /** Seed of the random numbers of this event: it stays the same when other events are left out. */
   readonly seed: number;
+  /** The tab of a device with several, as it is when the event happens. By default it is drawn from the seed. */
+  readonly tab?: 'leader' | 'follower';
 }
 
 export interface Plan {
@@ -95,14 +105,16 @@ export interface PlanOptions {
   readonly seed: number;
   readonly devices: number;
   readonly minutes: number;
+  /** By default each theme in turns. */
+  readonly theme?: Theme;
 }
 
 /** A plan while it is built. */
-interface PlanBuilder {
+export interface PlanBuilder {
   readonly random: () => number;
   readonly devices: number;
   readonly duration: number;
-  readonly add: (at: number, act: Act, device: number) => void;
+  readonly add: (at: number, act: Act, device: number, tab?: PlannedEvent['tab']) => void;
 }
 
 /** Adds an event and the event that undoes it. */
@@ -206,14 +218,14 @@ const planRestores = (planning: PlanBuilder, count: number): void => {
 };
 
 /** Creates the plan of a seed. The same options give the same plan on every machine. */
-export const planOf = ({ seed, devices, minutes }: PlanOptions): Plan => {
+export const planOf = ({ seed, devices, minutes, theme = themes[seed % themes.length]! }: PlanOptions): Plan => {
   const random = createSeededRandom(seed);
   const duration = minutes * 60_000;
-  const theme = themes[seed % themes.length]!;
   const themed = themeSettings[theme];
   const events: PlannedEvent[] = [];
-  const add = (at: number, act: Act, device: number): void => {
-    if (at < duration) events.push({ at: Math.floor(at), act, device, seed: Math.floor(random() * 2 ** 31) });
+  const add: PlanBuilder['add'] = (at, act, device, tab) => {
+    if (at >= duration) return;
+    events.push({ at: Math.floor(at), act, device, seed: Math.floor(random() * 2 ** 31), ...(tab && { tab }) });
   };
   const planning: PlanBuilder = { random, devices, duration, add };
   for (let device = 1; device <= devices; device += 1)
@@ -223,6 +235,7 @@ export const planOf = ({ seed, devices, minutes }: PlanOptions): Plan => {
     addEvent(planning, at, drawFrom(weightsOf(serverWeights, themed), random()), 0);
   planBursts(planning, seed);
   if (theme === 'snapshots') planSnapshot(planning);
+  if (theme === 'tabs') planTabs(planning);
   // In one world of four the server is restored from a backup.
   planRestores(planning, themed.restores ?? (random() < 0.25 ? 1 : 0));
   // In half of the worlds the retention period is one minute.

@@ -27,14 +27,16 @@ const checkAtMost = (resource: string, count: number, bound: number): void => {
 /** Resources in use at one moment of a run. */
 export interface ResourceCounts {
   readonly devices: number;
+  /** Most tabs of a device. */
+  readonly tabs: number;
   readonly timers: number;
   readonly connections: number;
   readonly bytesInFlight: number;
 }
 
-export const checkResources = ({ devices, timers, connections, bytesInFlight }: ResourceCounts): void => {
-  checkAtMost('timers', timers, devices * bounds.timers);
-  checkAtMost('connections', connections, devices);
+export const checkResources = ({ devices, tabs, timers, connections, bytesInFlight }: ResourceCounts): void => {
+  checkAtMost('timers', timers, devices * tabs * bounds.timers);
+  checkAtMost('connections', connections, devices * Math.min(tabs, 2)); // Two while tabs hand over the lead.
   checkAtMost('bytes in flight', bytesInFlight, bounds.bytesInFlight);
 };
 

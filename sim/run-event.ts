@@ -26,34 +26,31 @@ const runOnServer = ({ server }: World, { act, seed }: PlannedEvent): void => {
   acts[act]?.();
 };
 
-const runOnDevice = (
-  device: Device,
-  partner: Device | undefined,
-  network: Network,
-  { act, device: number, seed }: PlannedEvent,
-): void => {
+const runOnDevice = (device: Device, partner: Device | undefined, network: Network, event: PlannedEvent): void => {
+  const { act, device: number, seed } = event;
+  const { tabs, tokens } = device;
   const acts: Partial<Record<typeof act, () => unknown>> = {
-    write: () => device.write(false, seed),
-    rejectable: () => device.write(true, seed),
-    flood: () => Array.from({ length: 10_400 }, (_, at) => device.write(false, seed + at)),
-    'reject burst': () => Array.from({ length: 60 }, (_, at) => device.write(at % 3 > 0, seed + at)),
-    burst: () => Array.from({ length: 400 }, (_, at) => device.write(false, seed + at)),
-    pause: () => device.session()?.pause(),
-    resume: () => device.session()?.resume(),
-    reconnect: () => device.session()?.reconnect(),
-    logOut: () => void device.client()?.logOut(),
-    logIn: () => device.client()?.logIn(),
-    discard: device.discard,
+    write: () => device.write(false, seed, event),
+    rejectable: () => device.write(true, seed, event),
+    flood: () => Array.from({ length: 10_400 }, (_, at) => device.write(false, seed + at, event)),
+    'reject burst': () => Array.from({ length: 60 }, (_, at) => device.write(at % 3 > 0, seed + at, event)),
+    burst: () => Array.from({ length: 400 }, (_, at) => device.write(false, seed + at, event)),
+    pause: () => device.session(event)?.pause(),
+    resume: () => device.session(event)?.resume(),
+    reconnect: () => device.session(event)?.reconnect(),
+    logOut: () => void device.client(event)?.logOut(),
+    logIn: () => device.client(event)?.logIn(),
+    discard: () => device.discard(event),
     'other user': () => device.changeUser(true),
     'own user': () => device.changeUser(false),
     'read only': () => device.mayWrite(false),
     'may write': () => device.mayWrite(true),
     cloned: () => partner && device.become(partner),
-    renew: device.tokens.renew,
-    'tokens fail': () => device.tokens.setBehaviour('fails'),
-    'tokens expired': () => device.tokens.setBehaviour('gives expired ones'),
-    'tokens work': () => device.tokens.setBehaviour('works'),
-    close: device.close,
+    renew: tokens.renew,
+    'tokens fail': () => tokens.setBehaviour('fails'),
+    'tokens expired': () => tokens.setBehaviour('gives expired ones'),
+    'tokens work': () => tokens.setBehaviour('works'),
+    close: () => device.close(event),
     open: device.open,
     killed: () => device.crash('killed'),
     power: () => device.crash('power'),
@@ -70,8 +67,15 @@ const runOnDevice = (
     slow: () => network.slow(number, 200 + (seed % 3_000)),
     fast: () => network.slow(number, 20),
     jump: () => device.jump(seed),
-    'uploaded?': () => device.uploaded(() => undefined),
-    'downloaded?': () => device.downloaded(() => undefined),
+    'uploaded?': () => device.uploaded(() => undefined, event),
+    'downloaded?': () => device.downloaded(() => undefined, event),
+    'open tab': () => tabs.openTab(event),
+    'close tab': () => tabs.closeTab(event),
+    'crash tab': () => tabs.crashTab(event),
+    freeze: () => tabs.freeze(event),
+    'resume tab': () => tabs.resumeTab(event),
+    hide: () => tabs.hide(event),
+    show: () => tabs.show(event),
   };
   acts[act]?.();
 };

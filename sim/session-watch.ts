@@ -4,7 +4,10 @@ import { idOf, type WorldRealm } from './random-edits.js';
 import { InvariantError, createStateWatch, entryNameOf, type Ledger } from './invariants.js';
 
 export interface WatchOptions {
-  readonly number: number;
+  /** Name of the device, and of its tab if it has several. */
+  readonly deviceName: string;
+  /** Whether the session is shown by several tabs. Those that follow skip states that last for a moment. */
+  readonly isShared: boolean;
   readonly session: SyncSession;
   readonly realm: WorldRealm;
   readonly ledger: Ledger;
@@ -54,9 +57,9 @@ const createRejectionWatch = (deviceName: string, mayReset: () => boolean) => {
 
 /** Checks and records everything that a session emits. */
 export const watchSession = (options: WatchOptions): Subscription => {
-  const { number, session, realm, ledger, mayReset, mayEnd, mayBeDenied, rejected, log, whileAlive } = options;
-  const deviceName = `device ${number}`;
-  const states = createStateWatch(deviceName, session, mayReset);
+  const { deviceName, isShared, session, realm, ledger, mayReset, mayEnd, mayBeDenied, rejected, log, whileAlive } =
+    options;
+  const states = createStateWatch(deviceName, session, mayReset, isShared);
   const rejections = createRejectionWatch(deviceName, mayReset);
   const subscription = new Subscription();
   const check = <A>(stream$: Observable<A>, at: (value: A) => void): void =>

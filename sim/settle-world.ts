@@ -1,7 +1,9 @@
 import type { World } from './run-event.js';
 import { checkHistory, checkDisk } from './resource-bounds.js';
 import { checkCounter, differenceOf, entriesOf, contentsOf } from './random-edits.js';
-import { InvariantError, type Ledger } from './invariants.js';
+import type { SyncSession } from '../lib/index.js';
+import type { Device } from './device.js';
+import { entryNameOf, InvariantError, type Ledger } from './invariants.js';
 import type { Plan } from './plan.js';
 
 /** Milliseconds within which all devices must be in sync after all faults have ended. */
@@ -45,7 +47,7 @@ export const settleWorld = (world: World, done: () => void): void => {
   // Sessions exist once their realm is open, which may take a slow disk a moment.
   world.after(2_000, () => {
     for (const device of devices) {
-      device.client()?.logIn();
+      for (const { client } of device.processes()) client.logIn();
       device.session()?.resume();
       device.session()?.reconnect();
     }
@@ -53,19 +55,39 @@ export const settleWorld = (world: World, done: () => void): void => {
   });
 };
 
+/** Checks that all tabs of a device show the same session, and have an answer to each write. */
+const checkTabs = (deviceName: string, device: Device): void => {
+  const shownBy = (session: SyncSession | null): string => JSON.stringify(session?.status);
+  const [first, ...others] = device.processes();
+  for (const { tab, session } of others) {
+    const [one, other] = [shownBy(first?.session ?? null), shownBy(session)];
+    if (one !== other)
+      throw new InvariantError('all tabs show the same session', `${deviceName}: ${one}; tab ${tab}: ${other}`);
+  }
+  for (const { tab, unsettled } of device.processes())
+    for (const id of unsettled)
+      throw new InvariantError('a write is answered', `${deviceName}, tab ${tab}: ${id}`, [entryNameOf(id)]);
+};
+
 /** Checks the invariants at the end of a world: all are equal, and have what was written. */
 export const checkEnd = ({ devices, server }: World, ledger: Ledger, { settings }: Plan): void => {
-  const [first, ...others] = devices.map((device) => device.realm());
+  const all = devices.flatMap((device, index) =>
+    device
+      .processes()
+      .map(({ realm, tab }) => ({ deviceName: `device ${index + 1}${tab > 0 ? `, tab ${tab}` : ''}`, realm })),
+  );
+  const first = devices[0]?.realm();
   if (!first) throw new InvariantError('a realm opens', 'device 1 has none');
   const picture = contentsOf(first);
-  others.forEach((other, index) => {
-    const deviceName = `device ${index + 2}`;
+  all.forEach(({ deviceName, realm: other }) => {
     if (!other) throw new InvariantError('a realm opens', `${deviceName} has none`);
+    if (other === first) return;
     const difference = differenceOf(picture, contentsOf(other));
     if (difference === null) return;
     const { name, ours, theirs } = difference;
     throw new InvariantError('all are equal', `${name}: device 1: ${ours}; ${deviceName}: ${theirs}`, [name]);
   });
+  devices.forEach((device, index) => checkTabs(`device ${index + 1}`, device));
   devices.forEach((device) => device.check());
   if (!ledger.isCounterLost()) checkCounter('each device', first);
   devices.forEach((device, index) => checkDisk(`device ${index + 1}`, device.kept(), picture.size));

@@ -20,16 +20,27 @@ export type Cut =
   /** Neither end notices it: both wait for messages that do not arrive. */
   | 'half-open';
 
+/** The process of a device that dials: its only one, or one of its tabs. */
+export interface DialingProcess {
+  /** Number of the tab; 0 for the only process. */
+  readonly tab: number;
+  readonly isDead: () => boolean;
+  /** Runs an event of a connection: at once, or later in a tab that is frozen. */
+  readonly run: (event: () => void) => void;
+}
+
 /** Network between the devices and the server. */
 export interface Network {
   /** Dials the server for a device. After its process is killed the device receives nothing. */
-  readonly dial: (device: number, isDead: () => boolean) => Dial<ClientMessage, ServerMessage>;
+  readonly dial: (device: number, from: DialingProcess) => Dial<ClientMessage, ServerMessage>;
   /** Sets the server that accepts connections; `null` when no server runs. Earlier connections end. */
   readonly serve: (wire: Frames | null) => void;
   /** Sends the frames of a device's last ended connection again, on a new connection. */
   readonly repeat: (device: number) => void;
   /** Cuts the connections of a device, or of all devices. */
   readonly cut: (device: number | null, how: Cut) => void;
+  /** Cuts the connections of a tab that has ended. */
+  readonly cutTab: (device: number, tab: number) => void;
   /** Makes the server unreachable for a device, until it is reachable again. */
   readonly down: (device: number, isDown: boolean) => void;
   /** Cuts each connection of a device soon after it opens. */
@@ -38,8 +49,8 @@ export interface Network {
   readonly slow: (device: number, ms: number) => void;
   /** When the last connection of a device opened; `null` before the first one. */
   readonly openedAt: (device: number) => number | null;
-  /** Number of open connections. */
-  readonly connectionCount: () => number;
+  /** Number of open connections of all devices, or of one. */
+  readonly connectionCount: (device?: number) => number;
   /** Largest number of bytes that were in flight at once in one direction of a connection. */
   readonly bytesInFlight: () => number;
 }
@@ -55,11 +66,14 @@ export interface NetworkOptions {
   readonly scheduler: SchedulerLike;
   /** Seed of the network. Each device has random numbers of its own. */
   readonly seed: number;
-  readonly log: (device: number, event: NetworkEvent) => void;
+  readonly log: (device: number, event: NetworkEvent, tab: number) => void;
+  /** Is called when a connection of a device opens or ends. */
+  readonly onCount?: (device: number) => void;
 }
 
 interface SimulatedConnection {
   readonly device: number;
+  readonly tab: number;
   readonly cut: (how: Cut) => void;
 }
 
@@ -76,7 +90,8 @@ const repeatLimits = { frames: 50, ms: 30_000, quietMs: 60_000 } as const;
 const ignore = (): void => undefined;
 
 export const createNetwork = (options: NetworkOptions): Network => {
-  const { scheduler, seed, log } = options;
+  const { scheduler, seed, onCount = () => undefined } = options;
+  const log = (device: number, event: NetworkEvent, tab = 0): void => options.log(device, event, tab);
   const randoms = new Map<number, () => number>();
   const randomOf = (device: number): (() => number) => {
     const existing = randoms.get(device);
@@ -120,12 +135,12 @@ export const createNetwork = (options: NetworkOptions): Network => {
   };
 
   const createConnection =
-    (device: number, server: Frames, isDead: () => boolean): Frames =>
+    (device: number, server: Frames, from: DialingProcess): Frames =>
     (sent$) =>
       new Observable((subscriber) => {
         const random = randomOf(device);
         const unlessDead = (deliver: () => void): void => {
-          if (!isDead()) deliver();
+          if (!from.isDead()) from.run(deliver);
         };
         const down = createPipe({
           ...{
@@ -158,7 +173,7 @@ export const createNetwork = (options: NetworkOptions): Network => {
         };
         let isCut = false;
         const connection: SimulatedConnection = {
-          device,
+          ...{ device, tab: from.tab },
           cut: (how) => {
             if (isCut) return;
             isCut = true;
@@ -171,10 +186,12 @@ export const createNetwork = (options: NetworkOptions): Network => {
         };
         const recordEnd = (ended: SimulatedConnection, how: Cut | 'end'): void => {
           connections.delete(ended);
+          onCount(device);
           if (script.length > 0) scripts.set(device, script);
-          log(device, how);
+          log(device, how, from.tab);
         };
         connections.add(connection);
+        onCount(device);
         const sending = sent$.subscribe({ next: send, error: ignore });
         return () => {
           sending.unsubscribe();
@@ -202,24 +219,25 @@ export const createNetwork = (options: NetworkOptions): Network => {
     ended.add(() => repeats.delete(ended));
   };
 
-  const dial = (device: number, isDead: () => boolean): Dial<Uint8Array, Uint8Array> =>
+  const dial = (device: number, from: DialingProcess): Dial<Uint8Array, Uint8Array> =>
     new Observable((subscriber) => {
       const random = randomOf(device);
       const waiting = new Subscription();
-      log(device, 'dial');
+      log(device, 'dial', from.tab);
       const onAnswer = (): void => {
-        if (isDead()) return;
+        if (from.isDead() || waiting.closed) return;
         if (serverFrames === null || isDown.get(device) === true) {
           log(device, 'unreachable');
           if (random() < 0.8) subscriber.error(new ConnectionError({ kind: 'unreachable', detail: 'no server' }));
           return; // Otherwise the connection attempt is never answered.
         }
-        log(device, 'open');
+        log(device, 'open', from.tab);
         openedAt.set(device, scheduler.now());
-        subscriber.next(createConnection(device, serverFrames, isDead));
+        subscriber.next(createConnection(device, serverFrames, from));
         if (closingAfterOpen.has(device)) scheduler.schedule(() => cut(device, 'cut'), Math.floor(random() * 50));
       };
-      waiting.add(scheduler.schedule(onAnswer, 1 + Math.floor(2 * random() * slowestOf(device)())));
+      const latency = 1 + Math.floor(2 * random() * slowestOf(device)());
+      waiting.add(scheduler.schedule(() => from.run(onAnswer), latency));
       return waiting;
     });
 
@@ -236,7 +254,7 @@ export const createNetwork = (options: NetworkOptions): Network => {
       .forEach((connection) => connection.cut(how));
 
   return {
-    dial: (device, isDead) => asMessages(dial(device, isDead)),
+    dial: (device, from) => asMessages(dial(device, from)),
     serve: (wire) => {
       serverFrames = wire;
       if (wire !== null) return;
@@ -245,6 +263,8 @@ export const createNetwork = (options: NetworkOptions): Network => {
     },
     repeat,
     cut,
+    cutTab: (device, tab) =>
+      [...connections].filter((each) => each.device === device && each.tab === tab).forEach((each) => each.cut('cut')),
     down: (device, down) => {
       isDown.set(device, down);
       if (down) cut(device, randomOf(device)() < 0.5 ? 'cut' : 'half-open');
@@ -255,7 +275,8 @@ export const createNetwork = (options: NetworkOptions): Network => {
     },
     slow: (device, ms) => void slowest.set(device, ms),
     openedAt: (device) => openedAt.get(device) ?? null,
-    connectionCount: () => connections.size,
+    connectionCount: (device) =>
+      [...connections].filter((each) => device === undefined || each.device === device).length,
     bytesInFlight: () => bytesInFlightMax,
   };
 };

@@ -21,7 +21,11 @@ export const themes = [
   'answers',
 ] as const;
 
-export type Theme = (typeof themes)[number];
+/**
+ * A theme. The devices of `tabs` have several tabs, those of all others have one process. Its worlds are played when
+ * they are asked for (`--theme tabs`).
+ */
+export type Theme = (typeof themes)[number] | 'tabs';
 
 /** Settings of a world: data, like the plan that contains them. */
 export interface Settings {
@@ -48,6 +52,8 @@ export interface Settings {
   readonly jumpMs: number;
   /** The timeout `quickRetry` of the clients. */
   readonly quickRetry: number;
+  /** Most tabs of a device. 1: the app has no tabs, and one process. */
+  readonly tabsMax: number;
   /** Whether the server has `permit`. Without it, it skims changesets and rejects none of them. */
   readonly hasPermit: boolean;
 }
@@ -141,6 +147,18 @@ export const themeSettings: Readonly<Record<Theme, ThemeSettings>> = {
   },
   disks: { settings: { diskMs: 4_000, hasPermit: false }, more: { killed: 2, power: 2, copied: 5, 'put back': 8 } },
   answers: { settings: { answerMs: 5_000 }, more: { rejectable: 3, cut: 3, renew: 4, pause: 2 } },
+  tabs: {
+    settings: { tabsMax: 3 },
+    // Another user of a device concerns one process: see `users`.
+    more: { 'other user': 0 },
+    also: [
+      ['open tab', 2],
+      ['close tab', 1, ['open tab', 20_000]],
+      ['crash tab', 1, ['open tab', 20_000]],
+      ['freeze', 1.5, ['resume tab', 40_000]],
+      ['hide', 2, ['show', 40_000]],
+    ],
+  },
 };
 
 /** Settings of a world unless its theme changes them. */
@@ -155,6 +173,7 @@ export const defaultSettings: Settings = {
   usersShared: false,
   jumpMs: 3_600_000,
   quickRetry: defaultTimeouts.quickRetry,
+  tabsMax: 1,
   hasPermit: true,
 };
 

@@ -21,9 +21,9 @@ export const parseToken = (text: string): Token => {
 export interface TokenSource {
   /**
    * Returns the `accessToken` function of one process: a token after a delay, and in half of all cases later ones on
-   * the same stream.
+   * the same stream. Tabs of a browser that runs already get later ones together.
    */
-  readonly accessToken: (clock: Clock) => () => Observable<string>;
+  readonly accessToken: (clock: Clock, isOfSameBrowser?: boolean) => () => Observable<string>;
   /** Emits another token on the open stream. */
   readonly renew: () => void;
   readonly setBehaviour: (behaviour: TokenBehaviour) => void;
@@ -72,8 +72,8 @@ export const createTokenSource = ({ user: first, random, now, epoch, settings }:
     return concat(answered$, isStream ? concat(process$, NEVER) : EMPTY);
   };
   return {
-    accessToken: (clock) => {
-      const process$ = (later = new Subject<string>());
+    accessToken: (clock, isOfSameBrowser = false) => {
+      const process$ = isOfSameBrowser ? later : (later = new Subject<string>());
       return () =>
         behaviour === 'fails' && random() < 0.5 ? throwError(() => new Error('no network')) : answer(clock, process$);
     },

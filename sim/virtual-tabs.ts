@@ -29,7 +29,10 @@ export interface VirtualTab {
   readonly platform: VirtualPlatform;
   /** The clock of the code in the tab: its timers wait while the tab is frozen, and never run after its end. */
   readonly clock: Clock;
+  /** Runs an event of the browser in the tab: later while it is frozen, never after its end. */
+  readonly run: (event: () => void) => void;
   readonly isFrozen: () => boolean;
+  readonly isHidden: () => boolean;
   readonly isEnded: () => boolean;
   readonly hide: () => void;
   readonly show: () => void;
@@ -137,6 +140,8 @@ export const createVirtualBrowser = ({
       number,
       platform,
       clock: process.clock,
+      run: process.run,
+      isHidden: () => shown === 'hidden',
       isFrozen: process.isFrozen,
       isEnded: process.isEnded,
       hide: () => change('hidden'),

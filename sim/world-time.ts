@@ -21,12 +21,20 @@ const isBefore = (a: ScheduledAction, b: ScheduledAction): boolean =>
  * of a world. The order is the same: by time, then by the order of scheduling.
  */
 class SortedAction<T> extends VirtualAction<T> {
+  /** The action that was scheduled first. Its unsubscription ends those that have replaced it. */
+  #first: SortedAction<T> = this;
+
   override schedule(state?: T, delay = 0): Subscription {
     if (!Number.isFinite(delay) || !this.id) return super.schedule(state, delay);
-    // As in RxJS, a repeated action ends and a new one replaces it. The base class would create one that sorts.
+    // As in RxJS, a repeated action ends and a new one replaces it. The base class would create one that sorts. RxJS
+    // adds it to the action that it replaces, so that an interval that has fired thousands of times could not be
+    // unsubscribed without overflowing the stack.
     this.active = false;
     const action = new SortedAction(this.scheduler, this.work);
-    this.add(action);
+    action.#first = this.#first;
+    if (this.closed) action.unsubscribe();
+    this.#first.add(action);
+    if (this.#first !== this) this.#first.remove(this);
     return action.schedule(state, delay);
   }
 

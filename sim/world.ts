@@ -5,7 +5,8 @@ import { settleWorld, settleMs, checkEnd } from './settle-world.js';
 import { createDevice } from './simulated-device.js';
 import { createSimulatedServer } from './simulated-server.js';
 import { InvariantError, createConnectionWatch, createLedger } from './invariants.js';
-import { createNetwork } from './simulated-network.js';
+import { createNetwork, type Network } from './simulated-network.js';
+import { createOverlapWatch } from './connection-overlap.js';
 import type { Plan } from './plan.js';
 import type { RecordedEvent } from './recorded-events.js';
 import { createUserAccess } from './user-access.js';
@@ -91,11 +92,17 @@ const createWorld = (plan: Plan, run: WorldRun): { readonly world: World; readon
   const ledger = createLedger();
   const userAccess = createUserAccess();
   const checkAttempt = createConnectionWatch(() => scheduler.frame, settings.quickRetry > 0);
-  const network = createNetwork({
+  const checkOverlap = createOverlapWatch({
+    scheduler,
+    broken: stop,
+    count: (device) => network.connectionCount(device),
+  });
+  const network: Network = createNetwork({
     ...{ scheduler, seed: plan.seed ^ 0x5eed },
-    log: (device, event) => {
-      see(`wire ${device}`)(event);
-      if (event === 'dial') guard(() => checkAttempt(device))();
+    ...(settings.tabsMax > 1 && { onCount: checkOverlap }),
+    log: (device, event, tab) => {
+      see(`wire ${device}${tab > 0 ? `.${tab}` : ''}`)(event);
+      if (event === 'dial') guard(() => checkAttempt(device, tab))();
     },
   });
   const server = createSimulatedServer({
@@ -112,7 +119,7 @@ const createWorld = (plan: Plan, run: WorldRun): { readonly world: World; readon
       ...{ scheduler, epoch, network, ledger, userAccess, settings },
       ...{ number: index + 1, seed: plan.seed * 64 + index + 1, broken: stop },
       mayReset: () => ledger.restoreCount() > 0 || settings.retentionMs < settleMs,
-      log: (stream, value, about) => see(`${index + 1} ${stream}`)(value, about),
+      log: (stream, value, about, tab = 0) => see(`${index + 1}${tab > 0 ? `.${tab}` : ''} ${stream}`)(value, about),
     }),
   );
   const world: World = { network, server, devices, after };
@@ -131,6 +138,7 @@ const checkPeriodically = ({ network, devices, after }: World, plan: Plan, { sch
     const planned = plan.events.filter(({ at }) => at >= scheduler.frame).length;
     checkResources({
       devices: devices.length,
+      tabs: plan.settings.tabsMax,
       timers: scheduler.actions.length - planned,
       connections: network.connectionCount(),
       bytesInFlight: network.bytesInFlight(),

@@ -184,4 +184,22 @@ describe('the plan of a seed', () => {
       expect(new Set(drawn).size).toBeGreaterThan(drawn.length - 3);
     }
   });
+
+  it('has tabs only when its theme is asked for', () => {
+    const isOfTabs = ({ act, tab }: Plan['events'][number]): boolean =>
+      tab !== undefined || / tab|freeze|hide/.test(act);
+    expect(plans.flatMap(({ events }) => events.filter(isOfTabs))).toEqual([]);
+    for (const seed of [1, 2, 3]) {
+      const { events, settings, theme } = planOf({ seed, ...options, theme: 'tabs' });
+      expect({ theme, tabsMax: settings.tabsMax }).toEqual({ theme: 'tabs', tabsMax: 3 });
+      const found = new Set(events.map(({ act }) => act));
+      const needed = ['open tab', 'close tab', 'crash tab', 'freeze', 'resume tab', 'hide', 'show'] satisfies Act[];
+      expect(needed.filter((act) => !found.has(act))).toEqual([]);
+      // In some moments the leader goes away while a follower writes.
+      const losses = events.filter(({ act, tab }) => act !== 'write' && tab === 'leader');
+      const isNear = (at: number): boolean =>
+        events.some((each) => each.act === 'write' && each.tab === 'follower' && Math.abs(each.at - at) <= 40);
+      expect(losses.filter(({ at }) => isNear(at)).length).toBeGreaterThan(5);
+    }
+  });
 });

@@ -7,7 +7,7 @@ const bounded = 'resource use is bounded';
 const held =
   (more: Partial<ResourceCounts> = {}) =>
   () =>
-    checkResources({ devices: 3, timers: 0, connections: 0, bytesInFlight: 0, ...more });
+    checkResources({ devices: 3, tabs: 1, timers: 0, connections: 0, bytesInFlight: 0, ...more });
 const kept =
   (more: Partial<DiskCounts>, downloaded = 10) =>
   () =>

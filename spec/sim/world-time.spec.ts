@@ -167,6 +167,17 @@ describe('the time of a world', () => {
     expect(noted).toEqual(['old', 'a', 'old', 'b', 'c']);
   });
 
+  it('can end an interval that has fired many thousand times', () => {
+    const scheduler = createWorldTime();
+    let fired = 0;
+    const running = interval(1, scheduler).subscribe(() => (fired += 1));
+    scheduler.maxFrames = 30_000;
+    scheduler.flush();
+    expect(fired).toBe(30_000);
+    running.unsubscribe();
+    expect(scheduler.actions.filter(({ closed }) => !closed)).toEqual([]);
+  });
+
   it('never sorts waiting actions, which would take longer with each action', () => {
     const scheduler = createWorldTime();
     let sorted = 0;

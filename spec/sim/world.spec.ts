@@ -37,6 +37,17 @@ describe('a world', () => {
   });
 });
 
+describe('a world with several tabs', () => {
+  it('holds, is the same each time it is played, and ends with several tabs in use', async () => {
+    const plan = planOf({ seed: 1, devices: 2, minutes: 1, theme: 'tabs' });
+    const first = await playWorld(plan);
+    expect(first.broken).toBeNull();
+    expect((await playWorld(plan)).hash).toBe(first.hash);
+    const tabs = new Set(first.recorded.filter(({ value }) => value === 'open').map(({ row }) => row.split(' ')[0]));
+    expect(tabs.size).toBeGreaterThan(4);
+  });
+});
+
 describe('a world with a broken invariant', () => {
   const plan = small(2);
 
