@@ -35,6 +35,9 @@ export class TabFollower {
   leader: string | null = null;
   #session: RemoteSession | null = null;
   #pages: StorageChange[] = [];
+  #areChecked = false;
+  /** Whether the pages are the first objects of this tab: then each is added when it arrives. */
+  #isLoading = false;
   #calls = new Map<number, PendingCall>();
   #callNumber = 0;
   readonly #sendLater = runAtEndOfTurn(() => this.#sendWrites(false));
@@ -92,10 +95,6 @@ export class TabFollower {
 
   receive(message: LeaderMessage): void {
     const { mirror, parts } = this.ports;
-    if (message.type === 'page') {
-      for (const record of message.records) this.#pages.push(record);
-      return;
-    }
     if (message.type === 'result') {
       const call = this.#calls.get(message.number);
       this.#calls.delete(message.number);
@@ -106,6 +105,7 @@ export class TabFollower {
     if (message.type === 'update' && this.leader === null) return;
     try {
       if (message.type === 'welcome') this.#join(message);
+      else if (message.type === 'page') this.#takePage(message);
       else {
         mirror.apply(message);
         if (message.session && this.#session) parts.receive(this.#session, message.session);
@@ -118,6 +118,17 @@ export class TabFollower {
     this.#sendWrites(false);
   }
 
+  #takePage({ records, isFirst, areChecked }: LeaderMessage & { readonly type: 'page' }): void {
+    const { mirror } = this.ports;
+    if (isFirst) {
+      this.#pages = [];
+      this.#areChecked = areChecked;
+      this.#isLoading = mirror.stamp === null;
+    }
+    if (this.#isLoading) mirror.load(records, areChecked);
+    else for (const record of records) this.#pages.push(record);
+  }
+
   #join(message: LeaderMessage & { readonly type: 'welcome' }): void {
     const { plan, mirror, parts, onJoined } = this.ports;
     const difference = tabDifferenceOf(message.plan, plan);
@@ -126,9 +137,9 @@ export class TabFollower {
       this.ports.onRejected(difference);
       return;
     }
-    const pages = this.#pages;
+    if (message.isReset && !this.#isLoading) mirror.reset(this.#pages, message.outbox, this.#areChecked);
     this.#pages = [];
-    if (message.isReset) mirror.reset(pages, message.outbox, message.areChecked);
+    this.#isLoading = false;
     mirror.apply(message);
     this.leader = message.leader;
     const events = this.pendingEvents().filter(({ event }) => event.type !== 'markWanted'); // `show` repeats a mark.

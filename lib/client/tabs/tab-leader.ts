@@ -146,8 +146,7 @@ export class TabLeader {
     const isReset = !isSameBytes(stamp, this.#stamp);
     if (isReset) this.#postRecords(link);
     const { tab: leader, plan } = this.ports;
-    const areChecked = this.#store().context.objects.fits();
-    const welcome = { leader, plan: toPlanRecord(plan), isReset, areChecked };
+    const welcome = { leader, plan: toPlanRecord(plan), isReset };
     link.channel.post({ type: 'welcome', ...this.#takeUpdate(link), ...welcome } satisfies LeaderMessage);
   }
 
@@ -216,7 +215,12 @@ export class TabLeader {
     const { context } = this.#store();
     let records: StorageChange[] = [];
     let bytes = 0;
-    const post = (): void => this.#post(link, { type: 'page', records });
+    let isFirst = true;
+    const areChecked = context.objects.fits();
+    const post = (): void => {
+      this.#post(link, { type: 'page', records, isFirst, areChecked });
+      isFirst = false;
+    };
     for (const record of [...context.objects.dump(), ...ownRecordsOf(context)]) {
       records.push(detachChange(record));
       bytes += record.type === 'put' ? record.value.byteLength : 0;

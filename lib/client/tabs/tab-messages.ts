@@ -31,17 +31,19 @@ export type FollowerMessage =
 
 /** A message of the leader to one follower. */
 export type LeaderMessage =
-  /** A part of the records of the storage, before `welcome`. */
-  | { readonly type: 'page'; readonly records: readonly StorageChange[] }
-  /**
-   * The tab follows now. `isReset`: it replaces what it has by the pages. `areChecked`: all objects fit the schema.
-   */
+  /** A part of the records of the storage, before `welcome`. `areChecked`: all objects fit the schema. */
+  | {
+      readonly type: 'page';
+      readonly records: readonly StorageChange[];
+      readonly isFirst: boolean;
+      readonly areChecked: boolean;
+    }
+  /** The tab follows now. `isReset`: it replaces what it has by the pages. */
   | (UpdateFields & {
       readonly type: 'welcome';
       readonly leader: string;
       readonly plan: PlanRecord;
       readonly isReset: boolean;
-      readonly areChecked: boolean;
     })
   | (UpdateFields & { readonly type: 'update' })
   | { readonly type: 'result'; readonly number: number; readonly error: ErrorRecord | null };
@@ -149,15 +151,10 @@ const checks: Readonly<Record<string, Check>> = {
   writes: recordOf({ number: isCount, writes: listOf(isWrite) }),
   event: recordOf({ number: isCount, event: isEvent }),
   call: recordOf({ number: isCount, method: oneOf('refresh', 'reconnect', 'discard', 'recover', 'discardReset') }),
-  page: recordOf({ records: listOf(isChange) }),
+  page: recordOf({ records: listOf(isChange), isFirst: isFlag, areChecked: isFlag }),
   welcome: recordOf({
-    ...{
-      ...update,
-      leader: isText,
-      plan: recordOf({ schema: isRecord, version: isCount }),
-      isReset: isFlag,
-      areChecked: isFlag,
-    },
+    ...update,
+    ...{ leader: isText, plan: recordOf({ schema: isRecord, version: isCount }), isReset: isFlag },
   }),
   update: recordOf(update),
   result: recordOf({ number: isCount, error: orNull(isRecord) }),

@@ -196,7 +196,7 @@ const changesBetween = (
 
 /** Creates `mirror` and `mirrorAll` of the objects. */
 export const createMirror = (ports: MirrorPorts) => ({
-  mirror: (changes: readonly StorageChange[]): void => applyRecords(ports, changes, true),
+  mirror: (changes: readonly StorageChange[], isChecked = true): void => applyRecords(ports, changes, isChecked),
   mirrorAll: (records: readonly StorageChange[], isChecked: boolean): void =>
     applyRecords(ports, changesBetween(dumpObjects(ports.tables, ports.blocks), records), isChecked),
 });

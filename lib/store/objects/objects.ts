@@ -85,8 +85,9 @@ export interface Objects {
   /**
    * Applies one batch that the store of another tab, with the same schema, has stored. Ignores all records but those of
    * objects. Call it when nothing is staged. Throws a `StorageError` for an invalid record; then nothing has changed.
+   * `isChecked`: new rows of blocks are known to fit the schema, as all are that a store writes; `true` by default.
    */
-  readonly mirror: (changes: readonly StorageChange[]) => void;
+  readonly mirror: (changes: readonly StorageChange[], isChecked?: boolean) => void;
   /**
    * Replaces everything by the objects of a whole storage: the puts of all its records in any order, and after them the
    * batches that were stored meanwhile, if any. Otherwise like `mirror`. `isChecked`: all objects fit the schema.

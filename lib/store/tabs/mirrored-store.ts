@@ -33,6 +33,9 @@ export interface StoredUpdate {
 
 const emptyOutbox: OutboxState = { written: 0, acknowledged: 0, acknowledgedBytes: 0, changesets: 0, bytes: 0 };
 
+/** Is equal to no metadata record. */
+const noStamp = new Uint8Array(0);
+
 /**
  * A realm as the storage of another tab, which leads, has it. Writes run here, on these objects and the earlier writes
  * of this tab; the leader performs them.
@@ -95,6 +98,12 @@ export class MirroredStore {
     this.#update({ changes: records, outbox }, () => this.objects.mirrorAll(records, areChecked), []);
   }
 
+  /** Adds some of the records of the leader's storage to a realm that has none; blocks before single objects. */
+  load(records: readonly StorageChange[], areChecked: boolean): void {
+    this.stamp ??= noStamp; // Until the record that identifies them is read, they are not all there.
+    this.#update({ changes: records, outbox: this.outbox }, () => this.objects.mirror(records, areChecked));
+  }
+
   /** Applies an update. Throws a `StorageError` for invalid records; then nothing has changed. */
   apply(update: StoredUpdate): void {
     this.#update(update, () => this.objects.mirror(update.changes));
@@ -134,7 +143,7 @@ export class MirroredStore {
 
   /** The objects may be incomplete, because a store could not be opened on them: all are to be read again. */
   distrust(): void {
-    this.stamp = new Uint8Array(0);
+    this.stamp = noStamp;
   }
 
   /** Takes over the rejected writes that this tab has shown while it was the leader. */
