@@ -65,7 +65,8 @@ export class TabSession implements SessionStore {
   /** Shows another session from now on. */
   switchTo(next: SessionStore): void {
     const { marks, interruption, versionShift } = this.getState();
-    if (marks.wanted > marks.answered) next.dispatch({ type: 'markWanted' }); // Its answer ends all waits for a mark.
+    // Each wait has a mark of its own: with fewer, some would end at once.
+    for (let { wanted } = marks; wanted > marks.answered; wanted -= 1) next.dispatch({ type: 'markWanted' });
     const state = next.getState();
     this.#offset = {
       marks: marks.wanted - state.marks.wanted,
