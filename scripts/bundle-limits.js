@@ -1,8 +1,8 @@
 /** Largest bundles for browsers, in kB after gzip and without RxJS, by what they import. Raising a limit is a decision. */
 export const bundleLimits = {
-  openRealm: 60.8,
-  openRealmAndClient: 103.4,
+  openRealm: 61.4,
+  openRealmAndClient: 104.2,
   record: 5,
-  everything: 110.6,
+  everything: 111.4,
   testing: 28,
 };
