@@ -83,6 +83,7 @@ export const createDeviceParts = (options: DeviceOptions) => {
     browser: null as VirtualBrowser | null, // With its tabs, in worlds with several tabs; it ends with the device.
     copy: null as ReadonlyMap<string, Uint8Array> | null,
     wasPutBack: false,
+    hasLoggedOut: false, // From then on, some tabs may be logged in and others not.
     otherUserUntil: 0, // Until then another user is logged in, or a message about that user's token may still arrive.
     isDiscarded: false, // The replica was discarded while the realm was open.
     wrong: 0, // Milliseconds by which the clock is wrong.

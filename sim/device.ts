@@ -37,6 +37,7 @@ export interface Device {
   readonly processes: () => readonly DeviceProcess[];
   readonly session: (at?: TabChoice) => SyncSession | null;
   readonly client: (at?: TabChoice) => SyncClient | null;
+  readonly logOut: (at?: TabChoice) => void;
   readonly realm: () => WorldRealm | null;
   /** Subscribes to `uploadComplete$`, checks its claim, and calls `done` after it emits. */
   readonly uploaded: (done: () => void, at?: TabChoice) => void;

@@ -37,7 +37,8 @@ export const createHandOverWatch = (
   const checkLeader = (): void => {
     const leader = parts.browser?.lockHolders().get(leadLock);
     const process = running.find(({ tab }) => tab === leader);
-    if (process && isUsable(process)) return;
+    // A tab that is logged out does not take the lead from one that is logged in.
+    if (parts.hasLoggedOut || (process && isUsable(process))) return;
     const detail = process ? `tab ${process.tab} has the lock and cannot lead` : 'no tab has the lock';
     broken(new InvariantError('a visible tab leads', `device ${number}: ${detail}`));
   };

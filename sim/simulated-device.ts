@@ -94,11 +94,16 @@ export const createDevice = (options: DeviceOptions): Device => {
       for (const process of running) process.jump(by);
       log('clock', String(by));
     },
+    logOut: (at) => {
+      parts.hasLoggedOut = true;
+      void choose(at)?.client.logOut();
+    },
     discard: (at) => {
       const process = choose(at);
       if (!process?.realm || tokens.currentUser() !== own) return; // The new replica would belong to the other user.
       log('user', 'discards');
       parts.isDiscarded = true;
+      parts.hasLoggedOut = true;
       parts.rejected.clear();
       ledger.excuse(writes);
       from(process.client.logOut({ unsynced: 'discard' })).subscribe({

@@ -46,7 +46,10 @@ export interface ClientCore extends UserIdentity {
   /** Creates a session. It starts when its realm is added by `addMember`. */
   readonly createSession: (
     realm: SyncedRealm,
-    options: Pick<ClientSessionPorts, 'realmName' | 'outbox' | 'initialDownload' | 'clientReset' | 'onReleased'> & {
+    options: Pick<
+      ClientSessionPorts,
+      'realmName' | 'outbox' | 'initialDownload' | 'rejected' | 'clientReset' | 'onReleased'
+    > & {
       readonly paused: boolean;
     },
   ) => ClientSession;

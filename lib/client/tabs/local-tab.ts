@@ -19,6 +19,7 @@ export const createLocalTab = (plan: OpenPlan): TabParts => ({
   onHealth: () => undefined,
   syncSession: () => none,
   checkOwner: () => undefined,
+  mayClaim: () => true,
   logOut: () => undefined,
   end: () => undefined,
   complete: () => undefined,

@@ -1,5 +1,5 @@
 import { concat, EMPTY, type Observable } from 'rxjs';
-import { ClientResetError, SessionClosedError, type SyncError } from '../../model/errors.js';
+import { ClientResetError, CompensatingWriteError, SessionClosedError, type SyncError } from '../../model/errors.js';
 import { runAction } from '../../model/operators.js';
 import { type Option, some } from '../../model/result.js';
 import { type SyncSession, toSyncSession } from '../../session/api/sync-session.js';
@@ -29,6 +29,13 @@ import { checkOwner, claimStore } from '../user-identity.js';
 import { outboxOf } from './leader-records.js';
 import type { SessionUpdate, TabCall } from './tab-messages.js';
 import type { LeadParts, OwnSession, TabParts, TabPorts } from './tab-parts.js';
+
+/** The rejected writes of a replica: an earlier leader may have stored them, and ended before it reported them. */
+const rejectionsOf = ({ context: { rejectedList, durable } }: LocalStore): readonly CompensatingWriteError[] =>
+  rejectedList
+    .list()
+    .filter(({ replica }) => replica === durable().replica)
+    .map(({ changeset, writes, code }) => new CompensatingWriteError(changeset.version, writes, code));
 
 /** The parts of a shared realm with a session. */
 class SyncedTab implements TabParts {
@@ -111,6 +118,7 @@ class SyncedTab implements TabParts {
     const own = this.#core.createSession(store as Store, {
       ...{ realmName: this.sync.realmName, clientReset: this.sync.clientReset },
       ...{ outbox: outboxOf(store), initialDownload: (store as Store).downloadProgress() },
+      rejected: rejectionsOf(store),
       paused: this.#session ? this.#session.getState().sync === 'paused' : pausedRealms.has(this.#pauseName),
       onReleased: ({ sync }) => {
         if (sync === 'paused') pausedRealms.add(this.#pauseName);
@@ -170,6 +178,10 @@ class SyncedTab implements TabParts {
     checkOwner((store() as Store | null) ?? mirrored, this.#shown(), this.#core.userId());
   }
 
+  mayClaim(): boolean {
+    return !this.#core.isLoggedOut() || this.#shown().getState().loggedOut;
+  }
+
   logOut(): void {
     if (this.#core.isLoggedOut()) return;
     this.#isLoggingOut = true;
@@ -185,6 +197,7 @@ class SyncedTab implements TabParts {
   complete(): void {
     this.#session?.end();
     this.#core.removeMember(this.#member);
+    this.#core.endLinger(); // Another tab may have the connection from now on.
   }
 
   /** The session, in a realm that is open. */

@@ -71,6 +71,8 @@ export interface TabParts {
   readonly syncSession: () => Option<SyncSession>;
   /** Throws a `SyncError` `other-user` when the realm is known to belong to another user. */
   readonly checkOwner: () => void;
+  /** Whether the session would go on if this tab led: not if only this tab is logged out. */
+  readonly mayClaim: () => boolean;
   /** The user has logged out in another tab. */
   readonly logOut: () => void;
   /** Ends the session in this tab. `isNow`: it does not upload anything more. */

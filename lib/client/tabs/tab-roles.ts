@@ -136,6 +136,11 @@ export class TabRoles {
     else if (!this.#isBusy) this.#onIdle();
   }
 
+  /** Ends a realm that is closed in this tab and only uploads. Another tab uploads what is left. */
+  #endNow(): void {
+    if (this.#lead) this.ports.parts.end(true);
+  }
+
   #sayHello(stamp = this.ports.mirror.stamp): void {
     this.#channels.post({ type: 'hello', tab: this.#id, stamp });
   }
@@ -167,19 +172,20 @@ export class TabRoles {
   }
 
   #claimIfHidden(): void {
-    if (this.#page === 'visible' && this.#isLeaderHidden) this.follower.post({ type: 'claim' });
+    if (this.#page === 'visible' && this.#isLeaderHidden && this.ports.parts.mayClaim())
+      this.follower.post({ type: 'claim' });
   }
 
   #receive(message: CommonMessage): void {
     const isLeading = this.#lead !== null || this.#isBusy;
     switch (message.type) {
       case 'hello':
-        if (this.#isEnding)
-          this.ports.parts.end(true); // That tab uploads what is left.
+        if (this.#isEnding) this.#endNow();
         else this.#lead?.leader.welcome(message.tab, message.stamp);
         break;
       case 'ping':
-        if (message.isFollowing && !this.#isEnding) this.#lead?.leader.keep(message.tab);
+        if (this.#isEnding) this.#endNow();
+        else if (message.isFollowing) this.#lead?.leader.keep(message.tab);
         if (this.#lead || this.#opening) this.#announce();
         break;
       case 'leading':
@@ -281,7 +287,7 @@ export class TabRoles {
     const { leader, held, session } = this.#lead;
     leader.stop();
     this.#lead = null;
-    this.ports.mirror.adoptRejected(held.store.context.rejectedList.dump());
+    this.ports.mirror.describe(ownRecordsOf(held.store.context), outboxOf(held.store));
     this.#store.next(null);
     if (session && !this.#isClosed) parts.show(this.follower.wait(parts.recordOf(session.store.getState())), false);
     this.#closeStore({ held, session }, onClosed);

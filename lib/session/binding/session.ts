@@ -48,8 +48,9 @@ class RunningSession implements ClientSession, SessionHooks {
   #binding: SessionBinding | null = null; // While the connection is open.
 
   constructor(private readonly given: ClientSessionPorts) {
-    const { start, outbox, initialDownload, loggedOut } = given;
-    const shownState = new ShownState(createInitialState(start, outbox, initialDownload, loggedOut), this);
+    const { start, outbox, initialDownload, loggedOut, rejected } = given;
+    const initial = createInitialState(start, outbox, initialDownload, loggedOut, rejected);
+    const shownState = new ShownState(initial, this);
     this.#shownState = shownState;
     this.#ports = {
       ...given,

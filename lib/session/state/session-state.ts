@@ -56,11 +56,13 @@ export const createInitialState = (
   outbox: OutboxState,
   initial: InitialDownload,
   loggedOut = false,
+  rejected: SessionState['rejected'] = [],
 ): SessionState => ({
   sync,
   connection: { state: 'disconnected', reason: { kind: 'idle' }, attempt: 0, retryAt: null },
   outbox,
   ...unknownServerState,
+  rejected,
   downloaded: { version: initial.version, behind: null },
   transfers: {
     upload: updateBatch(null, uploadOf(outbox)),

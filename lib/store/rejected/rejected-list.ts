@@ -72,6 +72,7 @@ export const readRejectedList = (storage: Storage): Observable<readonly KeptReje
 export interface RejectedList {
   /** Emits the current list, then each change. Completes with the realm. */
   readonly all$: Observable<readonly KeptRejection[]>;
+  readonly list: () => readonly KeptRejection[];
   readonly count: () => number;
   /**
    * Adds changesets, and drops the oldest ones above the limit. Returns the storage changes, and a callback for when
@@ -108,6 +109,7 @@ export const createRejectedList = (first: readonly KeptRejection[]): RejectedLis
   const reserved = new Set<Version>();
   return {
     all$: all.asObservable(),
+    list: () => all.value,
     count: () => all.value.length,
     dump: () => all.value.map(toRejectionPut),
     keep: (given) => {

@@ -136,19 +136,19 @@ export class MirroredStore {
 
   /** Takes over what this tab has stored while it was the leader; the objects are the same ones. */
   adopt(records: readonly StorageChange[], outbox: OutboxState): void {
+    this.describe(records, outbox);
+    this.restage();
+  }
+
+  /** Takes over the records that describe the realm, while batches of this tab are still being stored. */
+  describe(records: readonly StorageChange[], outbox: OutboxState): void {
     this.#readRecords(records, []);
     this.outbox = outbox;
-    this.restage();
   }
 
   /** The objects may be incomplete, because a store could not be opened on them: all are to be read again. */
   distrust(): void {
     this.stamp = noStamp;
-  }
-
-  /** Takes over the rejected writes that this tab has shown while it was the leader. */
-  adoptRejected(records: readonly StorageChange[]): void {
-    this.#readRecords(records, []);
   }
 
   /** Stages the unanswered writes again, after all optimistic states were dropped. */

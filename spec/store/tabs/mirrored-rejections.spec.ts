@@ -17,7 +17,7 @@ const recordsOf = (...ids: readonly number[]) => createRejectedList(ids.map(crea
 /** A mirror that has one rejected write, and the lists that it shows. */
 const createMirror = () => {
   const mirror = new MirroredStore(shapes, clock);
-  mirror.adoptRejected(recordsOf(1));
+  mirror.describe(recordsOf(1), outbox);
   const shown: (readonly number[])[] = [];
   mirror.rejected$.subscribe((all) => shown.push(all.map(({ id }) => id)));
   return { mirror, shown };
@@ -33,7 +33,7 @@ describe('the rejected writes of a tab', () => {
   it('stay listed when the tab stops to lead', () => {
     const { mirror, shown } = createMirror();
     mirror.adopt(recordsOf(1), outbox);
-    mirror.adoptRejected(recordsOf(1));
+    mirror.describe(recordsOf(1), outbox);
     expect(shown.every((ids) => ids.length === 1)).toBe(true);
   });
 
