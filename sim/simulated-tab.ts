@@ -1,7 +1,7 @@
 import { from, Subscription } from 'rxjs';
 import { InvalidStateError, isSome, openRealm$, SchemaError, SyncError } from '../lib/index.js';
 import { createSeededRandom } from '../lib/model/seeded-random.js';
-import { StorageTakenOverError } from '../lib/storage/tab-platform.js';
+import { StorageTakenOverError } from '../lib/model/taken-over-error.js';
 import type { DeviceOptions, DeviceParts, DeviceProcess } from './device-process.js';
 import { watchTokenRenewal } from './device-process.js';
 import { entryNameOf, InvariantError } from './invariants.js';

@@ -1,6 +1,6 @@
 import { Observable, type SchedulerLike, type Subscriber } from 'rxjs';
 import type { StorageError } from '../lib/index.js';
-import { StorageTakenOverError } from '../lib/storage/tab-platform.js';
+import { StorageTakenOverError } from '../lib/model/taken-over-error.js';
 import type { TabProcess } from './tab-process.js';
 
 /**

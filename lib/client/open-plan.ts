@@ -8,6 +8,8 @@ import type { OpenStorage } from '../storage/storage.js';
 import type { TabPlatform } from '../storage/tab-platform.js';
 import type { CommitContext } from '../store/commit/commit-context.js';
 import type { LocalStore, ReadApi } from '../store/store.js';
+import type { TransactionDraft } from '../store/transaction/transaction.js';
+import type { Written } from '../store/transaction/write.js';
 import type { Migrate } from '../store/transfer/migrate.js';
 import type { ClientCore } from './client-core.js';
 import type { TabParts, TabPorts } from './tabs/tab-parts.js';
@@ -72,9 +74,10 @@ export interface SyncSupport {
 /** The part of a store that the handles of a realm use. */
 export interface RealmStore extends Pick<
   LocalStore,
-  'write' | 'retry' | 'discard' | 'rejectedWrites$' | 'setAside$' | 'stats' | 'transact' | keyof ReadApi
+  'write' | 'retry' | 'discard' | 'rejectedWrites$' | 'setAside$' | 'stats' | keyof ReadApi
 > {
   readonly context: Pick<CommitContext, 'shapes' | 'objects' | 'clock' | 'checkOpen'>;
+  readonly transact: <R>(work: (draft: TransactionDraft) => R) => Observable<Written<R>>;
 }
 
 /** An open realm: a store and its session, shared by all handles (S23). */

@@ -2,7 +2,8 @@ import { defer, distinctUntilChanged, fromEvent, map, merge, Observable, scan, s
 import { type Clock, systemClock } from '../clock.js';
 import { sharedIndexedDbStorage } from './indexeddb.js';
 import { toStorageError, fieldOf } from './storage-failure.js';
-import { type PageState, StorageTakenOverError, type TabChannel, type TabPlatform } from './tab-platform.js';
+import type { PageState, TabChannel, TabPlatform } from './tab-platform.js';
+import { StorageTakenOverError } from '../model/taken-over-error.js';
 
 const requestLock = (locks: LockManager, name: string, how: 'wait' | 'steal'): Observable<void> =>
   new Observable((subscriber) => {

@@ -6,7 +6,7 @@ import { readEntries, resultOf, storeName, writeEntries } from './indexeddb-io.j
 import { toStorageError, fieldOf } from './storage-failure.js';
 import { acquireLock, type Release } from './storage-lock.js';
 import type { OpenStorage, Storage } from './storage.js';
-import { StorageTakenOverError } from './tab-platform.js';
+import { StorageTakenOverError } from '../model/taken-over-error.js';
 import { createWriteFence, type WriteFence } from './write-fence.js';
 
 /** The version of the database: the layout of its entries, not their meaning. */

@@ -23,7 +23,7 @@ import { createSlowCallWatch } from './slow-call-watch.js';
 import { closeQuietly, type Contents, fillStorage, rewriteStorage } from './fill-storage.js';
 import { createBatchRecovery, type BatchRecovery } from './batch-recovery.js';
 import type { OpenStorage, Storage } from './storage.js';
-import { StorageTakenOverError } from './tab-platform.js';
+import { StorageTakenOverError } from '../model/taken-over-error.js';
 
 /**
  * The health of a storage. `lost`: it is gone or does not answer, with the reason. `back`: it is usable again, and

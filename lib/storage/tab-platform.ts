@@ -1,5 +1,4 @@
 import type { Observable } from 'rxjs';
-import { StorageError } from '../model/errors.js';
 import type { OpenStorage, Storage } from './storage.js';
 
 /** One end of a channel between the tabs of an origin. */
@@ -14,9 +13,6 @@ export interface TabChannel {
  * back button, or left. It may come back later.
  */
 export type PageState = 'visible' | 'hidden' | 'leaving';
-
-/** Another tab has taken over a lock or a storage. This tab does not get it back by opening it again. */
-export class StorageTakenOverError extends StorageError {}
 
 /**
  * The parts of a platform that a realm needs to be shared by several tabs. A tab is a page, a frame or a worker. The

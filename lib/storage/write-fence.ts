@@ -1,6 +1,6 @@
 import { completionOf, resultOf, storeName } from './indexeddb-io.js';
 import { toStorageError } from './storage-failure.js';
-import { StorageTakenOverError } from './tab-platform.js';
+import { StorageTakenOverError } from '../model/taken-over-error.js';
 
 /**
  * Excludes earlier leaders from a database. A page that was frozen does not know that its lock was stolen, and may

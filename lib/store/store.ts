@@ -1,5 +1,5 @@
 import { concat, defer, distinctUntilChanged, filter, map, type Observable } from 'rxjs';
-import type { SetAsideObject } from '../model/changeset.js';
+import type { Instant, SetAsideObject } from '../model/changeset.js';
 import type { ObjectSetAsideError } from '../model/errors.js';
 import { checkKey } from '../model/value-types.js';
 import type { Schema, TypeShape } from '../model/schema.js';
@@ -52,7 +52,7 @@ export interface LocalStore extends ReadApi, RejectedWritesApi {
    */
   readonly write: <R>(change: (tx: Transaction<Schema>) => R) => Observable<Written<R>>;
   /** Runs a transaction as `write` does, with access to its overlay. */
-  readonly transact: <R>(work: (draft: TransactionDraft) => R) => Observable<Written<R>>;
+  readonly transact: <R>(work: (draft: TransactionDraft, now: Instant) => R) => Observable<Written<R>>;
   /**
    * The changes that would write everything in memory to an empty storage. `null` when the outbox is longer than the
    * part of it that is kept in memory.

@@ -11,7 +11,8 @@ import {
   type StorageChange,
 } from '../../lib/index.js';
 import { createBrowserTabs } from '../../lib/storage/browser-tabs.js';
-import { StorageTakenOverError, type TabChannel, type TabPlatform } from '../../lib/storage/tab-platform.js';
+import type { TabChannel, TabPlatform } from '../../lib/storage/tab-platform.js';
+import { StorageTakenOverError } from '../../lib/model/taken-over-error.js';
 import { storageTests, runStorageTest } from '../../lib/testing/storage-suite.js';
 
 const schema = { Task: { primaryKey: 'id', properties: { id: 'string', title: 'string' } } } as const;

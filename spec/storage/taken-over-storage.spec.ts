@@ -4,7 +4,7 @@ import { StorageError } from '../../lib/model/errors.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
 import { createReopeningStorage, type StorageHealth } from '../../lib/storage/reopening-storage.js';
 import type { Storage } from '../../lib/storage/storage.js';
-import { StorageTakenOverError } from '../../lib/storage/tab-platform.js';
+import { StorageTakenOverError } from '../../lib/model/taken-over-error.js';
 
 const takenOver = new StorageTakenOverError('Another tab has it.');
 

@@ -1,7 +1,8 @@
 import { BehaviorSubject, defer, type Observable, Subscription, timer } from 'rxjs';
 import { createRandomId } from '../../clock.js';
 import { observe } from '../../model/operators.js';
-import { type PageState, StorageTakenOverError } from '../../storage/tab-platform.js';
+import type { PageState } from '../../storage/tab-platform.js';
+import { StorageTakenOverError } from '../../model/taken-over-error.js';
 import type { LocalStore } from '../../store/store.js';
 import { watchHealth } from '../running-realm.js';
 import { closeLead, type LeadPorts, type OpenedLead, openLead } from './open-lead.js';

@@ -1,11 +1,14 @@
-import { map, switchMap } from 'rxjs';
+import { catchError, map, type Observable, switchMap } from 'rxjs';
 import type { Clock } from '../../clock.js';
 import type { Shapes } from '../../model/schema.js';
 import { rejectedTransactionOf } from '../../store/rejected/rejected-writes-api.js';
 import { createReadApi } from '../../store/store.js';
-import type { MirroredStore } from '../../store/tabs/mirrored-store.js';
+import { StorageTakenOverError } from '../../model/taken-over-error.js';
+import type { LocalStore } from '../../store/store.js';
+import type { MirroredStore, UnstoredWrite } from '../../store/tabs/mirrored-store.js';
+import type { TransactionDraft } from '../../store/transaction/transaction.js';
 import { statsOf } from '../../store/transfer/stats.js';
-import { workOf } from '../../store/transaction/write.js';
+import { type Written, workOf } from '../../store/transaction/write.js';
 import type { RealmStore } from '../open-plan.js';
 import type { TabRoles } from './tab-roles.js';
 
@@ -20,9 +23,25 @@ export const createTabStore = (
   const parts = { shapes, objects, clock, checkOpen };
   const transact: RealmStore['transact'] = (work) => {
     const { store } = roles;
-    if (store) return store.transact(work);
+    if (store) return transactAsLeader(store, work);
     sendLater();
     return mirror.transact(work);
+  };
+  /** Another tab may take over the storage before the write is stored. Then that tab performs it. */
+  const transactAsLeader = <R>(store: LocalStore, work: (draft: TransactionDraft) => R): Observable<Written<R>> => {
+    let unstored: UnstoredWrite<R> | null = null;
+    const written$ = store.transact((draft, now) => {
+      const result = work(draft);
+      unstored = { operations: draft.overlay.operations, now, result };
+      return result;
+    });
+    return written$.pipe(
+      catchError((thrown: unknown) => {
+        if (!(thrown instanceof StorageTakenOverError) || unstored === null) throw thrown;
+        sendLater();
+        return mirror.resend(unstored);
+      }),
+    );
   };
   return {
     ...createReadApi({ ...parts, changes$ }),

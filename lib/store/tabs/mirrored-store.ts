@@ -4,6 +4,7 @@ import { createBatchOwnership } from '../../merge/batch-ownership.js';
 import { applyOperation } from '../../merge/object-state.js';
 import type { Operation } from '../../merge/operation.js';
 import { laterInstantOf, lastInstantOf, operationStampOf } from '../../merge/timestamp.js';
+import type { Instant } from '../../model/changeset.js';
 import { RealmClosedError } from '../../model/errors.js';
 import type { OutboxState } from '../../model/sync-port.js';
 import type { Shapes } from '../../model/schema.js';
@@ -32,6 +33,14 @@ export interface StoredUpdate {
 }
 
 const emptyOutbox: OutboxState = { written: 0, acknowledged: 0, acknowledgedBytes: 0, changesets: 0, bytes: 0 };
+
+/** A write of the leader that was not stored, because another tab has taken over the storage. */
+export interface UnstoredWrite<R> {
+  readonly operations: readonly Operation[];
+  /** The stamp of the first operation. */
+  readonly now: Instant;
+  readonly result: R;
+}
 
 /** Is equal to no metadata record. */
 const noStamp = new Uint8Array(0);
@@ -131,6 +140,16 @@ export class MirroredStore {
     optimistic.instant = lastInstantOf(start, operations.length);
     const pending = this.pending.add(write, operations, result);
     this.#stage(write, operations);
+    return pending.outcome as Observable<unknown> as Observable<Written<R>>;
+  }
+
+  /** Lets the next leader perform a write that this tab could not store while it led. */
+  resend<R>({ operations, now: { time, count }, result }: UnstoredWrite<R>): Observable<Written<R>> {
+    const { replica } = this.#ports.optimistic;
+    const body = encodeBody(this.#limits, operations);
+    const write: TabWrite = { method: 'write', rejected: 0, replica, time, count, body };
+    const pending = this.pending.addAgain(write, operations, result);
+    this.restage();
     return pending.outcome as Observable<unknown> as Observable<Written<R>>;
   }
 

@@ -38,10 +38,19 @@ export class PendingWrites {
   #number = 0;
   #sent: readonly PendingWrite[] = [];
   #waiting: PendingWrite[] = [];
+  #addedAgain = 0; // The first ones of those that wait.
 
   add(write: TabWrite, operations: readonly Operation[], result: unknown): PendingWrite {
     const pending: PendingWrite = { write, operations, result, outcome: new AsyncSubject() };
     this.#waiting.push(pending);
+    return pending;
+  }
+
+  /** Adds a write that this tab made before all that are waiting, but could not store while it led. */
+  addAgain(write: TabWrite, operations: readonly Operation[], result: unknown): PendingWrite {
+    const pending: PendingWrite = { write, operations, result, outcome: new AsyncSubject() };
+    this.#waiting.splice(this.#addedAgain, 0, pending);
+    this.#addedAgain += 1;
     return pending;
   }
 
@@ -57,6 +66,7 @@ export class PendingWrites {
       if (this.#waiting.length === 0) return null;
       this.#sent = this.#waiting.splice(0, messageWritesMax);
       this.#number += 1;
+      this.#addedAgain = 0;
     }
     return { number: this.#number, writes: this.#sent.map(({ write }) => write), isNew };
   }

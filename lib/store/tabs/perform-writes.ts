@@ -6,6 +6,7 @@ import { decodeStoredOperations } from '../commit/outbox.js';
 import { createRenames, redoOperations, type Restamped } from '../rejected/redo.js';
 import { retryWorkOf } from '../rejected/rejected-writes-api.js';
 import { runToItsEnd } from '../../model/operators.js';
+import { StorageTakenOverError } from '../../model/taken-over-error.js';
 import type { StorageChange } from '../../storage/storage.js';
 import type { LocalStore } from '../store.js';
 import type { TransactionDraft } from '../transaction/transaction.js';
@@ -44,7 +45,8 @@ export interface WritePerformer {
   /**
    * Performs the writes of a message, in order. Each is a transaction; those after a rejected one are rejected too. If
    * an earlier leader has stored a part of the message, performs the rest. Calls `answered` once, when all are stored
-   * or rejected; never for a message that is older than the last one of that tab, or that is being performed.
+   * or rejected; never for a message that is older than the last one of that tab, or that is being performed, and
+   * when another tab has taken over the storage.
    */
   readonly perform: (tab: string, message: WritesMessage, answered: (answers: readonly TabAnswer[]) => void) => void;
 }
@@ -56,6 +58,7 @@ class RunningMessage {
   #stored: readonly StoredWrite[];
   #open = 1;
   #isRejected = false;
+  #isLost = false; // Another tab leads: the next leader answers.
 
   constructor(
     private readonly store: PerformingStore,
@@ -63,7 +66,7 @@ class RunningMessage {
     private readonly message: WritesMessage,
     done: readonly StoredWrite[],
     private readonly onStored: (record: TabRecord) => void,
-    private readonly answered: (answers: readonly TabAnswer[]) => void,
+    private readonly answered: (answers: readonly TabAnswer[] | null) => void,
   ) {
     this.#stored = done;
     this.answers = [...done];
@@ -105,13 +108,14 @@ class RunningMessage {
 
   #reject(at: number, thrown: unknown): void {
     this.#isRejected = true;
+    this.#isLost ||= thrown instanceof StorageTakenOverError;
     this.answers[at] = { error: toErrorRecord(thrown) };
     this.#settle();
   }
 
   #settle(): void {
     this.#open -= 1;
-    if (this.#open === 0) this.answered(this.answers);
+    if (this.#open === 0) this.answered(this.#isLost ? null : this.answers);
   }
 }
 
@@ -127,9 +131,9 @@ export const createWritePerformer = (store: PerformingStore, records: Map<string
       const done = last?.number === number ? last.stored : [];
       const note = (record: TabRecord): StorageChange => toTabPut(tab, record);
       const onStored = (record: TabRecord): void => void records.set(tab, record);
-      const onAnswered = (answers: readonly TabAnswer[]): void => {
+      const onAnswered = (answers: readonly TabAnswer[] | null): void => {
         running.delete(tab);
-        answered(answers);
+        if (answers) answered(answers);
       };
       new RunningMessage(store, note, message, done, onStored, onAnswered).run();
     },

@@ -146,6 +146,39 @@ describe('a tab that follows', () => {
   });
 });
 
+describe('a leader that is replaced while it runs', () => {
+  it('lets the next leader store the writes that it could not store, each once and in order', async () => {
+    for (const ms of [0, 1, 2, 3, 5, 8]) {
+      const world = createTabWorld(ms + 1);
+      const foreign = world.browser.openTab();
+      const tabs: string[] = [];
+      const channel = foreign.platform.openChannel('all', (message) => {
+        const { type, tab } = message as { type: string; tab: string };
+        if (type === 'hello') tabs.push(tab);
+      });
+      const one = world.openTab();
+      await world.run(100);
+      one.add('total');
+      await world.run(100);
+      const two = world.openTab();
+      await world.run(100);
+      for (const id of ['a', 'b', 'c']) one.add(id);
+      channel.post({ type: 'yield', tab: 'x', to: tabs.at(-1) });
+      await world.run(ms);
+      for (const id of ['d', 'e']) one.add(id);
+      const later = one.realm().write((tx) => tx.update('Task', 'c', { title: 'later' }));
+      await world.settle(later);
+      expect(leaderOf(world)).toBe(3);
+      expect([...one.outcomes.values()]).toEqual(Array.from({ length: 6 }, () => 'stored'));
+      for (const app of [one, two]) {
+        expect(idsOf(app.realm())).toEqual(['a', 'b', 'c', 'd', 'e', 'total']);
+        expect(app.realm().get('Task', 'total')?.votes).toBe(6);
+        expect(app.realm().get('Task', 'c')?.title).toBe('later');
+      }
+    }
+  });
+});
+
 describe('a realm that is closed in one tab', () => {
   const closedIn = async (choose: (one: AppTab, two: AppTab) => AppTab) => {
     const { world, one, two } = await openTwo();
