@@ -147,7 +147,7 @@ describe('the recipe of docs/offline.md', () => {
 
   it('field report F-7: a new version of the app waits until the user asks for it, and takes over all tabs and the data', async () => {
     const second = await openTab();
-    await waitForText(second, /is in use by another tab/);
+    await waitForText(second, online(0));
     files.set('/', files.get('/')!.replace('<title>Tasks', '<title>New tasks'));
     files.set('/app.js', `document.body.className = 'new';${files.get('/app.js')!}`);
     files.set('/sw.js', files.get('/sw.js')!.replace('shell-1', 'shell-2'));

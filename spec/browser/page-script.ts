@@ -183,7 +183,8 @@ const calls = {
     indexedDB.deleteDatabase(name);
   },
 
-  open: (name: string) => outcome(openRealm({ schema, storage: name }).then((opened) => (realm = opened))),
+  open: (name: string) =>
+    outcome(openRealm({ schema, storage: name, tabs: 'exclusive' }).then((opened) => (realm = opened))),
   write: (id: string) => outcome(realm!.write((tx) => tx.create('Task', { id, title: `task ${id}` }))),
   /** Writes until the browser is killed, with several writes pending. */
   flood: (): void => {

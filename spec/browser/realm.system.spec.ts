@@ -19,7 +19,7 @@ describe('a realm in Chromium', () => {
     await page.call('close');
   });
 
-  it('cannot be opened by a second tab or page while it is open, and can be as soon as it is closed', async () => {
+  it('that is exclusive cannot be opened by a second tab or page while it is open, and can be as soon as it is closed', async () => {
     const inUse = storageErrorWith(
       'The IndexedDB database "one" is in use by another tab or worker, or by another realm of this',
     );
