@@ -29,30 +29,32 @@ export const rebaseInstant = (instant: Instant, { toInstant }: Rebase): Instant 
   return found === null ? instant : { time: found.time, count: found.count };
 };
 
-/**
- * Updates the stamps by which an operation refers to other operations. Returns the same object when they do not change.
- */
-export const rebaseOperation = (operation: Operation, rebase: Rebase): Operation => {
-  const element = (id: ElementId): ElementId => rebaseStamp(id, rebase);
+/** Updates the ids of the elements that an operation names. Returns the same object when they do not change. */
+export const renameElements = (operation: Operation, rename: (id: ElementId) => ElementId): Operation => {
   switch (operation.kind) {
     case 'move':
     case 'replace': {
-      const named = element(operation.element);
-      return named === operation.element ? operation : { ...operation, element: named };
+      const element = rename(operation.element);
+      return element === operation.element ? operation : { ...operation, element };
     }
     case 'remove': {
-      const elements = operation.elements.map(element);
+      const elements = operation.elements.map(rename);
       return elements.some((each, index) => each !== operation.elements[index])
         ? { ...operation, elements }
         : operation;
     }
-    case 'increment': {
-      const born = rebaseStamp(operation.born, rebase);
-      const after = operation.after && rebaseInstant(operation.after, rebase);
-      const isSame = born === operation.born && (after === null || after === operation.after);
-      return isSame ? operation : { ...operation, born, after };
-    }
     default:
       return operation;
   }
+};
+
+/**
+ * Updates the stamps by which an operation refers to other operations. Returns the same object when they do not change.
+ */
+export const rebaseOperation = (operation: Operation, rebase: Rebase): Operation => {
+  if (operation.kind !== 'increment') return renameElements(operation, (id) => rebaseStamp(id, rebase));
+  const born = rebaseStamp(operation.born, rebase);
+  const after = operation.after && rebaseInstant(operation.after, rebase);
+  const isSame = born === operation.born && (after === null || after === operation.after);
+  return isSame ? operation : { ...operation, born, after };
 };

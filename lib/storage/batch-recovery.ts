@@ -1,4 +1,5 @@
 import { catchError, defer, map, Observable, of, ReplaySubject, switchMap, tap, throwError } from 'rxjs';
+import { isSameValue } from '../model/value.js';
 import { keyRangeOf, type Storage, type StorageChange, type StorageEntry } from './storage.js';
 
 /**
@@ -23,11 +24,11 @@ export interface BatchRecovery {
 /** Rejected batches of unknown outcome: more than a store has running at once. */
 const rejectedMax = 64;
 
-const isSame = (a: Uint8Array, b: Uint8Array): boolean =>
-  a.byteLength === b.byteLength && a.every((byte, index) => byte === b[index]);
-
-/** Searches from the end, where a store puts the key that identifies its batches. */
-const writtenValueOf = (changes: readonly StorageChange[], key: string): Uint8Array | null => {
+/**
+ * Returns the value that a batch writes under a key. Searches from the end, where a store puts the key that identifies
+ * its batches.
+ */
+export const writtenValueOf = (changes: readonly StorageChange[], key: string): Uint8Array | null => {
   for (let at = changes.length - 1; at >= 0; at -= 1) {
     const change = changes[at];
     if (change?.key === key && change.type === 'put') return change.value;
@@ -64,8 +65,8 @@ const createRecognition = (key: string) => {
         map(([entry]): RecoveredContents => {
           const value = entry?.[1];
           if (value === undefined) return 'other';
-          if ([last, ...pending].some((each) => isSame(each, value))) return 'intact';
-          return rejected.some((each) => isSame(each, value)) ? 'own' : 'other';
+          if ([last, ...pending].some((each) => isSameValue(each, value))) return 'intact';
+          return rejected.some((each) => isSameValue(each, value)) ? 'own' : 'other';
         }),
       );
     },

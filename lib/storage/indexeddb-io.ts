@@ -89,7 +89,7 @@ export const readEntries = async (db: IDBDatabase, range: StorageRange): Promise
 };
 
 /** Copies a view, because IndexedDB would store the whole buffer of a view. */
-const detachBytes = (value: Uint8Array): Uint8Array =>
+export const detachBytes = (value: Uint8Array): Uint8Array =>
   value.byteLength === value.buffer.byteLength ? value : value.slice();
 
 /** Resolves when a transaction has completed, or rejects with the error that aborted it. */

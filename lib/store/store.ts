@@ -10,19 +10,16 @@ import { becomeLocalOnly, joinIfLocal } from './sync/local-only.js';
 import { createRejectedWritesApi, type RejectedWritesApi } from './rejected/rejected-writes-api.js';
 import { type OwnerClaim, claimOwner, isOwnedByOther } from './ownership/claim-owner.js';
 import type { CommitContext } from './commit/commit-context.js';
-import { toMetadataPut } from './metadata.js';
+import { ownRecordsOf } from './own-records.js';
 import { migrate, type Migrate } from './transfer/migrate.js';
-import { toOwnerPut } from './ownership/owner.js';
 import type { TypeChanges } from './objects/object-change.js';
 import { setAsideErrorsOf } from './objects/set-aside-errors.js';
 import { watchChanges, emitOncePerTurn, watchObjects, createQueryPlan } from './query/query.js';
-import { toRunsPut } from './ownership/replica-runs.js';
 import { type RealmStats, statsOf } from './transfer/stats.js';
 import { createSyncApi, type SyncApi } from './sync/sync-api.js';
 import type { Transaction } from './transaction/transaction-api.js';
 import { requireShape } from './transaction/transaction-context.js';
 import type { View } from './objects/object-view.js';
-import { toLimitsPut } from './transaction/write-limits.js';
 import type { TransactionDraft } from './transaction/transaction.js';
 import { transact, write, type Written } from './transaction/write.js';
 import { queryResultOf } from './query/live-query.js';
@@ -155,14 +152,7 @@ export const createLocalStore = (context: CommitContext): LocalStore => ({
   transact: (work) => transact(context, work),
   dump: () => {
     const outbox = context.outbox.dump();
-    const { runs, owner } = context.durable();
-    const own = [
-      toMetadataPut(context.durable()),
-      toLimitsPut(context.writeLimits.now),
-      toRunsPut(runs),
-      toOwnerPut(owner),
-    ];
-    return outbox && [...context.objects.dump(), ...outbox, ...context.rejectedList.dump(), ...own];
+    return outbox && [...context.objects.dump(), ...outbox, ...ownRecordsOf(context)];
   },
   becomeLocalOnly: () => defer(() => becomeLocalOnly(context)),
   migrate: (version, change) => defer(() => migrate(context, version, change)),

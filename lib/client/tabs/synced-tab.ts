@@ -26,7 +26,6 @@ import type { RealmMember } from '../realm-member.js';
 import type { HeldStore, StoreOpening } from '../held-store.js';
 import { applyHealth, createDiscardCheck, pauseNameOf } from '../synced-realm.js';
 import { checkOwner, claimStore } from '../user-identity.js';
-import { outboxOf } from './leader-records.js';
 import type { SessionUpdate, TabCall } from './tab-messages.js';
 import type { LeadParts, OwnSession, TabParts, TabPorts } from './tab-parts.js';
 
@@ -117,7 +116,7 @@ class SyncedTab implements TabParts {
     const { pausedRealms } = this.#core;
     const own = this.#core.createSession(store as Store, {
       ...{ realmName: this.sync.realmName, clientReset: this.sync.clientReset },
-      ...{ outbox: outboxOf(store), initialDownload: (store as Store).downloadProgress() },
+      ...{ outbox: store.context.outboxSize.outbox(), initialDownload: (store as Store).downloadProgress() },
       rejected: rejectionsOf(store),
       paused: this.#session ? this.#session.getState().sync === 'paused' : pausedRealms.has(this.#pauseName),
       onReleased: ({ sync }) => {

@@ -49,7 +49,7 @@ export class TabFollower {
     return new Observable((subscriber) => {
       const number = (this.#callNumber += 1);
       this.#calls.set(number, { method, subscriber });
-      this.#post({ type: 'call', number, method });
+      this.post({ type: 'call', number, method });
     });
   }
 
@@ -66,13 +66,13 @@ export class TabFollower {
 
   /** Leaves the leader. */
   leaveLeader(): void {
-    this.#post({ type: 'bye' });
+    this.post({ type: 'bye' });
     this.lose();
   }
 
   /** Sends a message to the leader, if there is one. */
   post(message: FollowerMessage): void {
-    this.#post(message);
+    if (this.leader !== null) this.ports.post(message);
   }
 
   /** The session of a tab that has stopped leading, until it follows another one. */
@@ -148,7 +148,7 @@ export class TabFollower {
       for (const { event } of events) session?.dispatch(event);
       parts.show(session, false);
     }
-    for (const [number, { method }] of this.#calls) this.#post({ type: 'call', number, method });
+    for (const [number, { method }] of this.#calls) this.post({ type: 'call', number, method });
     this.#sendWrites(true);
     onJoined();
   }
@@ -156,19 +156,15 @@ export class TabFollower {
   #follow(record: SessionRecord): RemoteSession | null {
     const send = ({ number, event }: SharedEvent): void => {
       const input = event.type === 'input' ? event.input : '';
-      this.#post({ type: 'event', number, event: { type: event.type, input } });
+      this.post({ type: 'event', number, event: { type: event.type, input } });
     };
     return (this.#session = this.ports.parts.follow(record, send));
-  }
-
-  #post(message: FollowerMessage): void {
-    if (this.leader !== null) this.ports.post(message);
   }
 
   #sendWrites(again: boolean): void {
     if (this.leader === null) return;
     const message = this.ports.mirror.pending.takeMessage();
     if (message && (message.isNew || again))
-      this.#post({ type: 'writes', number: message.number, writes: message.writes });
+      this.post({ type: 'writes', number: message.number, writes: message.writes });
   }
 }

@@ -2,18 +2,20 @@ import { Observable, Subscription } from 'rxjs';
 import { runAtEndOfTurn } from '../../clock.js';
 import { type ErrorRecord, toErrorRecord } from '../../model/error-record.js';
 import { observe, runToItsEnd } from '../../model/operators.js';
+import { isSameValue } from '../../model/value.js';
 import type { SessionEvent } from '../../session/state/session-events.js';
 import type { SessionState } from '../../session/state/session-state.js';
 import type { Storage, StorageChange } from '../../storage/storage.js';
 import type { TabChannel, TabPlatform } from '../../storage/tab-platform.js';
 import { wrapStorage } from '../../storage/wrap-storage.js';
 import { toMetadataPut } from '../../store/metadata.js';
+import { ownRecordsOf } from '../../store/own-records.js';
 import type { LocalStore } from '../../store/store.js';
 import type { PendingWrites } from '../../store/tabs/pending-writes.js';
 import { createWritePerformer, type WritePerformer } from '../../store/tabs/perform-writes.js';
 import { type TabRecord, toTabDelete } from '../../store/tabs/tab-write.js';
 import type { OpenPlan } from '../open-plan.js';
-import { detachChange, isMirrored, isSameBytes, outboxOf, ownRecordsOf, stampOf } from './leader-records.js';
+import { detachChange, isMirrored, stampOf } from './leader-records.js';
 import { toPlanRecord } from './plan-record.js';
 import {
   type FollowerMessage,
@@ -143,11 +145,11 @@ export class TabLeader {
       ...{ changes: [], answer: null, marks: [], marksAnswered: 0, upTo: 0, errors: [], hasNews: true },
     };
     this.#links.set(tab, link);
-    const isReset = !isSameBytes(stamp, this.#stamp);
+    const isReset = !isSameValue(stamp, this.#stamp);
     if (isReset) this.#postRecords(link);
     const { tab: leader, plan } = this.ports;
     const welcome = { leader, plan: toPlanRecord(plan), isReset };
-    link.channel.post({ type: 'welcome', ...this.#takeUpdate(link), ...welcome } satisfies LeaderMessage);
+    this.#post(link, { type: 'welcome', ...this.#takeUpdate(link), ...welcome });
   }
 
   /** Serves a tab that takes itself for a follower, should it not be one any more. */
@@ -189,7 +191,7 @@ export class TabLeader {
     Object.assign(link, { changes: [], answer: null, errors: [], hasNews: false });
     return {
       changes,
-      outbox: outboxOf(this.#store()),
+      outbox: this.#store().context.outboxSize.outbox(),
       answer,
       session: shown && hasNews ? { state: this.ports.recordOf({ ...shown, marks }), upTo, errors } : null,
     };

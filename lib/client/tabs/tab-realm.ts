@@ -121,7 +121,7 @@ class TabRealm implements RunningRealm {
         this.#released.next();
         this.#released.complete();
       });
-    runToItsEnd(this.#mirror.pending.list().at(-1)?.outcome ?? EMPTY, leave, leave);
+    runToItsEnd(this.#mirror.pending.last()?.outcome ?? EMPTY, leave, leave);
   }
 }
 

@@ -3,12 +3,12 @@ import { createRandomId } from '../../clock.js';
 import { observe } from '../../model/operators.js';
 import type { PageState } from '../../storage/tab-platform.js';
 import { StorageTakenOverError } from '../../model/taken-over-error.js';
+import { ownRecordsOf } from '../../store/own-records.js';
 import type { LocalStore } from '../../store/store.js';
 import { watchHealth } from '../running-realm.js';
 import { closeLead, type LeadPorts, type OpenedLead, openLead } from './open-lead.js';
 import { LeadLock } from './lead-lock.js';
 import { TabFollower } from './tab-follower.js';
-import { outboxOf, ownRecordsOf } from './leader-records.js';
 import { TabLeader } from './tab-leader.js';
 import { TabChannels } from './tab-channels.js';
 import type { CommonMessage, TabCall } from './tab-messages.js';
@@ -34,6 +34,8 @@ export interface RolesPorts extends LeadPorts {
  */
 export class TabRoles {
   readonly #store = new BehaviorSubject<LocalStore | null>(null);
+  /** Emits `store` on subscription, then each change. Completes when the realm is closed in this tab. Never errors. */
+  readonly store$ = this.#store.asObservable();
   readonly follower: TabFollower;
   readonly #id: string;
   readonly #running = new Subscription();
@@ -77,10 +79,6 @@ export class TabRoles {
   /** The store while this tab leads, otherwise `null`. */
   get store(): LocalStore | null {
     return this.#store.value;
-  }
-
-  get store$(): Observable<LocalStore | null> {
-    return this.#store;
   }
 
   /** Whether another tab leads, or other tabs follow this one. */
@@ -288,7 +286,8 @@ export class TabRoles {
     const { leader, held, session } = this.#lead;
     leader.stop();
     this.#lead = null;
-    this.ports.mirror.describe(ownRecordsOf(held.store.context), outboxOf(held.store));
+    const { context } = held.store;
+    this.ports.mirror.describe(ownRecordsOf(context), context.outboxSize.outbox());
     this.#store.next(null);
     if (session && !this.#isClosed) parts.show(this.follower.wait(parts.recordOf(session.store.getState())), false);
     this.#closeStore({ held, session }, onClosed);
@@ -296,10 +295,10 @@ export class TabRoles {
 
   /** Closes a store, and mirrors what it has stored. */
   #closeStore(lead: Parameters<typeof closeLead>[0], onClosed = this.#onIdle): void {
-    const { store } = lead.held;
+    const { context } = lead.held.store;
     this.#isBusy = true;
     closeLead(lead, () => {
-      this.ports.mirror.adopt(ownRecordsOf(store.context), outboxOf(store));
+      this.ports.mirror.adopt(ownRecordsOf(context), context.outboxSize.outbox());
       this.#isBusy = false;
       if (this.#isClosed) this.#onIdle();
       else onClosed();

@@ -24,9 +24,6 @@ export interface SessionReport {
 const isShared = ({ type }: SessionEvent): boolean =>
   type === 'input' || type === 'markWanted' || type === 'loggedOut' || type === 'reset';
 
-/** The state of a session whose marks are counted from 0, as a tab counts its own. */
-export const withoutMarks = (state: SessionState): SessionState => ({ ...state, marks: { wanted: 0, answered: 0 } });
-
 /**
  * The session of a tab that follows: the state of the leader's session, with the events of this tab that it does not
  * include yet. So a command takes effect at once here, too.

@@ -5,6 +5,8 @@ import type { Version } from '../../model/version.js';
 export interface OutboxSizeTracker {
   /** Emits the current numbers, then each change. */
   readonly outbox$: Observable<OutboxState>;
+  /** The current numbers. */
+  readonly outbox: () => OutboxState;
   /** Bytes of all changesets up to a version that has been written, acknowledged ones included. */
   readonly countBytesUpTo: (version: Version) => number;
   readonly append: (sizes: readonly number[]) => void;
@@ -50,6 +52,7 @@ export const createOutboxSizeTracker = (
 
   return {
     outbox$: outbox.asObservable(),
+    outbox: () => outbox.value,
     countBytesUpTo: (version) => {
       const { acknowledged: before, acknowledgedBytes: bytes } = outbox.value;
       return bytes + totalOf(sizes.slice(first, first + Math.max(0, version - before)));

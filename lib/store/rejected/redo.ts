@@ -1,6 +1,7 @@
 import { isSameElement, type ElementId } from '../../merge/list-element.js';
 import type { ObjectState } from '../../merge/object-state.js';
 import { isWrite, type Operation } from '../../merge/operation.js';
+import { renameElements } from '../../merge/rebase.js';
 import { collectionStateOf } from '../../merge/collection-state.js';
 import { compareStamps, type Stamp, operationStampOf, writerIdOf } from '../../merge/timestamp.js';
 import type { Instant } from '../../model/changeset.js';
@@ -37,13 +38,6 @@ export const createRenames =
     );
     return found ? { ...operationStampOf(found.now, writer, id.count - found.count), index: id.index } : id;
   };
-
-export const renameElements = (operation: Operation, rename: RenameElement): Operation => {
-  if (operation.kind === 'move' || operation.kind === 'replace') {
-    return { ...operation, element: rename(operation.element) };
-  }
-  return operation.kind === 'remove' ? { ...operation, elements: operation.elements.map(rename) } : operation;
-};
 
 const isSameStamp = (a: Stamp, b: Stamp): boolean => compareStamps(a, b) === 0;
 

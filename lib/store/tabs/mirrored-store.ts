@@ -63,8 +63,8 @@ export class MirroredStore {
   #limits = defaultLimits;
   #isClosed = false;
 
-  constructor(shapes: Shapes, clock: Clock, objects: Objects = createObjects(shapes)) {
-    this.objects = objects;
+  constructor(shapes: Shapes, clock: Clock) {
+    const objects = (this.objects = createObjects(shapes));
     const instant = { time: 0, count: 0 };
     const checkOpen = (): void => {
       if (this.#isClosed) throw new RealmClosedError('The realm is closed.');
@@ -129,9 +129,9 @@ export class MirroredStore {
   ): Observable<Written<R>> {
     const { optimistic } = this.#ports;
     const { result, start, operations } = runWork(this.#ports, work);
-    const last = this.pending.list().at(-1);
     if (operations.length === 0 && method === 'write') {
       const outcome = { result, version: this.outbox.written };
+      const last = this.pending.last();
       return last ? last.outcome.pipe(map(() => outcome)) : of(outcome); // What it has read may still be pending.
     }
     const body = isWithBody ? encodeBody(this.#limits, operations) : null;

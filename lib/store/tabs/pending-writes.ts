@@ -3,7 +3,8 @@ import { InvalidStateError } from '../../model/errors.js';
 import { errorOf } from '../../model/error-record.js';
 import { encodeOperations } from '../../merge/operation-codec.js';
 import type { Operation } from '../../merge/operation.js';
-import { createRenames, renameElements, type Restamped } from '../rejected/redo.js';
+import { renameElements } from '../../merge/rebase.js';
+import { createRenames, type Restamped } from '../rejected/redo.js';
 import type { Written } from '../transaction/write.js';
 import { createDependentError, type TabAnswer, type TabWrite, type WritesMessage } from './tab-write.js';
 
@@ -22,6 +23,7 @@ const messageWritesMax = 100;
 const renamePending = (pending: PendingWrite, restamped: readonly Restamped[]): void => {
   const rename = createRenames(restamped, pending.write.replica);
   const operations = pending.operations.map((operation) => renameElements(operation, rename));
+  if (operations.every((operation, at) => operation === pending.operations[at])) return;
   Object.assign(pending, { operations, write: { ...pending.write, body: encodeOperations(operations) } });
 };
 
@@ -41,17 +43,18 @@ export class PendingWrites {
   #addedAgain = 0; // The first ones of those that wait.
 
   add(write: TabWrite, operations: readonly Operation[], result: unknown): PendingWrite {
-    const pending: PendingWrite = { write, operations, result, outcome: new AsyncSubject() };
-    this.#waiting.push(pending);
-    return pending;
+    return this.#insert(this.#waiting.length, write, operations, result);
   }
 
   /** Adds a write that this tab made before all that are waiting, but could not store while it led. */
   addAgain(write: TabWrite, operations: readonly Operation[], result: unknown): PendingWrite {
-    const pending: PendingWrite = { write, operations, result, outcome: new AsyncSubject() };
-    this.#waiting.splice(this.#addedAgain, 0, pending);
     this.#addedAgain += 1;
-    return pending;
+    return this.#insert(this.#addedAgain - 1, write, operations, result);
+  }
+
+  /** The latest of them. */
+  last(): PendingWrite | undefined {
+    return this.#waiting.at(-1) ?? this.#sent.at(-1);
   }
 
   /** All of them, in order. */
@@ -105,5 +108,11 @@ export class PendingWrites {
     for (const { outcome } of [...this.#sent, ...this.#waiting.splice(0)])
       outcome.error(new InvalidStateError(problem));
     this.#sent = [];
+  }
+
+  #insert(at: number, write: TabWrite, operations: readonly Operation[], result: unknown): PendingWrite {
+    const pending: PendingWrite = { write, operations, result, outcome: new AsyncSubject() };
+    this.#waiting.splice(at, 0, pending);
+    return pending;
   }
 }
