@@ -1,9 +1,9 @@
-import { existsSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import { chromium } from 'playwright-core';
+import { findChromium } from '../../spec/browser/start-chromium.js';
 
 /** A page in a browser, and the calls that it answers. */
 export interface BrowserPage<Calls> {
@@ -16,17 +16,7 @@ export interface BrowserPage<Calls> {
   readonly close: () => Promise<void>;
 }
 
-/** Paths of Chromium, the same as in spec/browser/chromium-lab.ts. */
-const executablePaths = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 const flags = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-background-networking'];
-
-/** Returns the path of Chromium. Throws when it is missing. */
-export const findChromium = (): string => {
-  const configured = process.env['CHROMIUM'];
-  const found = (configured === undefined ? executablePaths : [configured]).find((path) => existsSync(path));
-  if (found !== undefined) return found;
-  throw new Error('Chromium was not found. Install it with apt-get install chromium, or set CHROMIUM=<path>.');
-};
 
 /** Returns the bundle of a compiled program for browsers. */
 export const bundlePage = async (entry: string): Promise<string> => {

@@ -1,13 +1,13 @@
-import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Browser, chromium, type Page as Opened } from 'playwright-core';
+import type { Page as Opened } from 'playwright-core';
 import { createPageControls, leftPath, type PageControls } from '../../spec/browser/page-controls.js';
-import { bundlePage, findChromium } from '../indexeddb/browser-page.js';
+import { type KillBrowser, startChromium } from '../../spec/browser/start-chromium.js';
+import { bundlePage } from '../indexeddb/browser-page.js';
 import type { Calls } from './tabs-page.js';
 
 /** A tab of the benchmark. It is visible until it is hidden. */
@@ -28,44 +28,7 @@ export interface TabBrowser {
   readonly close: () => Promise<void>;
 }
 
-const flags = [
-  ...['--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run'],
-  ...['--disable-extensions', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-  '--remote-debugging-port=0',
-];
-
 const startMs = 30_000;
-
-/** Starts a Chromium that reports which tabs are visible as with a window. Playwright's own start shows all tabs. */
-const startChromium = async (profile: string): Promise<{ browser: Browser; end: () => Promise<void> }> => {
-  // A process group of its own, so that its child processes end with it.
-  const child = spawn(findChromium(), [...flags, `--user-data-dir=${profile}`], {
-    detached: true,
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
-  const kill = (): void => {
-    if (child.pid !== undefined && child.exitCode === null && child.signalCode === null)
-      process.kill(-child.pid, 'SIGKILL');
-  };
-  process.once('exit', kill);
-  let output = '';
-  const address = await new Promise<string>((resolve, reject) => {
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      output += text;
-      const [, found] = /DevTools listening on (ws:\S+)/.exec(output) ?? [];
-      if (found !== undefined) resolve(found);
-    });
-    child.once('error', reject);
-    void ended.then(() => reject(new Error(`Chromium ended before it listened: ${output.slice(-2_000)}`)));
-  });
-  const browser = await chromium.connectOverCDP(address, { timeout: startMs, noDefaults: true });
-  const end = (): Promise<void> => {
-    kill();
-    return ended;
-  };
-  return { browser, end };
-};
 
 const createTab = async (opened: Opened, url: string): Promise<Tab> => {
   opened.setDefaultTimeout(120_000);
@@ -100,7 +63,11 @@ export const openTabBrowser = async (): Promise<TabBrowser> => {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
   const origin = `http://localhost:${(server.address() as AddressInfo).port}`;
   const profile = mkdtempSync(join(tmpdir(), 'tidemark-tabs-'));
-  const { browser, end } = await startChromium(profile);
+  let end: KillBrowser = () => Promise.resolve();
+  const browser = await startChromium(profile, startMs, (kill) => {
+    end = kill;
+    process.once('exit', () => void kill());
+  });
   const [context] = browser.contexts();
   return {
     origin,

@@ -1,33 +1,13 @@
-import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { chromium, type Page as Opened } from 'playwright-core';
+import type { Page as Opened } from 'playwright-core';
 import { createBundle } from './create-bundle.js';
 import { createPageControls, leftPath, type PageControls, waitInPage } from './page-controls.js';
 import type { Calls } from './page-script.js';
-
-const executablePaths = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
-
-/** Returns the path of a Chromium. Throws when Chromium is missing, because a skipped spec guarantees nothing. */
-export const executable = (): string => {
-  const path = process.env['CHROMIUM'];
-  const found = (path === undefined ? executablePaths : [path]).find((candidate) => existsSync(candidate));
-  if (found !== undefined) return found;
-  throw new Error(
-    `Chromium was not found${path === undefined ? '' : ` at ${path}`}, and these specs need it. Install it with apt-get install chromium, or set CHROMIUM=<path>.`,
-  );
-};
-
-/** Flags that stop Chromium's own network requests, and allow it to run as root. */
-const flags = [
-  ...['--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run'],
-  ...['--noerrdialogs', '--hide-crash-restore-bubble', '--disable-breakpad', '--disable-extensions'],
-  ...['--disable-quic', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-  '--remote-debugging-port=0',
-];
+import { findChromium, type KillBrowser, startChromium } from './start-chromium.js';
 
 /** Functions of a page script. Arguments and results are copied. */
 export type PageCalls = object;
@@ -47,8 +27,7 @@ export interface Page<Functions extends PageCalls = Calls> extends PageControls 
 export interface Browser<Functions extends PageCalls = Calls> {
   /** Opens a new tab with the page. */
   readonly page: (path?: string) => Promise<Page<Functions>>;
-  /** Sends SIGKILL to all processes of the browser. Resolves when all have ended. */
-  readonly kill: () => Promise<void>;
+  readonly kill: KillBrowser;
 }
 
 const createPage = async <Functions extends PageCalls>(opened: Opened, url: string): Promise<Page<Functions>> => {
@@ -70,8 +49,6 @@ const createPage = async <Functions extends PageCalls>(opened: Opened, url: stri
   };
 };
 
-type Kill = Browser['kill'];
-
 /** Milliseconds that a browser may take to start. On a busy machine some never start, and the next one does. */
 const startMs = 15_000;
 const startsMost = 3;
@@ -79,31 +56,13 @@ const startsMost = 3;
 const startBrowser = async <Functions extends PageCalls>(
   profile: string,
   url: string,
-  running: Kill[],
+  running: KillBrowser[],
 ): Promise<Browser<Functions>> => {
-  // Chromium gets a process group of its own, so that its child processes end with it.
-  const child = spawn(executable(), [...flags, `--user-data-dir=${profile}`], {
-    detached: true,
-    stdio: ['ignore', 'ignore', 'pipe'],
+  let kill: KillBrowser = () => Promise.resolve();
+  const browser = await startChromium(profile, startMs, (killStarted) => {
+    kill = killStarted;
+    running.push(kill);
   });
-  const over = new Promise<void>((resolve) => child.once('close', () => resolve()));
-  const kill = async (): Promise<void> => {
-    if (child.exitCode === null && child.signalCode === null) process.kill(-child.pid!, 'SIGKILL');
-    await over;
-  };
-  running.push(kill);
-  let output = '';
-  const address = await new Promise<string>((resolve, reject) => {
-    child.stderr.setEncoding('utf8').on('data', (text: string) => {
-      output += text;
-      const [, found] = /DevTools listening on (ws:\S+)/.exec(output) ?? [];
-      if (found !== undefined) resolve(found);
-    });
-    child.once('error', reject);
-    void over.then(() => reject(new Error(`Chromium ended before it listened: ${output.slice(-2_000)}`)));
-  });
-  // Otherwise Playwright would keep all pages visible, and a visible page cannot be frozen.
-  const browser = await chromium.connectOverCDP(address, { timeout: startMs, noDefaults: true });
   const open = async (path = ''): Promise<Page<Functions>> =>
     createPage(await browser.contexts()[0]!.newPage(), url + path);
   return { page: open, kill };
@@ -124,7 +83,7 @@ const strictPolicy = "default-src 'none'; script-src 'self'; connect-src ws:";
 
 /** Creates an origin that serves the page and outlives its browsers, and a profile for them. */
 const lab = async <Functions extends PageCalls>(scriptFile: string): Promise<Lab<Functions>> => {
-  executable();
+  findChromium();
   const { code } = await createBundle(readFileSync(join(process.cwd(), 'spec/browser', scriptFile), 'utf8'));
   const server = createServer((request, response) => {
     const isScript = request.url === '/page.js';
@@ -136,7 +95,7 @@ const lab = async <Functions extends PageCalls>(scriptFile: string): Promise<Lab
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
   const origin = `http://localhost:${(server.address() as AddressInfo).port}`;
   const profile = mkdtempSync(join(tmpdir(), 'tidemark-chromium-'));
-  const running: Kill[] = [];
+  const running: KillBrowser[] = [];
   return {
     origin,
     profile,
