@@ -196,7 +196,6 @@ class SyncedTab implements TabParts {
   complete(): void {
     this.#session?.end();
     this.#core.removeMember(this.#member);
-    this.#core.endLinger(); // Another tab may have the connection from now on.
   }
 
   /** The session, in a realm that is open. */

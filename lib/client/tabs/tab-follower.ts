@@ -8,7 +8,7 @@ import type { StorageChange } from '../../storage/storage.js';
 import type { MirroredStore } from '../../store/tabs/mirrored-store.js';
 import type { OpenPlan } from '../open-plan.js';
 import { tabDifferenceOf } from './plan-record.js';
-import type { FollowerMessage, LeaderMessage, TabCall } from './tab-messages.js';
+import type { FollowerMessage, LeaderMessage, TabCall, TabMessage } from './tab-messages.js';
 import type { TabParts } from './tab-parts.js';
 
 export interface FollowerPorts {
@@ -93,7 +93,8 @@ export class TabFollower {
     return all;
   }
 
-  receive(message: LeaderMessage): void {
+  /** Handles a message of the leader. Ignores others, which a script of the same origin may post on the channel. */
+  receive(message: TabMessage): void {
     const { mirror, parts } = this.ports;
     if (message.type === 'result') {
       const call = this.#calls.get(message.number);
@@ -106,7 +107,7 @@ export class TabFollower {
     try {
       if (message.type === 'welcome') this.#join(message);
       else if (message.type === 'page') this.#takePage(message);
-      else {
+      else if (message.type === 'update') {
         mirror.apply(message);
         if (message.session && this.#session) parts.receive(this.#session, message.session);
       }

@@ -54,10 +54,10 @@ export interface OpenTabOptions {
 }
 
 /** Creates a browser with tabs, a server and a second device, in virtual time. */
-export const createTabWorld = (seed = 1) => {
+export const createTabWorld = (seed = 1, slowestDiskMs = 5) => {
   const time = createWorldTime();
   const random = createSeededRandom(seed);
-  const disk = createDisk({ scheduler: time, random, slowest: 5 });
+  const disk = createDisk({ scheduler: time, random, slowest: slowestDiskMs });
   const browser = createVirtualBrowser({ scheduler: time, random, name: 'tasks', storage: () => disk.open });
   let isRejecting = false;
   const server = createSyncServer({
