@@ -34,7 +34,8 @@ export class TabFollower {
   /** The id of the leader that this tab follows; `null` while it follows none. */
   leader: string | null = null;
   #session: RemoteSession | null = null;
-  #pages: StorageChange[] = [];
+  /** `null`: pages that follow the first one are not complete. */
+  #pages: StorageChange[] | null = null;
   #areChecked = false;
   /** Whether the pages are the first objects of this tab: then each is added when it arrives. */
   #isLoading = false;
@@ -61,7 +62,7 @@ export class TabFollower {
   /** There is no leader any more. What it has not answered is sent to the next one. */
   lose(): void {
     this.leader = null;
-    this.#pages = [];
+    this.#pages = null;
   }
 
   /** Leaves the leader. */
@@ -127,7 +128,7 @@ export class TabFollower {
       this.#isLoading = mirror.stamp === null;
     }
     if (this.#isLoading) mirror.load(records, areChecked);
-    else for (const record of records) this.#pages.push(record);
+    else for (const record of records) this.#pages?.push(record);
   }
 
   #join(message: LeaderMessage & { readonly type: 'welcome' }): void {
@@ -138,8 +139,12 @@ export class TabFollower {
       this.ports.onRejected(difference);
       return;
     }
-    if (message.isReset && !this.#isLoading) mirror.reset(this.#pages, message.outbox, this.#areChecked);
-    this.#pages = [];
+    if (message.isReset && !this.#isLoading) {
+      // A message on the other channel may have come between the pages and this one.
+      if (this.#pages === null) throw new Error('The pages are incomplete.');
+      mirror.reset(this.#pages, message.outbox, this.#areChecked);
+    }
+    this.#pages = null;
     this.#isLoading = false;
     mirror.apply(message);
     this.leader = message.leader;

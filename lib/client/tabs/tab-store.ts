@@ -30,6 +30,7 @@ export const createTabStore = (
   /** Another tab may take over the storage before the write is stored. Then that tab performs it. */
   const transactAsLeader = <R>(store: LocalStore, work: (draft: TransactionDraft) => R): Observable<Written<R>> => {
     let unstored: UnstoredWrite<R> | null = null;
+    let resent$: Observable<Written<R>> | null = null; // The outcome may be subscribed to more than once.
     const written$ = store.transact((draft, now) => {
       const result = work(draft);
       unstored = { operations: draft.overlay.operations, now, result };
@@ -39,7 +40,7 @@ export const createTabStore = (
       catchError((thrown: unknown) => {
         if (!(thrown instanceof StorageTakenOverError) || unstored === null) throw thrown;
         sendLater();
-        return mirror.resend(unstored);
+        return (resent$ ??= mirror.resend(unstored));
       }),
     );
   };
