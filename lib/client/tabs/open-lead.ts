@@ -16,6 +16,8 @@ export interface LeadPorts {
   readonly platform: TabPlatform;
   readonly mirror: MirroredStore;
   readonly parts: TabParts;
+  /** Whether the realm was opened in this tab, which has checked that it may. */
+  readonly isOpened: () => boolean;
 }
 
 /** The store that a tab with the lock of the leader has opened. */
@@ -28,9 +30,12 @@ export interface OpenedLead {
  * Opens the store of a tab that has the lock of the leader, on the objects that it has mirrored. Cold; emits once and
  * completes; errors with a `StorageError`. It must run to its end, or the storage would stay open.
  */
-export const openLead = ({ plan, platform, parts, mirror }: LeadPorts, leader: TabLeader): Observable<OpenedLead> =>
+export const openLead = (
+  { plan, platform, parts, mirror, isOpened }: LeadPorts,
+  leader: TabLeader,
+): Observable<OpenedLead> =>
   defer(() => {
-    const { open, prepare, callMs } = parts.openingOf(mirror.stamp === null);
+    const { open, prepare, callMs } = parts.openingOf(!isOpened());
     let storage: Storage;
     return openHeldStore(
       { ...plan, storage: platform.openStorage() },

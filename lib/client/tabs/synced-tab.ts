@@ -63,7 +63,7 @@ class SyncedTab implements TabParts {
     };
   }
 
-  /** The first tab of a realm claims it for its user. A tab that followed was checked when it was opened. */
+  /** A tab that leads first claims the realm for its user. One that followed was checked when it was opened. */
   openingOf(isFirst: boolean): StoreOpening<LocalStore> {
     const clearIfDiscarded = createDiscardCheck(this.plan, this.sync);
     const opening: StoreOpening<Store> = {

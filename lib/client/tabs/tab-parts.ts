@@ -51,7 +51,7 @@ export interface TabPorts {
  * one, so that a bundle of local realms contains no code of sessions.
  */
 export interface TabParts {
-  /** The way in which the tab that leads opens its store. `isFirst`: nothing of the realm was open in this tab yet. */
+  /** The way in which the tab that leads opens its store. `isFirst`: the realm was not open in this tab yet. */
   readonly openingOf: (isFirst: boolean) => StoreOpening<LocalStore>;
   /** Performs a call, while this tab leads. */
   readonly perform: (method: TabCall, lead: LeadParts) => Observable<never>;

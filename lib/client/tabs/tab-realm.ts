@@ -43,6 +43,7 @@ class TabRealm implements RunningRealm {
     const parts = plan.sync ? plan.sync.support.createTab(plan, plan.sync, ports) : createLocalTab(plan);
     const roles = new TabRoles({
       ...{ plan, platform, mirror, parts },
+      isOpened: () => this.opening.closed,
       onReady: () => this.#onReady(),
       onFailed: (thrown) => this.#fail(thrown),
       onReleased: () => this.#release(),

@@ -44,6 +44,27 @@ describe('a second tab that does not fit the first one', () => {
     expect(two.error()).toMatchObject({ code: 'other-user' });
   });
 
+  it('gets it also when the first tab is closed while it sends its objects', async () => {
+    const hasOpened: boolean[] = [];
+    for (let seed = 1; seed < 20; seed += 1) {
+      const world = createTabWorld(seed);
+      const ann = world.openTab({ client: { user: 'ann' } });
+      await world.run(100);
+      await world.settle(
+        ann.realm().write((tx) => {
+          for (const id of ['a', 'b', 'c', 'd']) tx.create('Task', { id, title: 'x'.repeat(400_000), done: false });
+        }),
+      );
+      const bob = world.openTab({ client: { user: 'bob' } });
+      await world.run(seed % 6);
+      ann.tab.close();
+      await world.run(500);
+      expect(bob.error()).toMatchObject({ code: 'other-user' });
+      hasOpened.push(bob.isOpen());
+    }
+    expect(hasOpened).not.toContain(true);
+  });
+
   it('may open the realm of another user to read it', async () => {
     const ann = { client: { user: 'ann' }, sync: { otherUser: 'read' } } as const;
     const { two } = await openSecond(ann, { ...ann, client: { user: 'bob' } });
