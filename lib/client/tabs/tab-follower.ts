@@ -34,8 +34,9 @@ export class TabFollower {
   /** The id of the leader that this tab follows; `null` while it follows none. */
   leader: string | null = null;
   #session: RemoteSession | null = null;
-  /** `null`: pages that follow the first one are not complete. */
-  #pages: StorageChange[] | null = null;
+  #pages: StorageChange[] = [];
+  /** The leader that has sent the pages, which may be incomplete; `null` without any. */
+  #source: string | null = null;
   #areChecked = false;
   /** Whether the pages are the first objects of this tab: then each is added when it arrives. */
   #isLoading = false;
@@ -44,6 +45,11 @@ export class TabFollower {
   readonly #sendLater = runAtEndOfTurn(() => this.#sendWrites(false));
 
   constructor(private readonly ports: FollowerPorts) {}
+
+  /** Whether this tab follows a leader, or receives the pages of one. */
+  hasLeader(tab: string): boolean {
+    return this.leader === tab || this.#source === tab;
+  }
 
   /** Asks the leader for some work. Cold. The work continues with the next leader. */
   call(method: TabCall): Observable<never> {
@@ -62,7 +68,8 @@ export class TabFollower {
   /** There is no leader any more. What it has not answered is sent to the next one. */
   lose(): void {
     this.leader = null;
-    this.#pages = null;
+    this.#pages = [];
+    this.#source = null;
   }
 
   /** Leaves the leader. */
@@ -104,7 +111,8 @@ export class TabFollower {
       else call?.subscriber.complete();
       return;
     }
-    if (message.type === 'update' && this.leader === null) return;
+    // A leader that was replaced may report late what the next one has changed since.
+    if (message.type === 'update' && message.leader !== this.leader) return;
     try {
       if (message.type === 'welcome') this.#join(message);
       else if (message.type === 'page') this.#takePage(message);
@@ -120,31 +128,31 @@ export class TabFollower {
     this.#sendWrites(false);
   }
 
-  #takePage({ records, isFirst, areChecked }: LeaderMessage & { readonly type: 'page' }): void {
+  #takePage({ records, isFirst, areChecked, leader }: LeaderMessage & { readonly type: 'page' }): void {
     const { mirror } = this.ports;
     if (isFirst) {
+      this.#source = leader;
       this.#pages = [];
       this.#areChecked = areChecked;
       this.#isLoading = mirror.stamp === null;
     }
+    if (leader !== this.#source) return;
     if (this.#isLoading) mirror.load(records, areChecked);
-    else for (const record of records) this.#pages?.push(record);
+    else for (const record of records) this.#pages.push(record);
   }
 
   #join(message: LeaderMessage & { readonly type: 'welcome' }): void {
     const { plan, mirror, parts, onJoined } = this.ports;
+    if (message.isReset && message.leader !== this.#source) throw new Error('The pages are incomplete.');
     const difference = tabDifferenceOf(message.plan, plan);
     if (difference) {
       this.lose();
       this.ports.onRejected(difference);
       return;
     }
-    if (message.isReset && !this.#isLoading) {
-      // A message on the other channel may have come between the pages and this one.
-      if (this.#pages === null) throw new Error('The pages are incomplete.');
-      mirror.reset(this.#pages, message.outbox, this.#areChecked);
-    }
-    this.#pages = null;
+    if (message.isReset && !this.#isLoading) mirror.reset(this.#pages, message.outbox, this.#areChecked);
+    this.#pages = [];
+    this.#source = null;
     this.#isLoading = false;
     mirror.apply(message);
     this.leader = message.leader;

@@ -20,7 +20,7 @@ import { toPlanRecord } from './plan-record.js';
 import {
   type FollowerMessage,
   isTabMessage,
-  type LeaderMessage,
+  type LeaderNews,
   type TabCall,
   type UpdateFields,
 } from './tab-messages.js';
@@ -147,8 +147,7 @@ export class TabLeader {
     this.#links.set(tab, link);
     const isReset = !isSameValue(stamp, this.#stamp);
     if (isReset) this.#postRecords(link);
-    const { tab: leader, plan } = this.ports;
-    const welcome = { leader, plan: toPlanRecord(plan), isReset };
+    const welcome = { plan: toPlanRecord(this.ports.plan), isReset };
     this.#post(link, { type: 'welcome', ...this.#takeUpdate(link), ...welcome });
   }
 
@@ -174,8 +173,8 @@ export class TabLeader {
     }
   }
 
-  #post(link: Link, message: LeaderMessage): void {
-    link.channel.post(message);
+  #post(link: Link, news: LeaderNews): void {
+    link.channel.post({ ...news, leader: this.ports.tab });
   }
 
   #takeUpdate(link: Link): UpdateFields {

@@ -29,8 +29,10 @@ export type FollowerMessage =
   | { readonly type: 'event'; readonly number: number; readonly event: EventRecord }
   | { readonly type: 'call'; readonly number: number; readonly method: TabCall };
 
-/** A message of the leader to one follower. */
-export type LeaderMessage =
+/** A message of a leader, which may have been replaced meanwhile, to one follower. */
+export type LeaderMessage = LeaderNews & { readonly leader: string };
+
+export type LeaderNews =
   /** A part of the records of the storage, before `welcome`. `areChecked`: all objects fit the schema. */
   | {
       readonly type: 'page';
@@ -41,7 +43,6 @@ export type LeaderMessage =
   /** The tab follows now. `isReset`: it replaces what it has by the pages. */
   | (UpdateFields & {
       readonly type: 'welcome';
-      readonly leader: string;
       readonly plan: PlanRecord;
       readonly isReset: boolean;
     })
@@ -117,6 +118,7 @@ const isOutbox = recordOf({
 const isAnswer: Check = (value) =>
   recordOf({ error: isRecord })(value) || recordOf({ version: isCount, time: isCount, count: isCount })(value);
 const update = {
+  leader: isText,
   changes: listOf(isChange),
   outbox: isOutbox,
   answer: orNull(recordOf({ number: isCount, answers: listOf(isAnswer) })),
@@ -151,10 +153,10 @@ const checks: Readonly<Record<string, Check>> = {
   writes: recordOf({ number: isCount, writes: listOf(isWrite) }),
   event: recordOf({ number: isCount, event: isEvent }),
   call: recordOf({ number: isCount, method: oneOf('refresh', 'reconnect', 'discard', 'recover', 'discardReset') }),
-  page: recordOf({ records: listOf(isChange), isFirst: isFlag, areChecked: isFlag }),
+  page: recordOf({ leader: isText, records: listOf(isChange), isFirst: isFlag, areChecked: isFlag }),
   welcome: recordOf({
     ...update,
-    ...{ leader: isText, plan: recordOf({ schema: isRecord, version: isCount }), isReset: isFlag },
+    ...{ plan: recordOf({ schema: isRecord, version: isCount }), isReset: isFlag },
   }),
   update: recordOf(update),
   result: recordOf({ number: isCount, error: orNull(isRecord) }),

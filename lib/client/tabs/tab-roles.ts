@@ -144,6 +144,12 @@ export class TabRoles {
     this.#channels.post({ type: 'hello', tab: this.#id, stamp });
   }
 
+  /** Follows another leader from now on. */
+  #loseLeader(): void {
+    this.follower.lose();
+    this.#sayHello();
+  }
+
   #announce(): void {
     const [isReady, isHidden] = [this.#lead !== null, this.#page !== 'visible'];
     this.#channels.post({ type: 'leading', tab: this.#id, isReady, isHidden });
@@ -181,6 +187,7 @@ export class TabRoles {
       case 'hello':
         if (this.#isEnding) this.#endNow();
         else this.#lead?.leader.welcome(message.tab, message.stamp);
+        if (message.tab === this.follower.leader) this.#loseLeader(); // It does not lead any more.
         break;
       case 'ping':
         if (this.#isEnding) this.#endNow();
@@ -191,10 +198,7 @@ export class TabRoles {
         if (isLeading || this.#page === 'leaving') return;
         this.#watch.hear();
         this.#isLeaderHidden = message.isHidden;
-        if (message.isReady && this.follower.leader !== message.tab) {
-          this.follower.lose();
-          this.#sayHello();
-        }
+        if (message.isReady && !this.follower.hasLeader(message.tab)) this.#loseLeader();
         this.#claimIfHidden();
         break;
       case 'yield':
