@@ -46,6 +46,23 @@ const createRangeCollector = ({ limit, bytesMax }: StorageRange) => {
 };
 
 /**
+ * Resolves or rejects as some work, and rejects when the browser closes the connection: Chromium never ends a
+ * transaction that has just begun then.
+ */
+export const whileConnected = async <A>(db: IDBDatabase, work: Promise<A>): Promise<A> => {
+  let onClose = (): void => undefined;
+  const closed = new Promise<never>((_, reject) => {
+    onClose = () => reject(new DOMException('The connection was closed.', 'AbortError'));
+  });
+  db.addEventListener('close', onClose);
+  try {
+    return await Promise.race([work, closed]);
+  } finally {
+    db.removeEventListener('close', onClose);
+  }
+};
+
+/**
  * Makes requests in a transaction of their own, which the browser ends without this page. A page that is frozen between
  * two requests of one transaction would block the writes of all other tabs.
  */

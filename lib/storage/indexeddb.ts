@@ -2,7 +2,7 @@ import { defer, firstValueFrom, from, ReplaySubject, timer } from 'rxjs';
 import { type Clock, systemClock } from '../clock.js';
 import { StorageError } from '../model/errors.js';
 import { createPromiseStorage } from './promise-storage.js';
-import { readEntries, resultOf, storeName, writeEntries } from './indexeddb-io.js';
+import { readEntries, resultOf, storeName, whileConnected, writeEntries } from './indexeddb-io.js';
 import { toStorageError, fieldOf } from './storage-failure.js';
 import { acquireLock, type Release } from './storage-lock.js';
 import type { OpenStorage, Storage } from './storage.js';
@@ -82,7 +82,7 @@ const createDatabaseStorage = (
   const whileOpen = async <A>(action: string, work: () => Promise<A>): Promise<A> => {
     if (lossError) throw lossError;
     try {
-      return await work();
+      return await whileConnected(db, work());
     } catch (thrown) {
       // Some browsers report a connection that they closed only in this way.
       if (fieldOf(thrown, 'name') === 'InvalidStateError') lose('its connection is closed', { cause: thrown });

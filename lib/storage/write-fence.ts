@@ -1,4 +1,4 @@
-import { completionOf, resultOf, storeName } from './indexeddb-io.js';
+import { completionOf, resultOf, storeName, whileConnected } from './indexeddb-io.js';
 import { toStorageError } from './storage-failure.js';
 import { StorageTakenOverError } from '../model/taken-over-error.js';
 
@@ -66,7 +66,7 @@ export const createWriteFence = (): WriteFence => {
 
   return {
     raise: (db, location) =>
-      raise(db, location).catch((thrown: unknown) => {
+      whileConnected(db, raise(db, location)).catch((thrown: unknown) => {
         db.close();
         throw toStorageError(`${location} cannot be opened`, thrown);
       }),

@@ -25,6 +25,22 @@ const lost = async (name: string, disappear: () => Promise<unknown>, why: string
   expect(await page.call('losses')).toEqual([message, 'closed', `later: ${message}`]);
 };
 
+/**
+ * The next transaction of a page never ends, and then the connection is closed. Chromium does so to a transaction that
+ * begins when it closes the connection.
+ */
+const endNoTransaction = `{
+  const original = IDBDatabase.prototype.transaction;
+  IDBDatabase.prototype.transaction = function (...args) {
+    const transaction = original.apply(this, args);
+    const silence = { set: () => undefined };
+    Object.defineProperties(transaction, { oncomplete: silence, onabort: silence });
+    Object.defineProperties(IDBRequest.prototype, { onsuccess: silence, onerror: silence });
+    setTimeout(() => this.dispatchEvent(new Event('close')), 10);
+    return transaction;
+  };
+}`;
+
 describe('IndexedDB storage that disappears while it is open', () => {
   it('reports that its database was deleted, by its own tab or another one', async () => {
     const other = await browser.page();
@@ -60,6 +76,24 @@ describe('IndexedDB storage that disappears while it is open', () => {
     expect(await bare.call('range')).toEqual(storageErrorWith(lostText));
     expect(await bare.call('closeStorage')).toBe('done');
     await bare.opened.close();
+  });
+
+  it('rejects a write and a read that the browser never ends, because it has closed the connection', async () => {
+    const name = 'endless';
+    const why = 'the browser has deleted it or closed it';
+    for (const work of ['put', 'range', 'openShared'] as const) {
+      const bare = await browser.page();
+      if (work === 'openShared') await bare.call('start', name);
+      else expect(await bare.call('openStorage', name)).toBe('done');
+      await bare.opened.evaluate(endNoTransaction);
+      const outcome = work === 'put' ? bare.call('put', 1, 10) : bare.call(work);
+      if (work === 'openShared') expect(await outcome).toEqual(storageErrorWith('connection was closed'));
+      else {
+        expect(await outcome).toEqual(storageErrorWith(`The IndexedDB database "${name}" was lost: ${why}.`));
+        expect(await bare.call('closeStorage')).toBe('done');
+      }
+      await bare.opened.close();
+    }
   });
 
   it('applies each write that was pending when the database was deleted as a whole, or rejects it', async () => {
