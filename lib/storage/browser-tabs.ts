@@ -69,7 +69,7 @@ const observePage = (): Observable<PageState> =>
 export const createBrowserTabs = (name: string, clock: Pick<Clock, 'scheduler'> = systemClock): TabPlatform | null => {
   const { navigator } = globalThis as { navigator?: { readonly locks?: LockManager } };
   const locks = navigator?.locks;
-  if (!locks || !('BroadcastChannel' in globalThis) || !('indexedDB' in globalThis)) return null;
+  if (!locks || typeof BroadcastChannel !== 'function' || !('indexedDB' in globalThis)) return null;
   /** Differs from the lock of each storage, and from the names for all other storages. */
   const nameFor = (purpose: string): string => `tidemark-tabs ${JSON.stringify([name, purpose])}`;
   return {

@@ -31,6 +31,7 @@ describe('the platform of tabs in a browser', () => {
     ['Web Locks', { navigator: {} }],
     ['a navigator', { navigator: undefined }],
     ['BroadcastChannel', { BroadcastChannel: undefined }],
+    ['a working BroadcastChannel', { BroadcastChannel: null }],
     ['IndexedDB', { indexedDB: undefined }],
   ])('does not exist without %s', (_, missing) => {
     restore = replaceGlobals({ ...needed, ...missing });

@@ -23,6 +23,9 @@ import {
 
 type PerformingStore = Pick<LocalStore, 'context' | 'settleRejected'>;
 
+const readOperations = (body: Uint8Array): readonly Operation[] =>
+  decodeStoredOperations({ version: 0, body }, 'write of a tab');
+
 /** Performs one write. Throws what makes it impossible. `before`: the writes of the same message before it. */
 const performWrite = (
   { context, settleRejected }: PerformingStore,
@@ -30,7 +33,7 @@ const performWrite = (
   before: Restamped[],
   extras: WriteExtras,
 ): Observable<Written<unknown>> => {
-  const operations: readonly Operation[] = body ? decodeStoredOperations({ version: 0, body }, 'write of a tab') : [];
+  const operations: readonly Operation[] = body ? readOperations(body) : [];
   const work = ({ overlay }: TransactionDraft, now: Instant): void => {
     before.push({ ...{ replica, time, count, operations, now } });
     redoOperations(overlay, context.shapes, operations, createRenames(before, overlay.replica));
@@ -145,6 +148,11 @@ const noOperations = { length: 0 };
 /** The stamps of a write that an earlier leader has stored. Without operations: nothing refers to them. */
 const restampedOf = (write: TabWrite | undefined): Omit<Restamped, 'now'> => {
   const { replica = '', time = 0, count = 0, body = null } = write ?? {};
-  const operations = body ? decodeStoredOperations({ version: 0, body }, 'write of a tab') : noOperations;
+  let operations: Restamped['operations'] = noOperations;
+  try {
+    if (body) operations = readOperations(body);
+  } catch {
+    // A foreign script has sent them. The tab itself repeats its own message.
+  }
   return { replica, time, count, operations };
 };

@@ -43,4 +43,22 @@ describe('a message with writes of another tab', () => {
   it('is not answered when another tab has taken over the storage, because the next leader answers it', async () => {
     expect(await performWith(new StorageTakenOverError('Another tab leads.'))).toBeNull();
   });
+
+  it('does no harm with operations that cannot be read, also when a part of the message is stored already', async () => {
+    const store = await firstValueFrom(openLocalStore({ storage: memoryStorage(), shapes, clock: systemClock }));
+    const perform = (number: number, writes: readonly TabWrite[]): readonly TabAnswer[] | null => {
+      let answered: readonly TabAnswer[] | null = null;
+      performer.perform('tab', { number, writes }, (answers) => (answered = answers));
+      return answered;
+    };
+    const performer = createWritePerformer(store, new Map());
+    const forged: TabWrite = { ...createWrite('b', 2), body: Uint8Array.of(1, 2, 3) };
+    const stored = { version: expect.any(Number) as unknown };
+    const error = { code: 'storage' };
+    expect(perform(1, [createWrite('a', 1)])).toMatchObject([stored]);
+    expect(perform(1, [forged, forged])).toMatchObject([stored, { error }]);
+    expect(perform(1, [createWrite('a', 1), createWrite('c', 2)])).toMatchObject([stored, stored]);
+    expect(perform(2, [forged])).toMatchObject([{ error }]);
+    expect(perform(2, [createWrite('d', 3)])).toMatchObject([stored]);
+  });
 });
