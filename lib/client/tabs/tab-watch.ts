@@ -33,8 +33,8 @@ export class TabWatch {
     let lookedAt = scheduler.now();
     this.#running = observe(interval(lookMs, scheduler), () => {
       const now = scheduler.now();
-      // A page that was busy or frozen itself reads the answer after this.
-      if (now - lookedAt > 2 * lookMs) this.#pingedAt = null;
+      // A page that was busy or frozen itself reads the answer after this. The clock may also have been set.
+      if (Math.abs(now - lookedAt) > 2 * lookMs) this.#pingedAt = null;
       lookedAt = now;
       if (this.#pingedAt === null) {
         this.#pingedAt = now;
