@@ -11,6 +11,15 @@ import { tabDifferenceOf } from './plan-record.js';
 import type { FollowerMessage, LeaderMessage, TabCall, TabMessage } from './tab-messages.js';
 import type { TabParts } from './tab-parts.js';
 
+/** Why this tab cannot follow a leader. */
+export interface Rejection {
+  readonly leader: string;
+  /** `null`: pages are missing. */
+  readonly error: unknown;
+  /** Whether the two do not fit. Otherwise the tab asks again. */
+  readonly isLasting: boolean;
+}
+
 export interface FollowerPorts {
   readonly plan: OpenPlan;
   readonly mirror: MirroredStore;
@@ -18,10 +27,9 @@ export interface FollowerPorts {
   readonly post: (message: FollowerMessage) => void;
   /** Is called when the tab follows a leader. */
   readonly onJoined: () => void;
-  /** Is called when this tab may not follow this leader. */
-  readonly onRejected: (error: Error) => void;
-  /** Is called when a record of the leader was invalid: everything must be sent again. */
-  readonly onInvalid: () => void;
+  readonly onRejected: (rejection: Rejection) => void;
+  /** Is called when a record of a leader was invalid, or pages are missing: all must be sent again. */
+  readonly onInvalid: (rejection: Rejection) => void;
 }
 
 interface PendingCall {
@@ -111,18 +119,19 @@ export class TabFollower {
       else call?.subscriber.complete();
       return;
     }
+    if (message.type !== 'welcome' && message.type !== 'page' && message.type !== 'update') return;
     // A leader that was replaced may report late what the next one has changed since.
     if (message.type === 'update' && message.leader !== this.leader) return;
     try {
       if (message.type === 'welcome') this.#join(message);
       else if (message.type === 'page') this.#takePage(message);
-      else if (message.type === 'update') {
+      else {
         mirror.apply(message);
         if (message.session && this.#session) parts.receive(this.#session, message.session);
       }
-    } catch {
+    } catch (thrown) {
       this.lose();
-      this.ports.onInvalid();
+      this.ports.onInvalid({ leader: message.leader, error: thrown, isLasting: false });
       return;
     }
     this.#sendWrites(false);
@@ -142,12 +151,16 @@ export class TabFollower {
   }
 
   #join(message: LeaderMessage & { readonly type: 'welcome' }): void {
-    const { plan, mirror, parts, onJoined } = this.ports;
-    if (message.isReset && message.leader !== this.#source) throw new Error('The pages are incomplete.');
+    const { plan, mirror, parts, onJoined, onInvalid } = this.ports;
+    if (message.isReset && message.leader !== this.#source) {
+      onInvalid({ leader: message.leader, error: null, isLasting: false });
+      return;
+    }
     const difference = tabDifferenceOf(message.plan, plan);
     if (difference) {
+      this.ports.post({ type: 'bye' });
       this.lose();
-      this.ports.onRejected(difference);
+      this.ports.onRejected({ leader: message.leader, error: difference, isLasting: true });
       return;
     }
     if (message.isReset && !this.#isLoading) mirror.reset(this.#pages, message.outbox, this.#areChecked);

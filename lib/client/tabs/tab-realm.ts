@@ -1,4 +1,4 @@
-import { defer, EMPTY, Observable, ReplaySubject, type Subscriber, timer } from 'rxjs';
+import { defer, EMPTY, Observable, ReplaySubject, type Subscriber, Subscription, timer } from 'rxjs';
 import { messageOf, StorageError } from '../../model/errors.js';
 import { observe, runToItsEnd } from '../../model/operators.js';
 import type { Option } from '../../model/result.js';
@@ -25,6 +25,7 @@ class TabRealm implements RunningRealm {
   readonly #roles: TabRoles;
   #handles = 0;
   #isReleased = false;
+  #retrying = Subscription.EMPTY;
 
   constructor(
     private readonly plan: OpenPlan,
@@ -101,7 +102,8 @@ class TabRealm implements RunningRealm {
     }
     const error = thrown instanceof StorageError ? thrown : new StorageError(messageOf(thrown), { cause: thrown });
     this.#parts.onHealth({ state: 'lost', error });
-    observe(timer(retryMs, this.plan.clock.scheduler), () => this.#roles.retry());
+    this.#retrying.unsubscribe();
+    this.#retrying = observe(timer(retryMs, this.plan.clock.scheduler), () => this.#roles.retry());
   }
 
   /** Ends the session in this tab. A leader without followers closes the store when its session has ended. */
@@ -117,6 +119,7 @@ class TabRealm implements RunningRealm {
     this.#isReleased = true;
     const leave = (): void =>
       this.#roles.close(() => {
+        this.#retrying.unsubscribe();
         this.#mirror.close();
         this.#parts.complete();
         this.#released.next();

@@ -8,7 +8,7 @@ import type { LocalStore } from '../../store/store.js';
 import { watchHealth } from '../running-realm.js';
 import { closeLead, type LeadPorts, type OpenedLead, openLead } from './open-lead.js';
 import { LeadLock } from './lead-lock.js';
-import { TabFollower } from './tab-follower.js';
+import { type Rejection, TabFollower } from './tab-follower.js';
 import { TabLeader } from './tab-leader.js';
 import { TabChannels } from './tab-channels.js';
 import type { CommonMessage, TabCall } from './tab-messages.js';
@@ -46,6 +46,8 @@ export class TabRoles {
   #lead: (LeadParts & { readonly leader: TabLeader }) | null = null;
   #page: PageState = 'hidden';
   #isLeaderHidden = false;
+  #rejection: Rejection | null = null;
+  #isRepairing = false; // While everything is sent again, because a record was invalid.
   #isBusy = false; // While a store is being opened or closed.
   #isEnding = false;
   #isClosed = false;
@@ -71,8 +73,8 @@ export class TabRoles {
       ...{ plan, mirror, parts },
       post: (message) => this.#channels.postToLeader(message),
       onJoined: () => this.#onJoined(),
-      onRejected: (error) => ports.onFailed(error),
-      onInvalid: () => this.#sayHello(null),
+      onRejected: (rejection) => this.#reject(rejection),
+      onInvalid: (rejection) => this.#repair(rejection),
     });
   }
 
@@ -109,8 +111,15 @@ export class TabRoles {
   /** Tries to lead or to follow once more. */
   retry(): void {
     if (this.#isClosed || this.#isBusy || this.#lead || this.#page === 'leaving') return;
+    if (this.#rejection?.isLasting === true) {
+      this.#lock.request('wait'); // Behind all tabs, because some may fit each other.
+      this.ports.onFailed(this.#rejection.error);
+      return;
+    }
+    this.#rejection = null;
     if (this.#lock.isReleased()) this.#lock.request('wait');
     if (this.follower.leader === null) this.#sayHello();
+    if (this.#page === 'visible') this.#watch.start();
   }
 
   /** The realm is being closed in this tab, which may still upload changes. The followers wait for the next leader. */
@@ -144,6 +153,23 @@ export class TabRoles {
     this.#channels.post({ type: 'hello', tab: this.#id, stamp });
   }
 
+  /** Waits until the leader is another one, or until this tab leads. */
+  #reject(rejection: Rejection): void {
+    this.#rejection = rejection;
+    this.#isRepairing = false;
+    this.#watch.stop();
+    this.#lock.release();
+    this.ports.onFailed(rejection.error);
+  }
+
+  /** Asks for everything once more. */
+  #repair(rejection: Rejection): void {
+    if (!this.#isRepairing) {
+      this.#isRepairing = true;
+      this.#sayHello(null);
+    } else if (rejection.error !== null) this.#reject(rejection);
+  }
+
   /** Follows another leader from now on. */
   #loseLeader(): void {
     this.follower.lose();
@@ -156,10 +182,10 @@ export class TabRoles {
   }
 
   #onPage(page: PageState): void {
-    const before = this.#page;
     this.#page = page;
     if (page === 'leaving') {
       this.#watch.stop();
+      this.#rejection = null; // Another leader may announce itself meanwhile.
       this.#lock.release(); // At once: the page may never run again.
       this.#opening = null;
       if (this.#lead) this.#stopLeading();
@@ -170,10 +196,8 @@ export class TabRoles {
     this.#channels.open();
     this.retry();
     if (this.#lead || this.#opening) this.#announce();
-    else if (page === 'visible') {
-      this.#watch.start();
-      this.#claimIfHidden();
-    } else if (before === 'visible') this.#watch.stop();
+    else if (page === 'visible') this.#claimIfHidden();
+    else this.#watch.stop();
   }
 
   #claimIfHidden(): void {
@@ -198,7 +222,8 @@ export class TabRoles {
         if (isLeading || this.#page === 'leaving') return;
         this.#watch.hear();
         this.#isLeaderHidden = message.isHidden;
-        if (message.isReady && !this.follower.hasLeader(message.tab)) this.#loseLeader();
+        if (message.isReady && this.#rejection?.leader !== message.tab && !this.follower.hasLeader(message.tab))
+          this.#loseLeader();
         this.#claimIfHidden();
         break;
       case 'yield':
@@ -210,6 +235,8 @@ export class TabRoles {
   }
 
   #onJoined(): void {
+    this.#rejection = null;
+    this.#isRepairing = false;
     if (this.#page === 'visible') this.#watch.start();
     this.ports.onReady();
   }
@@ -224,6 +251,8 @@ export class TabRoles {
   #openStore(): void {
     const { plan, platform, parts } = this.ports;
     this.#watch.stop();
+    this.#rejection = null;
+    this.#isRepairing = false;
     this.follower.lose();
     const leader = new TabLeader({
       ...{ tab: this.#id, platform, plan, recordOf: parts.recordOf.bind(parts) },

@@ -19,6 +19,7 @@ const openSecond = async (
   return { world, one, two };
 };
 
+const outbox = { written: 0, acknowledged: 0, acknowledgedBytes: 0, changesets: 0, bytes: 0 };
 const otherSchema = { Task: { ...schema.Task, properties: { ...schema.Task.properties, done: 'int' } } } as never;
 
 describe('a second tab that does not fit the first one', () => {
@@ -91,9 +92,83 @@ describe('a second tab that does not fit the first one', () => {
   });
 });
 
+/** Opens a tab with another schema while the first tab is frozen, and returns to the first one, which then follows. */
+const openMisfit = async () => {
+  const world = createTabWorld();
+  const one = world.openTab();
+  await world.run(100);
+  one.tab.freeze();
+  const two = world.openTab({ realm: { schema: otherSchema } });
+  await world.run(500);
+  one.tab.resume();
+  await world.run(1_000);
+  return { world, one, two };
+};
+
+describe('a tab that came back and does not fit the leader', () => {
+  it('costs the other tabs nothing', async () => {
+    const { world } = await openMisfit();
+    world.openTab({ realm: { schema: otherSchema } });
+    await world.run(1_000);
+    const postedBefore = new Map(world.browser.messagesPosted());
+    await world.run(20_000);
+    const posted = [...world.browser.messagesPosted()].map(([name, all]) => all - (postedBefore.get(name) ?? 0));
+    expect(Math.max(...posted)).toBeLessThan(200); // Four pings a second, and their answers.
+  });
+
+  it('does not take the lead before one that fits the others', async () => {
+    const { world, one, two } = await openMisfit();
+    const three = world.openTab({ realm: { schema: otherSchema } });
+    await world.run(1_500);
+    two.tab.close();
+    await world.run(500);
+    expect(three.realm().session.syncState).toBe('active');
+    three.tab.close();
+    await world.run(2_500);
+    expect(one.realm().session.connectionState).toBe('connected');
+  });
+
+  it('follows the next leader that fits it', async () => {
+    const { world, one, two } = await openMisfit();
+    two.tab.freeze();
+    const three = world.openTab();
+    await world.run(2_000);
+    expect([one, three].map((app) => app.realm().session.connectionState)).toEqual(['connected', 'connected']);
+    two.tab.close();
+  });
+});
+
+describe('a leader whose records are invalid', () => {
+  it('is asked for them twice, and then the tab gets a StorageError', async () => {
+    const world = createTabWorld();
+    const { platform } = world.browser.openTab();
+    platform.lock('lead', 'wait').subscribe();
+    const plan = { version: 1, schema, schemaVersion: 0, sync: null };
+    let asked = 0;
+    const common = platform.openChannel('all', (message) => {
+      const { type, tab } = message as { readonly type: string; readonly tab: string };
+      if (type === 'ping') common.post({ type: 'leading', tab: 'x', isReady: true, isHidden: false });
+      if (type !== 'hello') return;
+      asked += 1;
+      const records = [{ type: 'put', key: 'o/Task/sx', value: new Uint8Array([1, 2, 3]) }];
+      const own = platform.openChannel(`tab ${tab}`, () => undefined);
+      own.post({ type: 'page', leader: 'x', records, isFirst: true, areChecked: true });
+      own.post({
+        ...{ type: 'welcome', leader: 'x', plan, isReset: true },
+        changes: [],
+        outbox,
+        answer: null,
+        session: null,
+      });
+    });
+    const app = world.openTab({ isLocal: true });
+    await world.run(3_000);
+    expect([asked, app.error()]).toEqual([2, expect.objectContaining({ code: 'storage' })]);
+  });
+});
+
 describe('messages of other scripts', () => {
   const bytes = new Uint8Array([1, 2, 3]);
-  const outbox = { written: 0, acknowledged: 0, acknowledgedBytes: 0, changesets: 0, bytes: 0 };
   const changes = [{ type: 'put', key: 'o/Task/sx', value: bytes }];
   const session = { state: { sync: 'toString' }, upTo: 0, errors: [{}] };
   const messages: readonly unknown[] = [

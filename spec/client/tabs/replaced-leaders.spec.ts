@@ -101,4 +101,15 @@ describe('a leader that was replaced', () => {
     await world.run(5);
     expect(idsOf(two!.realm())).toEqual(['x']);
   });
+
+  it('takes the lead again when the tab that replaced it does not answer', async () => {
+    const world = createTabWorld();
+    const [one] = await openTabs(world, 1);
+    const silent = world.browser.openTab();
+    silent.platform.lock('lead', 'steal').subscribe({ error: () => undefined });
+    await world.run(100);
+    one!.add('a');
+    await world.run(900);
+    expect(one!.outcomes.get('a')).toBe('stored');
+  });
 });
