@@ -84,6 +84,7 @@ export const createDeviceParts = (options: DeviceOptions) => {
     copy: null as ReadonlyMap<string, Uint8Array> | null,
     wasPutBack: false,
     hasLoggedOut: false, // From then on, some tabs may be logged in and others not.
+    staleUntil: 0, // Until then a tab that led before it was suspended may still show its old state to others.
     otherUserUntil: 0, // Until then another user is logged in, or a message about that user's token may still arrive.
     isDiscarded: false, // The replica was discarded while the realm was open.
     wrong: 0, // Milliseconds by which the clock is wrong.

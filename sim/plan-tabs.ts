@@ -5,6 +5,7 @@ const losses: readonly (readonly [Act, undone: Act, number])[] = [
   ['crash tab', 'open tab', 10_000],
   ['close tab', 'open tab', 10_000],
   ['freeze', 'resume tab', 20_000],
+  ['suspend', 'resume tab', 3_000],
   ['hide', 'show', 20_000],
 ];
 

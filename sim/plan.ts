@@ -57,6 +57,7 @@ export type Act =
   | 'close tab'
   | 'crash tab'
   | 'freeze'
+  | 'suspend'
   | 'resume tab'
   | 'hide'
   | 'show'

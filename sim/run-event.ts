@@ -73,6 +73,7 @@ const runOnDevice = (device: Device, partner: Device | undefined, network: Netwo
     'close tab': () => tabs.closeTab(event),
     'crash tab': () => tabs.crashTab(event),
     freeze: () => tabs.freeze(event),
+    suspend: () => tabs.suspend(event),
     'resume tab': () => tabs.resumeTab(event),
     hide: () => tabs.hide(event),
     show: () => tabs.show(event),

@@ -56,7 +56,7 @@ export const createAppRunner = (
     if (session === null || realm === null) return null;
     return {
       ...{ deviceName: nameOf(process), session, realm, ledger, rejected, isShared: process.page !== null },
-      mayReset: () => parts.isDiscarded || parts.wasPutBack || mayReset(),
+      mayReset: () => parts.isDiscarded || parts.wasPutBack || options.scheduler.now() < parts.staleUntil || mayReset(),
       mayEnd: mayBeOtherUsers,
       mayBeDenied: () => userAccess.wasEverLowered(own),
       log: logOf(process),

@@ -6,6 +6,9 @@ import { mixNumbers } from './moment-random.js';
 import type { PlannedEvent } from './plan.js';
 import type { AppRunner } from './simulated-tab.js';
 
+/** Milliseconds within which the other tabs learn that a tab which was suspended does not lead any more. */
+const staleMs = 500;
+
 /** The tab of an event: the leader, a follower, or one that is drawn from the seed. */
 export type TabChoice = Pick<PlannedEvent, 'seed' | 'tab'>;
 
@@ -18,6 +21,8 @@ export interface TabActs {
   readonly crashTab: (at: TabChoice) => void;
   /** Also keeps a page for the back button, which is the same for its code. */
   readonly freeze: (at: TabChoice) => void;
+  /** Stops a tab without an event, which the page would get when it is frozen. */
+  readonly suspend: (at: TabChoice) => void;
   readonly resumeTab: (at: TabChoice) => void;
   readonly hide: (at: TabChoice) => void;
   readonly show: (at: TabChoice) => void;
@@ -69,7 +74,10 @@ export const createTabActs = (
     process.subscription.unsubscribe();
     note();
   };
-  const change = (process: DeviceProcess | undefined, what: 'freeze' | 'resume' | 'hide' | 'show'): void => {
+  const change = (
+    process: DeviceProcess | undefined,
+    what: 'freeze' | 'suspend' | 'resume' | 'hide' | 'show',
+  ): void => {
     if (!process?.page) return;
     log('tab', what, [], process.tab);
     process.page[what]();
@@ -94,7 +102,19 @@ export const createTabActs = (
         ),
         'freeze',
       ),
-    resumeTab: (at) => change(pick(running.filter(isFrozen), at), 'resume'),
+    suspend: (at) => {
+      const process = pick(
+        running.filter((each) => !isFrozen(each)),
+        at,
+      );
+      change(process, 'suspend');
+      // The server would end the connection only later, and the page cannot.
+      if (process) network.cutTab(number, process.tab);
+    },
+    resumeTab: (at) => {
+      parts.staleUntil = options.scheduler.now() + staleMs;
+      change(pick(running.filter(isFrozen), at), 'resume');
+    },
     hide: (at) =>
       change(
         pick(
@@ -113,6 +133,7 @@ export const createTabActs = (
       ),
     choose,
     calm: () => {
+      parts.staleUntil = options.scheduler.now() + staleMs;
       for (const { page } of running) {
         page?.resume();
         page?.show();

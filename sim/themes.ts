@@ -156,6 +156,7 @@ export const themeSettings: Readonly<Record<Theme, ThemeSettings>> = {
       ['close tab', 1, ['open tab', 20_000]],
       ['crash tab', 1, ['open tab', 20_000]],
       ['freeze', 1.5, ['resume tab', 40_000]],
+      ['suspend', 0.5, ['resume tab', 10_000]],
       ['hide', 2, ['show', 40_000]],
     ],
   },

@@ -38,7 +38,9 @@ export interface VirtualTab {
   readonly show: () => void;
   /** Emits `leaving`. Then the tab runs nothing, and keeps its locks. */
   readonly freeze: () => void;
-  /** Emits whether the page is visible. Then everything runs that has waited, in order. */
+  /** As `freeze`, without an event: the computer sleeps, or some work blocks the page. */
+  readonly suspend: () => void;
+  /** Emits whether the page is visible, if that is new. Then everything runs that has waited, in order. */
   readonly resume: () => void;
   /** Keeps the page for the back button: as `freeze`. */
   readonly cache: () => void;
@@ -117,7 +119,7 @@ export const createVirtualBrowser = ({
     const resume = (): void => {
       if (!process.isFrozen()) return;
       process.resume();
-      page.next(shown);
+      if (page.value !== shown) page.next(shown);
     };
     const end = (): void => {
       process.end();
@@ -147,6 +149,7 @@ export const createVirtualBrowser = ({
       hide: () => change('hidden'),
       show: () => change('visible'),
       freeze,
+      suspend: process.freeze,
       resume,
       cache: freeze,
       restore: resume,

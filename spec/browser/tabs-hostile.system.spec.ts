@@ -32,7 +32,7 @@ const forgedForAll = (tabs: readonly string[]): readonly unknown[] => [
   ]),
 ];
 
-const forgedForOne: readonly (readonly unknown[])[] = [
+const forgedForOne: readonly (readonly object[])[] = [
   [{ type: 'bye' }],
   [{ type: 'claim' }],
   [{ type: 'writes', number: 0, writes: [write] }],
@@ -99,7 +99,10 @@ describe('a foreign script on the channels of the tabs', () => {
     const tabIds = await forger.call('tabIds', storage);
     const attacks = [
       ...forgedForAll(tabIds).map((message) => ({ purposes: ['all'], messages: [message] })),
-      ...forgedForOne.map((messages) => ({ purposes: tabIds.map((tab) => `tab ${tab}`), messages })),
+      ...forgedForOne.map((given) => ({
+        purposes: tabIds.map((tab) => `tab ${tab}`),
+        messages: tabIds.flatMap((leader) => given.map((message) => ({ leader, ...message }))),
+      })),
     ];
     const ids: string[] = [];
     for (const [at, { purposes, messages }] of attacks.entries()) {

@@ -140,6 +140,19 @@ describe('the page of a virtual tab', () => {
     },
   );
 
+  it('emits nothing when it is suspended, and its present state when it resumes only if that has changed', () => {
+    const { browser, watch, at, note, play } = createTestBrowser();
+    const [same, hidden] = [browser.openTab(), browser.openTab()];
+    for (const tab of [same, hidden]) watch(`page ${tab.number}`, tab.platform.page$);
+    same.clock.scheduler.schedule(() => note('timer'), 5);
+    at(1, same.suspend);
+    at(2, hidden.suspend);
+    at(10, hidden.hide);
+    at(20, same.resume);
+    at(30, hidden.resume);
+    expect(play()).toEqual(['0 page 1 visible', '0 page 2 visible', '20 timer', '30 page 2 hidden']);
+  });
+
   it('leaves synchronously when it is closed, while its channels still work, and emits nothing when it crashes', () => {
     const { browser, watch, events } = createTestBrowser();
     const [closed, crashed, frozen] = [1, 2, 3].map(() => browser.openTab());

@@ -1,4 +1,4 @@
-import { firstValueFrom, from, toArray } from 'rxjs';
+import { firstValueFrom, toArray } from 'rxjs';
 import { exportRealm, importRealm, memoryStorage, openRealm } from '../../../lib/index.js';
 import { type AppTab, createTabWorld, idsOf, leaderOf, schema } from './tab-world.js';
 
@@ -143,69 +143,6 @@ describe('a tab that follows', () => {
     await world.run(100);
     expect(leaderOf(world)).toBe(2);
     expect(idsOf(tabs[1]!.realm())).toEqual(['0', '1', '2']);
-  });
-});
-
-/** Creates a world with a tab of another script, which reads the ids of the tabs that ask to follow. */
-const createObservedWorld = (seed: number) => {
-  const world = createTabWorld(seed);
-  const foreign = world.browser.openTab();
-  const tabs: string[] = [];
-  const channel = foreign.platform.openChannel('all', (message) => {
-    const { type, tab } = message as { type: string; tab: string };
-    if (type === 'hello') tabs.push(tab);
-  });
-  return { world, tabs, channel };
-};
-
-describe('a tab that receives all records again', () => {
-  it('keeps its objects when another leader announces itself before it has all of them', async () => {
-    for (let seed = 1; seed <= 20; seed += 1) {
-      const { world, tabs, channel } = createObservedWorld(seed);
-      const one = world.openTab();
-      await world.run(100);
-      one.add('a');
-      const two = world.openTab();
-      await world.run(100);
-      // The messages of this channel and of that of the tab arrive in any order.
-      channel.post({ type: 'hello', tab: tabs.at(-1), stamp: null });
-      channel.post({ type: 'leading', tab: 'x', isReady: true, isHidden: false });
-      await world.run(100);
-      two.add('b');
-      await world.run(100);
-      expect([seed, idsOf(one.realm()), idsOf(two.realm())]).toEqual([seed, ['a', 'b'], ['a', 'b']]);
-    }
-  });
-});
-
-describe('a leader that is replaced while it runs', () => {
-  it('lets the next leader store the writes that it could not store, each once and in order', async () => {
-    for (const ms of [0, 1, 2, 3, 5, 8]) {
-      const { world, tabs, channel } = createObservedWorld(ms + 1);
-      const one = world.openTab();
-      await world.run(100);
-      one.add('total');
-      await world.run(100);
-      const two = world.openTab();
-      await world.run(100);
-      for (const id of ['a', 'b', 'c']) one.add(id);
-      channel.post({ type: 'yield', tab: 'x', to: tabs.at(-1) });
-      await world.run(ms);
-      for (const id of ['d', 'e']) one.add(id);
-      const later = one.realm().write((tx) => tx.update('Task', 'c', { title: 'later' }));
-      const versions: number[] = [];
-      const counted = one.realm().write((tx) => tx.increment('Task', 'total', 'votes', 10));
-      from(counted).subscribe(({ version }) => versions.push(version)); // Both a promise and a stream.
-      await world.settle(later);
-      expect(leaderOf(world)).toBe(3);
-      expect([...one.outcomes.values()]).toEqual(Array.from({ length: 6 }, () => 'stored'));
-      for (const app of [one, two]) {
-        expect(idsOf(app.realm())).toEqual(['a', 'b', 'c', 'd', 'e', 'total']);
-        expect(app.realm().get('Task', 'total')?.votes).toBe(16);
-        expect(app.realm().get('Task', 'c')?.title).toBe('later');
-      }
-      expect(versions).toEqual([(await counted).version]);
-    }
   });
 });
 
