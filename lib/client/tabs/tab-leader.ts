@@ -117,15 +117,8 @@ export class TabLeader {
   /** Performs the writes of this tab that no leader has answered. */
   performOwn(pending: PendingWrites): void {
     this.#store().context.objects.unstage(); // Until now they were optimistic states.
-    const next = (): void => {
-      const message = this.#performer && pending.takeMessage();
-      if (!message) return;
-      this.#performer?.perform(this.ports.tab, message, (answers) => {
-        pending.settle(message.number, answers)();
-        next();
-      });
-    };
-    next();
+    const message = pending.takeAll();
+    this.#performer?.perform(this.ports.tab, message, (answers) => pending.settle(message.number, answers)());
   }
 
   hasFollowers(): boolean {

@@ -75,6 +75,17 @@ export class PendingWrites {
   }
 
   /**
+   * The message with all of them, for a tab that leads now: the waiting ones continue the unanswered message. So none
+   * is missing, or comes later than a write that the tab makes as the leader.
+   */
+  takeAll(): WritesMessage {
+    if (this.#sent.length === 0) this.#number += 1;
+    this.#sent = [...this.#sent, ...this.#waiting.splice(0)];
+    this.#addedAgain = 0;
+    return { number: this.#number, writes: this.#sent.map(({ write }) => write) };
+  }
+
+  /**
    * Removes the writes of a message that was answered. Returns a function that reports their outcomes. An answer to any
    * other message changes nothing.
    */

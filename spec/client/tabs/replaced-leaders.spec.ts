@@ -101,6 +101,28 @@ describe('a leader that was replaced', () => {
     await world.run(5);
     expect(idsOf(two!.realm())).toEqual(['x']);
   });
+});
+
+describe('a tab that takes the lead', () => {
+  it('keeps its unanswered writes for those that follow, in their order', async () => {
+    for (let seed = 1; seed < 5; seed += 1) {
+      const world = createTabWorld(seed, 50);
+      const [one, two] = await openTabs(world, 2);
+      await world.run(500);
+      two!.add('a');
+      await world.run(0); // Sent, and not answered. The next one waits for the answer.
+      two!.add('b');
+      one!.tab.crash();
+      const titles: Promise<unknown>[] = [];
+      for (let ms = 0; ms < 300; ms += 1) {
+        titles.push(two!.realm().write((tx) => tx.update('Task', 'b', { title: `${ms}` })));
+        await world.run(1);
+      }
+      await world.settle(Promise.all(titles));
+      expect([...two!.outcomes.values()]).toEqual(['stored', 'stored']);
+      expect(two!.realm().get('Task', 'b')?.title).toBe('299');
+    }
+  });
 
   it('takes the lead again when the tab that replaced it does not answer', async () => {
     const world = createTabWorld();
