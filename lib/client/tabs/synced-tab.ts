@@ -140,8 +140,11 @@ class SyncedTab implements TabParts {
       this.#core.addMember(this.#member);
       return;
     }
+    const wasLoggedOut = this.#session.getState().loggedOut;
     this.#session.switchTo(next);
     if (isOwn && this.#core.isLoggedIn()) this.#session.dispatch({ type: 'input', input: 'open' });
+    // The user logged out in another tab while this page was frozen.
+    if (!isOwn && !wasLoggedOut && next.getState().loggedOut) this.logOut();
   }
 
   session(): TabSession | null {

@@ -1,6 +1,7 @@
 import { Observable, type Subscriber } from 'rxjs';
 import { runAtEndOfTurn } from '../../clock.js';
 import { errorOf } from '../../model/error-record.js';
+import { RealmClosedError } from '../../model/errors.js';
 import type { RemoteSession, SharedEvent } from '../../session/tabs/remote-session.js';
 import type { ConnectionStatus } from '../../session/state/status.js';
 import type { SessionRecord } from '../../session/tabs/session-record.js';
@@ -107,6 +108,14 @@ export class TabFollower {
     const all = [...this.#calls.values()];
     this.#calls.clear();
     return all;
+  }
+
+  /** Ends the calls that are not answered, because the realm is closed in this tab. */
+  close(): void {
+    for (const { method, subscriber } of this.takeCalls()) {
+      if (method === 'refresh') subscriber.complete();
+      else subscriber.error(new RealmClosedError('The realm was closed in this tab.'));
+    }
   }
 
   /** Handles a message of the leader. Ignores others, which a script of the same origin may post on the channel. */

@@ -121,6 +121,7 @@ class TabRealm implements RunningRealm {
       this.#roles.close(() => {
         this.#retrying.unsubscribe();
         this.#mirror.close();
+        this.#roles.follower.close();
         this.#parts.complete();
         this.#released.next();
         this.#released.complete();

@@ -102,6 +102,32 @@ describe('the session of a realm in several tabs', () => {
     expect([...world.sockets].filter(([tab, open]) => open > 0 && !tab.isEnded())).toEqual([]);
   });
 
+  it('is logged out also in a tab that was frozen meanwhile', async () => {
+    const { world, one, two } = await openTabs(2);
+    two.tab.freeze();
+    await world.run(100);
+    void one.client.logOut();
+    await world.run(100);
+    two.tab.resume();
+    await world.run(1_000);
+    one.tab.close();
+    await world.run(1_000);
+    expect(two.realm().session.syncState).toBe('inactive');
+    two.client.logIn();
+    await world.run(500);
+    expect(two.realm().session.connectionState).toBe('connected');
+  });
+
+  it('ends what a tab asked of the leader when the realm is closed in that tab', async () => {
+    const { world, one, two } = await openTabs(2);
+    one.tab.freeze();
+    const refreshed = two.realm().refresh();
+    two.closeRealm();
+    await world.settle(refreshed);
+    await world.run(500);
+    expect(leaderOf(world)).toBeUndefined();
+  });
+
   it('goes on in the tab that logs in again', async () => {
     const { world, tabs, two } = await openTabs(3);
     void two.client.logOut();
