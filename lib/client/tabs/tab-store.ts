@@ -1,16 +1,28 @@
 import { catchError, map, type Observable, switchMap } from 'rxjs';
 import type { Clock } from '../../clock.js';
-import type { Shapes } from '../../model/schema.js';
+import type { Schema, Shapes } from '../../model/schema.js';
+import type { Instant } from '../../model/changeset.js';
+import type { KeptRejection } from '../../store/rejected/rejected-list.js';
+import { redoRejected } from '../../store/rejected/redo.js';
 import { rejectedTransactionOf } from '../../store/rejected/rejected-writes-api.js';
 import { createReadApi } from '../../store/store.js';
 import { StorageTakenOverError } from '../../model/taken-over-error.js';
 import type { LocalStore } from '../../store/store.js';
-import type { MirroredStore, UnstoredWrite } from '../../store/tabs/mirrored-store.js';
+import {
+  type MirroredStore,
+  plainWrite,
+  type UnstoredWrite,
+  type WriteMethod,
+} from '../../store/tabs/mirrored-store.js';
+import type { Transaction } from '../../store/transaction/transaction-api.js';
 import type { TransactionDraft } from '../../store/transaction/transaction.js';
 import { statsOf } from '../../store/transfer/stats.js';
 import { type Written, workOf } from '../../store/transaction/write.js';
 import type { RealmStore } from '../open-plan.js';
 import type { TabRoles } from './tab-roles.js';
+
+/** The work of a write. With the rejected write that it retries, if this tab leads. */
+type TabWork<R> = (draft: TransactionDraft, now: Instant, rejection?: KeptRejection) => R;
 
 /** Creates the store of a shared realm as handles use it: the leader stores the writes, here or in another tab. */
 export const createTabStore = (
@@ -21,47 +33,45 @@ export const createTabStore = (
 ): RealmStore => {
   const { objects, checkOpen, changes$ } = mirror;
   const parts = { shapes, objects, clock, checkOpen };
-  const transact: RealmStore['transact'] = (work) => {
+  const transact = <R>(work: TabWork<R>, how: WriteMethod = plainWrite): Observable<Written<R>> => {
     const { store } = roles;
-    if (store) return transactAsLeader(store, work);
+    if (store) return transactAsLeader(store, work, how);
     sendLater();
-    return mirror.transact(work);
+    return mirror.transact(work, how);
   };
   /** Another tab may take over the storage before the write is stored. Then that tab performs it. */
-  const transactAsLeader = <R>(store: LocalStore, work: (draft: TransactionDraft) => R): Observable<Written<R>> => {
+  const transactAsLeader = <R>(store: LocalStore, work: TabWork<R>, how: WriteMethod): Observable<Written<R>> => {
     let unstored: UnstoredWrite<R> | null = null;
     let resent$: Observable<Written<R>> | null = null; // The outcome may be subscribed to more than once.
-    const written$ = store.transact((draft, now) => {
-      const result = work(draft);
+    const watched: TabWork<R> = (draft, now, rejection) => {
+      const result = work(draft, now, rejection);
       unstored = { operations: draft.overlay.operations, now, result };
       return result;
-    });
+    };
+    const { method, rejected } = how;
+    const written$ = method === 'write' ? store.transact(watched) : store.settleRejected(method, rejected, watched);
     return written$.pipe(
       catchError((thrown: unknown) => {
         if (!(thrown instanceof StorageTakenOverError) || unstored === null) throw thrown;
         sendLater();
-        return (resent$ ??= mirror.resend(unstored));
+        return (resent$ ??= mirror.resend(unstored, how));
       }),
     );
   };
   return {
     ...createReadApi({ ...parts, changes$ }),
     context: parts,
-    transact,
+    transact: (work) => transact(work),
     write: (change) => transact(workOf(change)),
-    retry: (rejected, change) => {
-      const { store } = roles;
-      if (store) return store.retry(rejected, change);
-      sendLater();
-      const work = change === undefined ? () => undefined : workOf(change);
-      return mirror.transact(work, { method: 'retry', rejected }, change !== undefined);
+    retry: <R>(rejected: number, change?: (tx: Transaction<Schema>) => R) => {
+      if (change !== undefined) return transact(workOf(change), { method: 'retry', rejected, isWithBody: true });
+      const redo: TabWork<R | undefined> = ({ overlay }, now, rejection) => {
+        if (rejection) redoRejected(overlay, shapes, rejection, now);
+        return undefined;
+      };
+      return transact(redo, { method: 'retry', rejected, isWithBody: false });
     },
-    discard: (rejected) => {
-      const { store } = roles;
-      if (store) return store.discard(rejected);
-      sendLater();
-      return mirror.transact(() => undefined, { method: 'discard', rejected }, false);
-    },
+    discard: (rejected) => transact(() => undefined, { method: 'discard', rejected, isWithBody: false }),
     rejectedWrites$: roles.store$.pipe(
       switchMap((store) => store?.context.rejectedList.all$ ?? mirror.rejected$),
       map((all) => Object.freeze(all.map(rejectedTransactionOf(objects)))),

@@ -42,6 +42,11 @@ export interface UnstoredWrite<R> {
   readonly result: R;
 }
 
+/** The way in which the leader performs a write. `isWithBody`: with operations of its own. */
+export type WriteMethod = Pick<TabWrite, 'method' | 'rejected'> & { readonly isWithBody: boolean };
+
+export const plainWrite: WriteMethod = { method: 'write', rejected: 0, isWithBody: true };
+
 /** Is equal to no metadata record. */
 const noStamp = new Uint8Array(0);
 
@@ -123,9 +128,8 @@ export class MirroredStore {
    * nothing was stored. Throws as `runWork` does.
    */
   transact<R>(
-    work: (draft: TransactionDraft) => R,
-    { method, rejected }: Pick<TabWrite, 'method' | 'rejected'> = { method: 'write', rejected: 0 },
-    isWithBody = true,
+    work: (draft: TransactionDraft, now: Instant) => R,
+    { method, rejected, isWithBody }: WriteMethod = plainWrite,
   ): Observable<Written<R>> {
     const { optimistic } = this.#ports;
     const { result, start, operations } = runWork(this.#ports, work);
@@ -144,10 +148,13 @@ export class MirroredStore {
   }
 
   /** Lets the next leader perform a write that this tab could not store while it led. */
-  resend<R>({ operations, now: { time, count }, result }: UnstoredWrite<R>): Observable<Written<R>> {
+  resend<R>(
+    { operations, now: { time, count }, result }: UnstoredWrite<R>,
+    { method, rejected }: WriteMethod = plainWrite,
+  ): Observable<Written<R>> {
     const { replica } = this.#ports.optimistic;
-    const body = encodeBody(this.#limits, operations);
-    const write: TabWrite = { method: 'write', rejected: 0, replica, time, count, body };
+    const body = method !== 'discard' ? encodeBody(this.#limits, operations) : null;
+    const write: TabWrite = { method, rejected, replica, time, count, body };
     const pending = this.pending.addAgain(write, operations, result);
     this.restage();
     return pending.outcome as Observable<unknown> as Observable<Written<R>>;

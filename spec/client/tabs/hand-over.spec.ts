@@ -62,6 +62,43 @@ describe('a leader that is replaced while it runs', () => {
       expect(versions).toEqual([(await counted).version]);
     }
   });
+
+  it('lets the next leader retry and discard the rejected writes that it could not', async () => {
+    for (const ms of [0, 1, 2, 3, 5, 8]) {
+      const { world, tabs, channel } = createObservedWorld(ms + 1);
+      const accept = world.rejectWrites();
+      const one = world.openTab();
+      await world.run(100);
+      for (const id of ['a', 'b', 'c', 'd']) one.add(id);
+      await world.run(200);
+      accept();
+      const two = world.openTab();
+      await world.run(100);
+      const realm = one.realm();
+      const outcomes: Promise<unknown>[] = [
+        realm.retry(1),
+        realm.retry(2, (tx) => tx.create('Task', { id: 'other', title: 'b', done: false })),
+        realm.discard(3),
+        realm.write((tx) => tx.update('Task', 'a', { title: 'later' })),
+      ];
+      channel.post({ type: 'yield', tab: 'x', to: tabs.at(-1) });
+      await world.run(ms);
+      outcomes.push(realm.discard(4));
+      await world.settle(Promise.all(outcomes));
+      expect(leaderOf(world)).toBe(3);
+      for (const app of [one, two]) {
+        expect(
+          app
+            .realm()
+            .objects('Task')
+            .map(({ id, title }) => `${id} ${title}`),
+        ).toEqual(['a later', 'other b']);
+        const lists: number[] = [];
+        app.realm().rejectedWrites$.subscribe(({ length }) => lists.push(length));
+        expect(lists).toEqual([0]);
+      }
+    }
+  });
 });
 
 describe('a leader that is replaced while it cannot run', () => {
