@@ -127,6 +127,12 @@ const calls = {
         if (typeof noteEnd === 'function') noteEnd(id, ended);
       });
   },
+  deleteDatabase: (name: string): Promise<string> =>
+    new Promise((resolve) => {
+      const request = indexedDB.deleteDatabase(name);
+      request.onsuccess = () => resolve('deleted');
+      request.onerror = () => resolve('failed');
+    }),
   outcomes: (): Readonly<Record<string, PageOutcome>> => outcomes,
   ids: (): readonly string[] =>
     opened()
