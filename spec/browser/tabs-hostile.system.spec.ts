@@ -9,7 +9,7 @@ const emptyOutbox = { written: 0, acknowledged: 0, acknowledgedBytes: 0, changes
 const hugeOutbox = { written: 2 ** 40, acknowledged: 1, acknowledgedBytes: 1, changesets: 2 ** 40, bytes: 2 ** 40 };
 const noNews = { changes: [], outbox: emptyOutbox, answer: null, session: null };
 const plan = { version: 1, schema: {}, schemaVersion: 0, sync: null };
-const welcome = { type: 'welcome', ...noNews, leader: 'evil', plan, isReset: true, areChecked: true };
+const welcome = { type: 'welcome', ...noNews, leader: 'evil', plan, isReset: true, stamp: null, areChecked: true };
 const write = { method: 'write', rejected: 0, replica: 'evil', time: 1, count: 0, body: Uint8Array.of(1, 2, 3) };
 
 /** Types of events of a session: a script may send them without their fields. */

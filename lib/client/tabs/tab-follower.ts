@@ -2,6 +2,7 @@ import { Observable, type Subscriber } from 'rxjs';
 import { runAtEndOfTurn } from '../../clock.js';
 import { errorOf } from '../../model/error-record.js';
 import { RealmClosedError } from '../../model/errors.js';
+import { isSameValue } from '../../model/value.js';
 import type { RemoteSession, SharedEvent } from '../../session/tabs/remote-session.js';
 import type { ConnectionStatus } from '../../session/state/status.js';
 import type { SessionRecord } from '../../session/tabs/session-record.js';
@@ -161,7 +162,9 @@ export class TabFollower {
 
   #join(message: LeaderMessage & { readonly type: 'welcome' }): void {
     const { plan, mirror, parts, onJoined, onInvalid } = this.ports;
-    if (message.isReset && message.leader !== this.#source) {
+    // A leader that was replaced without knowing it may have sent its pages since this tab asked to follow.
+    const isComplete = message.isReset ? message.leader === this.#source : isSameValue(message.stamp, mirror.stamp);
+    if (!isComplete) {
       onInvalid({ leader: message.leader, error: null, isLasting: false });
       return;
     }

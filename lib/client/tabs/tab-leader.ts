@@ -140,7 +140,7 @@ export class TabLeader {
     this.#links.set(tab, link);
     const isReset = !isSameValue(stamp, this.#stamp);
     if (isReset) this.#postRecords(link);
-    const welcome = { plan: toPlanRecord(this.ports.plan), isReset };
+    const welcome = { plan: toPlanRecord(this.ports.plan), isReset, stamp };
     this.#post(link, { type: 'welcome', ...this.#takeUpdate(link), ...welcome });
   }
 

@@ -40,11 +40,12 @@ export type LeaderNews =
       readonly isFirst: boolean;
       readonly areChecked: boolean;
     }
-  /** The tab follows now. `isReset`: it replaces what it has by the pages. */
+  /** The tab follows now. `isReset`: it replaces what it has by the pages. Otherwise `stamp` identifies what it has. */
   | (UpdateFields & {
       readonly type: 'welcome';
       readonly plan: PlanRecord;
       readonly isReset: boolean;
+      readonly stamp: Uint8Array | null;
     })
   | (UpdateFields & { readonly type: 'update' })
   | { readonly type: 'result'; readonly number: number; readonly error: ErrorRecord | null };
@@ -156,7 +157,7 @@ const checks: Readonly<Record<string, Check>> = {
   page: recordOf({ leader: isText, records: listOf(isChange), isFirst: isFlag, areChecked: isFlag }),
   welcome: recordOf({
     ...update,
-    ...{ plan: recordOf({ schema: isRecord, version: isCount }), isReset: isFlag },
+    ...{ plan: recordOf({ schema: isRecord, version: isCount }), isReset: isFlag, stamp: orNull(isBytes) },
   }),
   update: recordOf(update),
   result: recordOf({ number: isCount, error: orNull(isRecord) }),

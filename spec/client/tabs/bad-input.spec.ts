@@ -154,7 +154,7 @@ describe('a leader whose records are invalid', () => {
       const own = platform.openChannel(`tab ${tab}`, () => undefined);
       own.post({ type: 'page', leader: 'x', records, isFirst: true, areChecked: true });
       own.post({
-        ...{ type: 'welcome', leader: 'x', plan, isReset: true },
+        ...{ type: 'welcome', leader: 'x', plan, isReset: true, stamp: null },
         changes: [],
         outbox,
         answer: null,

@@ -134,4 +134,23 @@ describe('a leader that is replaced while it cannot run', () => {
         expect([idsOf(realm()), realm().get('Task', 'a')?.title]).toEqual([['a', 'b'], 'new']);
     }
   });
+
+  it('cannot leave a tab with its old objects that asked it for all of them', async () => {
+    for (let seed = 1; seed <= 30; seed += 1) {
+      const world = createTabWorld(seed);
+      const one = world.openTab();
+      await world.run(100);
+      one.tab.suspend();
+      const [two, three] = [world.openTab(), world.openTab()]; // Their requests wait in the first tab.
+      await world.run(1_000);
+      two.add('a');
+      three.add('b');
+      await world.run(100);
+      one.tab.resume();
+      await world.run(seed % 4);
+      two.add('c');
+      await world.run(1_000);
+      for (const { realm } of [one, two, three]) expect([seed, ...idsOf(realm())]).toEqual([seed, 'a', 'b', 'c']);
+    }
+  });
 });
