@@ -48,7 +48,7 @@ export interface ClientCore extends UserIdentity {
     realm: SyncedRealm,
     options: Pick<
       ClientSessionPorts,
-      'realmName' | 'outbox' | 'initialDownload' | 'rejected' | 'clientReset' | 'onReleased'
+      'realmName' | 'outbox' | 'initialDownload' | 'known' | 'clientReset' | 'onReleased'
     > & {
       readonly paused: boolean;
     },

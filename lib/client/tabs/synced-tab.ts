@@ -117,7 +117,7 @@ class SyncedTab implements TabParts {
     const own = this.#core.createSession(store as Store, {
       ...{ realmName: this.sync.realmName, clientReset: this.sync.clientReset },
       ...{ outbox: store.context.outboxSize.outbox(), initialDownload: (store as Store).downloadProgress() },
-      rejected: rejectionsOf(store),
+      known: { ...this.#knownState(), rejected: rejectionsOf(store) },
       paused: this.#session ? this.#session.getState().sync === 'paused' : pausedRealms.has(this.#pauseName),
       onReleased: ({ sync }) => {
         if (sync === 'paused') pausedRealms.add(this.#pauseName);
@@ -131,6 +131,13 @@ class SyncedTab implements TabParts {
       this.#core.endLinger(); // One connection for all tabs.
     };
     return { store: own, processed$: waitUntilProcessed(own.receiveProgress), end };
+  }
+
+  /** The state of the realm that the session of the leader before had shown. */
+  #knownState(): Partial<Pick<SessionState, 'downloaded' | 'lastSyncedAt'>> {
+    if (!this.#session) return {};
+    const { downloaded, lastSyncedAt } = this.#session.getState();
+    return { downloaded: { ...downloaded, behind: null }, lastSyncedAt };
   }
 
   show(next: SessionStore | null, isOwn: boolean): void {

@@ -1,6 +1,6 @@
 import type { Observable } from 'rxjs';
 import type { Clock } from '../../clock.js';
-import type { CompensatingWriteError, SyncError } from '../../model/errors.js';
+import type { SyncError } from '../../model/errors.js';
 import type { ClientConnection } from '../connection/connection.js';
 import type { SyncTimeouts } from '../connection/timeouts.js';
 import type { InitialDownload, OutboxState, SyncedRealm } from '../../model/sync-port.js';
@@ -27,8 +27,8 @@ export interface ClientSessionPorts {
   readonly loggedOut?: boolean;
   readonly outbox: OutboxState;
   readonly initialDownload: InitialDownload;
-  /** Rejected writes of earlier sessions, which waits may still ask for. */
-  readonly rejected?: readonly CompensatingWriteError[];
+  /** What earlier sessions of the realm knew. */
+  readonly known?: Partial<Pick<SessionState, 'rejected' | 'downloaded' | 'lastSyncedAt'>>;
   /** Is called with every error of this session, from its creation on. */
   readonly onError?: (error: SyncError) => void;
   /** Is called with the last state when the session has ended, before its streams complete. */

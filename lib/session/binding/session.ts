@@ -48,8 +48,8 @@ class RunningSession implements ClientSession, SessionHooks {
   #binding: SessionBinding | null = null; // While the connection is open.
 
   constructor(private readonly given: ClientSessionPorts) {
-    const { start, outbox, initialDownload, loggedOut, rejected } = given;
-    const initial = createInitialState(start, outbox, initialDownload, loggedOut, rejected);
+    const { start, outbox, initialDownload, loggedOut, known } = given;
+    const initial = createInitialState(start, outbox, initialDownload, loggedOut, known);
     const shownState = new ShownState(initial, this);
     this.#shownState = shownState;
     this.#ports = {

@@ -56,13 +56,12 @@ export const createInitialState = (
   outbox: OutboxState,
   initial: InitialDownload,
   loggedOut = false,
-  rejected: SessionState['rejected'] = [],
+  known: Partial<SessionState> = {},
 ): SessionState => ({
   sync,
   connection: { state: 'disconnected', reason: { kind: 'idle' }, attempt: 0, retryAt: null },
   outbox,
   ...unknownServerState,
-  rejected,
   downloaded: { version: initial.version, behind: null },
   transfers: {
     upload: updateBatch(null, uploadOf(outbox)),
@@ -84,6 +83,7 @@ export const createInitialState = (
   trouble: null,
   loggedOut,
   released: false,
+  ...known,
 });
 
 /** Values of all fields that describe the server, before the first bind and after a client reset. */

@@ -49,6 +49,20 @@ describe('the session of a realm in several tabs', () => {
     expect([...world.sockets].filter(([, open]) => open > 0 && !one.tab.isEnded())).toEqual([]);
   });
 
+  it('knows what it has downloaded, and when it was last in sync, also offline when another tab takes the lead', async () => {
+    const { world, one, two, three } = await openTabs(3);
+    one.add('a');
+    await world.run(100);
+    await world.settle(firstValueFrom(one.realm().session.downloadComplete$));
+    const { downloaded, lastSyncedAt } = three.realm().session.status;
+    expect([downloaded.version, lastSyncedAt]).toEqual([1, expect.any(Number)]);
+    world.setOffline(true);
+    one.tab.close();
+    await world.run(500);
+    for (const app of [two, three])
+      expect(app.realm().session.status).toMatchObject({ downloaded: { version: 1, behind: null }, lastSyncedAt });
+  });
+
   it('answers waits of a follower, also after another tab has taken the lead', async () => {
     const { world, one, two } = await openTabs(2);
     one.realm().session.pause();
