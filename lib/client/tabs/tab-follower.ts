@@ -16,7 +16,6 @@ import type { TabParts } from './tab-parts.js';
 /** Why this tab cannot follow a leader. */
 export interface Rejection {
   readonly leader: string;
-  /** `null`: pages are missing. */
   readonly error: unknown;
   /** Whether the two do not fit. Otherwise the tab asks again. */
   readonly isLasting: boolean;
@@ -31,7 +30,7 @@ export interface FollowerPorts {
   readonly onJoined: () => void;
   readonly onRejected: (rejection: Rejection) => void;
   /** Is called when a record of a leader was invalid, or pages are missing: all must be sent again. */
-  readonly onInvalid: (rejection: Rejection) => void;
+  readonly onInvalid: () => void;
 }
 
 interface PendingCall {
@@ -47,6 +46,7 @@ export class TabFollower {
   #pages: StorageChange[] = [];
   /** The leader that has sent the pages, which may be incomplete; `null` without any. */
   #source: string | null = null;
+  #isRepairing = false; // While everything is sent again, because a record was invalid.
   #areChecked = false;
   /** Whether the pages are the first objects of this tab: then each is added when it arrives. */
   #isLoading = false;
@@ -80,6 +80,7 @@ export class TabFollower {
     this.leader = null;
     this.#pages = [];
     this.#source = null;
+    this.#isRepairing = false;
   }
 
   /** Leaves the leader. */
@@ -140,11 +141,21 @@ export class TabFollower {
         if (message.session && this.#session) parts.receive(this.#session, message.session);
       }
     } catch (thrown) {
-      this.lose();
-      this.ports.onInvalid({ leader: message.leader, error: thrown, isLasting: false });
+      this.#repair(message.leader, thrown);
       return;
     }
     this.#sendWrites(false);
+  }
+
+  /** Asks for everything once more. `error`: why a record is invalid; `null`: pages are missing. */
+  #repair(leader: string, error: unknown): void {
+    const { onInvalid, onRejected } = this.ports;
+    const isRepeated = this.#isRepairing;
+    if (isRepeated && error === null) return; // These are not the pages that it asked for.
+    this.lose();
+    this.#isRepairing = !isRepeated;
+    if (isRepeated) onRejected({ leader, error, isLasting: false });
+    else onInvalid();
   }
 
   #takePage({ records, isFirst, areChecked, leader }: LeaderMessage & { readonly type: 'page' }): void {
@@ -161,11 +172,11 @@ export class TabFollower {
   }
 
   #join(message: LeaderMessage & { readonly type: 'welcome' }): void {
-    const { plan, mirror, parts, onJoined, onInvalid } = this.ports;
+    const { plan, mirror, parts, onJoined } = this.ports;
     // A leader that was replaced without knowing it may have sent its pages since this tab asked to follow.
     const isComplete = message.isReset ? message.leader === this.#source : isSameValue(message.stamp, mirror.stamp);
     if (!isComplete) {
-      onInvalid({ leader: message.leader, error: null, isLasting: false });
+      this.#repair(message.leader, null);
       return;
     }
     const difference = tabDifferenceOf(message.plan, plan);
@@ -178,6 +189,7 @@ export class TabFollower {
     if (message.isReset && !this.#isLoading) mirror.reset(this.#pages, message.outbox, this.#areChecked);
     this.#pages = [];
     this.#source = null;
+    this.#isRepairing = false;
     this.#isLoading = false;
     mirror.apply(message);
     this.leader = message.leader;

@@ -47,7 +47,6 @@ export class TabRoles {
   #page: PageState = 'hidden';
   #isLeaderHidden = false;
   #rejection: Rejection | null = null;
-  #isRepairing = false; // While everything is sent again, because a record was invalid.
   #isBusy = false; // While a store is being opened or closed.
   #isEnding = false;
   #isClosed = false;
@@ -74,7 +73,7 @@ export class TabRoles {
       post: (message) => this.#channels.postToLeader(message),
       onJoined: () => this.#onJoined(),
       onRejected: (rejection) => this.#reject(rejection),
-      onInvalid: (rejection) => this.#repair(rejection),
+      onInvalid: () => this.#sayHello(null),
     });
   }
 
@@ -156,18 +155,9 @@ export class TabRoles {
   /** Waits until the leader is another one, or until this tab leads. */
   #reject(rejection: Rejection): void {
     this.#rejection = rejection;
-    this.#isRepairing = false;
     this.#watch.stop();
     this.#lock.release();
     this.ports.onFailed(rejection.error);
-  }
-
-  /** Asks for everything once more. */
-  #repair(rejection: Rejection): void {
-    if (!this.#isRepairing) {
-      this.#isRepairing = true;
-      this.#sayHello(null);
-    } else if (rejection.error !== null) this.#reject(rejection);
   }
 
   /** Follows another leader from now on. */
@@ -236,7 +226,6 @@ export class TabRoles {
 
   #onJoined(): void {
     this.#rejection = null;
-    this.#isRepairing = false;
     if (this.#page === 'visible') this.#watch.start();
     this.ports.onReady();
   }
@@ -252,7 +241,6 @@ export class TabRoles {
     const { plan, platform, parts } = this.ports;
     this.#watch.stop();
     this.#rejection = null;
-    this.#isRepairing = false;
     this.follower.lose();
     const leader = new TabLeader({
       ...{ tab: this.#id, platform, plan, recordOf: parts.recordOf.bind(parts) },

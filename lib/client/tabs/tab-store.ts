@@ -43,13 +43,13 @@ export const createTabStore = (
   const transactAsLeader = <R>(store: LocalStore, work: TabWork<R>, how: WriteMethod): Observable<Written<R>> => {
     let unstored: UnstoredWrite<R> | null = null;
     let resent$: Observable<Written<R>> | null = null; // The outcome may be subscribed to more than once.
-    const watched: TabWork<R> = (draft, now, rejection) => {
+    const noteWork: TabWork<R> = (draft, now, rejection) => {
       const result = work(draft, now, rejection);
       unstored = { operations: draft.overlay.operations, now, result };
       return result;
     };
     const { method, rejected } = how;
-    const written$ = method === 'write' ? store.transact(watched) : store.settleRejected(method, rejected, watched);
+    const written$ = method === 'write' ? store.transact(noteWork) : store.settleRejected(method, rejected, noteWork);
     return written$.pipe(
       catchError((thrown: unknown) => {
         if (!(thrown instanceof StorageTakenOverError) || unstored === null) throw thrown;

@@ -27,7 +27,7 @@ export interface ClientSessionPorts {
   readonly loggedOut?: boolean;
   readonly outbox: OutboxState;
   readonly initialDownload: InitialDownload;
-  /** What earlier sessions of the realm knew. */
+  /** The state that earlier sessions of the realm knew. */
   readonly known?: Partial<Pick<SessionState, 'rejected' | 'downloaded' | 'lastSyncedAt'>>;
   /** Is called with every error of this session, from its creation on. */
   readonly onError?: (error: SyncError) => void;
