@@ -146,4 +146,25 @@ describe('an eviction of the data while all tabs write', () => {
     },
     60_000,
   );
+
+  it('leaves one leader and one socket when the locks were deleted too, and tabs are opened afterwards', async () => {
+    const log = createWriteLog(kit, 'all-deleted');
+    const before = await log.openTabs(3);
+    await waitUntilSynced(before[0]!);
+    const devtools = await before[0]!.opened.context().newCDPSession(before[0]!.opened);
+    // Chromium then separates the locks of the tabs before from those of the tabs after.
+    await devtools.send('Storage.clearDataForOrigin', { origin: kit.lab().origin, storageTypes: 'all' });
+    const after = [await log.openPage(), await log.openPage()];
+    for (const tab of after) await log.open(tab);
+    // Two idle leaders would have two sockets for longer than a second now.
+    for (const ends = Date.now() + 1_500; Date.now() < ends;) await after[0]!.call('session');
+    for (let round = 0; round < 10; round += 1) {
+      for (const [at, tab] of [...before, ...after].entries()) await log.begin(tab, `${round} of ${at}`, 20);
+      await waitForCall(after[1]!, 'write', (outcome) => outcome === 'done', `${round}`);
+    }
+    expect(await log.check([...before, ...after])).toBe(0);
+    await Promise.all(after.map((tab) => tab.close()));
+    for (const [at, tab] of before.entries()) await log.begin(tab, `last of ${at}`, 20);
+    expect(await log.check(before)).toBe(0);
+  }, 60_000);
 });

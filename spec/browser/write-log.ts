@@ -16,8 +16,8 @@ export interface WriteLog {
   /** Begins writes, named by the prefix. */
   readonly begin: (tab: Tab, prefix: string, count: number) => Promise<void>;
   /**
-   * Checks that all tabs and the server are equal, that every write has ended, that each resolved one is there once and
-   * each rejected one is not, and that there is one socket. Returns the number of rejected writes.
+   * Checks that all tabs and the server are equal, with one socket, and that every write has ended. Each resolved one
+   * must be there once, and each rejected one not. Returns the number of rejected writes.
    */
   readonly check: (tabs: readonly Tab[]) => Promise<number>;
 }

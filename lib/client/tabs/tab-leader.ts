@@ -24,6 +24,7 @@ import {
   type TabCall,
   type UpdateFields,
 } from './tab-messages.js';
+import { watchFreeLock } from './tab-life.js';
 import { nameOfTab } from './tab-names.js';
 import type { OwnSession, TabParts } from './tab-parts.js';
 
@@ -45,6 +46,8 @@ interface Link {
   upTo: number;
   errors: readonly ErrorRecord[];
   hasNews: boolean;
+  /** Whether it has sent something lately. */
+  isAlive: boolean;
 }
 
 export interface LeaderPorts {
@@ -67,6 +70,8 @@ export interface LeaderState {
 /** Serves the tabs that follow. An edge: it is subscribed to the session, and to the lives of the followers. */
 export class TabLeader {
   readonly #links = new Map<string, Link>();
+  /** The lives of tabs that do not follow yet. */
+  readonly #lives = new Map<string, Subscription>();
   readonly #running = new Subscription();
   readonly #flushLater = runAtEndOfTurn(() => this.#flush());
   #stamp: Uint8Array | null = null;
@@ -98,7 +103,7 @@ export class TabLeader {
     this.#state = state;
     this.#performer = createWritePerformer(store, records);
     this.#stamp ??= stampOf([toMetadataPut(store.context.durable())]);
-    for (const tab of records.keys()) if (tab !== this.ports.tab) this.#running.add(this.#watchLife(tab));
+    for (const tab of records.keys()) if (tab !== this.ports.tab) this.#lives.set(tab, this.#watchLife(tab));
     if (!session) return;
     this.#running.add(
       observe(session.store.state$, (shown) => {
@@ -129,13 +134,14 @@ export class TabLeader {
   welcome(tab: string, stamp: Uint8Array | null): void {
     const { platform } = this.ports;
     this.#drop(tab);
+    this.#lives.get(tab)?.unsubscribe();
     const receive = (message: unknown): void => {
       if (isTabMessage(message)) this.#receive(tab, message as FollowerMessage);
     };
     const link: Link = {
       channel: platform.openChannel(nameOfTab(tab), receive),
       life: this.#watchLife(tab),
-      ...{ changes: [], answer: null, marks: [], marksAnswered: 0, upTo: 0, errors: [], hasNews: true },
+      ...{ changes: [], answer: null, marks: [], marksAnswered: 0, upTo: 0, errors: [], hasNews: true, isAlive: true },
     };
     this.#links.set(tab, link);
     const isReset = !isSameValue(stamp, this.#stamp);
@@ -146,7 +152,15 @@ export class TabLeader {
 
   /** Serves a tab that takes itself for a follower, should it not be one any more. */
   keep(tab: string): void {
-    if (!this.#links.has(tab)) this.welcome(tab, null);
+    const link = this.#links.get(tab);
+    if (link) link.isAlive = true;
+    else this.welcome(tab, null);
+  }
+
+  /** Stores a batch, which shows whether another tab has taken over the storage. */
+  checkLead(changes: readonly StorageChange[] = []): void {
+    const request = { changes, metadata: {}, durable: false, stored: () => undefined };
+    runToItsEnd(this.#store().context.commit(request)); // A failure leaves the changes to the next leader.
   }
 
   /** Stops serving, when everything so far is sent. */
@@ -154,6 +168,7 @@ export class TabLeader {
     this.#flush();
     this.#performer = null;
     this.#running.unsubscribe();
+    this.#lives.forEach((life) => life.unsubscribe());
     for (const tab of [...this.#links.keys()]) this.#drop(tab);
   }
 
@@ -280,16 +295,19 @@ export class TabLeader {
     );
   }
 
-  /** Forgets a tab when it has ended: then its lock is free. */
+  /** Forgets a tab when it has ended. */
   #watchLife(tab: string): Subscription {
-    return observe(this.ports.platform.lock(nameOfTab(tab), 'wait'), () => this.#forget(tab));
+    return observe(watchFreeLock(this.ports.platform, tab, this.ports.plan.clock), () => {
+      const link = this.#links.get(tab);
+      if (link?.isAlive === true) link.isAlive = false;
+      else this.#forget(tab);
+    });
   }
 
   #forget(tab: string): void {
     this.#drop(tab);
-    if (this.#state?.records.delete(tab) !== true) return;
-    const request = { changes: [toTabDelete(tab)], metadata: {}, durable: false, stored: () => undefined };
-    runToItsEnd(this.#store().context.commit(request)); // A failure leaves the record to the next leader.
+    this.#lives.get(tab)?.unsubscribe();
+    if (this.#state?.records.delete(tab) === true) this.checkLead([toTabDelete(tab)]);
   }
 
   #drop(tab: string): void {

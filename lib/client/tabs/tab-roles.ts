@@ -209,6 +209,7 @@ export class TabRoles {
         if (this.#lead || this.#opening) this.#announce();
         break;
       case 'leading':
+        if (message.isReady) this.#lead?.leader.checkLead();
         if (isLeading || this.#page === 'leaving') return;
         this.#watch.hear();
         this.#isLeaderHidden = message.isHidden;
@@ -290,10 +291,7 @@ export class TabRoles {
     watchHealth(held.health$, (health) => {
       if (this.#lead?.leader !== leader) return;
       if (health.state === 'back' || !(health.error instanceof StorageTakenOverError)) parts.onHealth(health);
-      else {
-        this.#lock.release(); // The tab has no use for the lock any more, should it still hold it.
-        this.#stopLeading();
-      }
+      else this.#stopLeading(); // Keeps the lock, should it still hold it: see tab-life.ts.
     });
     this.#store.next(store);
     this.#announce();
