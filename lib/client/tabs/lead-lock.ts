@@ -1,6 +1,11 @@
-import { Subscription } from 'rxjs';
+import { Subscription, timer } from 'rxjs';
+import type { Clock } from '../../clock.js';
+import { observe } from '../../model/operators.js';
 import type { TabPlatform } from '../../storage/tab-platform.js';
 import { leadLock } from './tab-names.js';
+
+/** Milliseconds that a leader which has stopped keeps the lock for the tab that claimed it. */
+const yieldMs = 500;
 
 /** The lock of the leader, as one tab requests and holds it. An edge: it is subscribed until it is released. */
 export class LeadLock {
@@ -8,6 +13,7 @@ export class LeadLock {
 
   constructor(
     private readonly platform: Pick<TabPlatform, 'lock'>,
+    private readonly clock: Pick<Clock, 'scheduler'>,
     private readonly onHeld: () => void,
     /** Is called when another tab has stolen the lock. */
     private readonly onLost: () => void,
@@ -39,13 +45,13 @@ export class LeadLock {
     this.#request.unsubscribe();
   }
 
-  /** Returns a function that releases the lock, unless it was released and requested again meanwhile. */
-  releaseLater(): () => boolean {
-    const request = this.#request;
-    return () => {
-      const isHeld = this.#request === request && !request.closed;
-      if (isHeld) this.release();
-      return isHeld;
+  /** Keeps the lock for the tab that claimed it. Releases it after a while if that tab has not taken it. */
+  releaseLater(onReleased: () => void): void {
+    const release = (): void => {
+      this.release();
+      onReleased();
     };
+    if (this.isReleased()) onReleased();
+    else this.#request.add(observe(timer(yieldMs, this.clock.scheduler), release));
   }
 }

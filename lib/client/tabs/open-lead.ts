@@ -20,6 +20,16 @@ export interface LeadPorts {
   readonly isOpened: () => boolean;
 }
 
+/** The ports of `TabRoles`. */
+export interface RolesPorts extends LeadPorts {
+  /** Is called whenever the tab can be used: it leads, or follows a leader. */
+  readonly onReady: () => void;
+  /** Is called when the tab can neither lead nor follow. */
+  readonly onFailed: (thrown: unknown) => void;
+  /** Is called when the session that this tab led has ended, because the realm is closed. */
+  readonly onReleased: () => void;
+}
+
 /** The store that a tab with the lock of the leader has opened. */
 export interface OpenedLead {
   readonly held: HeldStore<LocalStore>;

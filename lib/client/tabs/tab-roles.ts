@@ -1,4 +1,4 @@
-import { BehaviorSubject, defer, type Observable, Subscription, timer } from 'rxjs';
+import { BehaviorSubject, defer, type Observable, Subscription } from 'rxjs';
 import { createRandomId } from '../../clock.js';
 import { observe } from '../../model/operators.js';
 import type { PageState } from '../../storage/tab-platform.js';
@@ -6,7 +6,7 @@ import { StorageTakenOverError } from '../../model/taken-over-error.js';
 import { ownRecordsOf } from '../../store/own-records.js';
 import type { LocalStore } from '../../store/store.js';
 import { watchHealth } from '../running-realm.js';
-import { closeLead, type LeadPorts, type OpenedLead, openLead } from './open-lead.js';
+import { closeLead, type OpenedLead, openLead, type RolesPorts } from './open-lead.js';
 import { LeadLock } from './lead-lock.js';
 import { type Rejection, TabFollower } from './tab-follower.js';
 import { TabLeader } from './tab-leader.js';
@@ -15,18 +15,6 @@ import type { CommonMessage, TabCall } from './tab-messages.js';
 import { nameOfTab } from './tab-names.js';
 import type { LeadParts } from './tab-parts.js';
 import { TabWatch } from './tab-watch.js';
-
-/** Milliseconds that a leader which has stopped keeps the lock for the tab that claimed it. */
-const yieldMs = 500;
-
-export interface RolesPorts extends LeadPorts {
-  /** Is called whenever the tab can be used: it leads, or follows a leader. */
-  readonly onReady: () => void;
-  /** Is called when the tab can neither lead nor follow. */
-  readonly onFailed: (thrown: unknown) => void;
-  /** Is called when the session that this tab led has ended, because the realm is closed. */
-  readonly onReleased: () => void;
-}
 
 /**
  * The role of one tab of a shared realm: it leads, follows a leader, or waits for one. An edge: it is subscribed to the
@@ -56,7 +44,7 @@ export class TabRoles {
     const { plan, platform, mirror, parts } = ports;
     this.#id = createRandomId(plan.clock);
     const [openStore, onLockLost] = [() => this.#openStore(), () => this.#onLockLost()];
-    this.#lock = new LeadLock(platform, openStore, onLockLost);
+    this.#lock = new LeadLock(platform, plan.clock, openStore, onLockLost);
     const ping = (): void =>
       this.#channels.post({ type: 'ping', tab: this.#id, isFollowing: this.follower.leader !== null });
     this.#watch = new TabWatch(plan.clock, ping, () => this.#lock.request('steal'));
@@ -143,11 +131,6 @@ export class TabRoles {
     else if (!this.#isBusy) this.#onIdle();
   }
 
-  /** Ends a realm that is closed in this tab and only uploads. Another tab uploads what is left. */
-  #endNow(): void {
-    if (this.#lead) this.ports.parts.end(true);
-  }
-
   #sayHello(stamp = this.ports.mirror.stamp): void {
     this.#channels.post({ type: 'hello', tab: this.#id, stamp });
   }
@@ -167,8 +150,8 @@ export class TabRoles {
   }
 
   #announce(): void {
-    const [isReady, isHidden] = [this.#lead !== null, this.#page !== 'visible'];
-    this.#channels.post({ type: 'leading', tab: this.#id, isReady, isHidden });
+    const isHidden = this.#page !== 'visible';
+    this.#channels.post({ type: 'leading', tab: this.#id, isReady: this.#lead !== null, isHidden });
   }
 
   #onPage(page: PageState): void {
@@ -197,15 +180,15 @@ export class TabRoles {
 
   #receive(message: CommonMessage): void {
     const isLeading = this.#lead !== null || this.#isBusy;
+    // The realm is closed in this tab and only uploads. Another tab uploads what is left.
+    if (this.#isEnding && this.#lead && /hello|ping/.test(message.type)) this.ports.parts.end(true);
     switch (message.type) {
       case 'hello':
-        if (this.#isEnding) this.#endNow();
-        else this.#lead?.leader.welcome(message.tab, message.stamp);
+        if (!this.#isEnding) this.#lead?.leader.welcome(message.tab, message.stamp);
         if (message.tab === this.follower.leader) this.#loseLeader(); // It does not lead any more.
         break;
       case 'ping':
-        if (this.#isEnding) this.#endNow();
-        else if (message.isFollowing) this.#lead?.leader.keep(message.tab);
+        if (message.isFollowing && !this.#isEnding) this.#lead?.leader.keep(message.tab);
         if (this.#lead || this.#opening) this.#announce();
         break;
       case 'leading':
@@ -329,11 +312,7 @@ export class TabRoles {
     if (!this.#lead) return;
     this.#stopLeading(() => {
       this.#channels.post({ type: 'yield', tab: this.#id, to });
-      const releaseLater = this.#lock.releaseLater();
-      const release = (): void => {
-        if (releaseLater()) this.retry(); // The other tab has ended meanwhile.
-      };
-      this.#running.add(observe(timer(yieldMs, this.ports.plan.clock.scheduler), release));
+      this.#lock.releaseLater(() => this.retry()); // The other tab may have ended meanwhile.
     });
   }
 }
