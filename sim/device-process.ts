@@ -8,6 +8,7 @@ import { createDisk } from './simulated-disk.js';
 import type { WorldRealm } from './random-edits.js';
 import { InvariantError, type Ledger } from './invariants.js';
 import { createKillableClock } from './killable-clock.js';
+import { createLogInWatch } from './log-in-watch.js';
 import type { DialingProcess, Network } from './simulated-network.js';
 import type { QueryWatch } from './query-watch.js';
 import type { UserAccess } from './user-access.js';
@@ -83,6 +84,7 @@ export const createDeviceParts = (options: DeviceOptions) => {
     browser: null as VirtualBrowser | null, // With its tabs, in worlds with several tabs; it ends with the device.
     copy: null as ReadonlyMap<string, Uint8Array> | null,
     wasPutBack: false,
+    logIns: createLogInWatch({ now }),
     hasLoggedOut: false, // From then on, some tabs may be logged in and others not.
     staleUntil: 0, // Until then a tab that led before it was suspended may still show its old state to others.
     otherUserUntil: 0, // Until then another user is logged in, or a message about that user's token may still arrive.

@@ -1,4 +1,4 @@
-import type { SyncClient, SyncSession } from '../lib/index.js';
+import type { SyncSession } from '../lib/index.js';
 import type { DeviceProcess } from './device-process.js';
 import type { DiskCounts } from './disk-counts.js';
 import type { WorldRealm } from './random-edits.js';
@@ -36,8 +36,9 @@ export interface Device {
   /** The processes that run: one, or one for each tab. */
   readonly processes: () => readonly DeviceProcess[];
   readonly session: (at?: TabChoice) => SyncSession | null;
-  readonly client: (at?: TabChoice) => SyncClient | null;
   readonly logOut: (at?: TabChoice) => void;
+  /** Logs the user in, in one tab or in all. */
+  readonly logIn: (at: TabChoice | 'all') => void;
   readonly realm: () => WorldRealm | null;
   /** Subscribes to `uploadComplete$`, checks its claim, and calls `done` after it emits. */
   readonly uploaded: (done: () => void, at?: TabChoice) => void;

@@ -3,7 +3,7 @@ import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Bug } from './planted-bug.js';
+import type { Bug, BugEdit } from './planted-bug.js';
 import { clientBugs } from './client-bugs.js';
 import { rareBugs } from './rare-bugs.js';
 import { serverBugs } from './server-bugs.js';
@@ -21,8 +21,15 @@ interface BrokenSeed {
 
 const sourceFolder = dirname(fileURLToPath(import.meta.url));
 
-/** Finds the text that a bug replaces in a file. Throws unless the file has that text exactly once. */
-const locateBug = (folder: string, { name, file, original }: Bug): { readonly path: string; readonly text: string } => {
+/** All texts that a bug replaces. */
+export const editsOf = (bug: Bug): readonly BugEdit[] => [bug, ...(bug.others ?? [])];
+
+/** Finds a text that a bug replaces in a file. Throws unless the file has that text exactly once. */
+const locateText = (
+  folder: string,
+  name: string,
+  { file, original }: BugEdit,
+): { readonly path: string; readonly text: string } => {
   const path = join(folder, 'lib', file);
   const text = readFileSync(path, 'utf8');
   const count = text.split(original).length - 1;
@@ -32,12 +39,13 @@ const locateBug = (folder: string, { name, file, original }: Bug): { readonly pa
 
 /** Creates a copy of the compiled library and simulator with a bug in it. */
 const createBuggyCopy = (folder: string, planted: Bug): string => {
-  const { path, text } = locateBug(folder, planted);
-  const { original, replacement } = planted;
-  writeFileSync(
-    path,
-    text.replace(original, () => replacement),
-  );
+  for (const edit of editsOf(planted)) {
+    const { path, text } = locateText(folder, planted.name, edit);
+    writeFileSync(
+      path,
+      text.replace(edit.original, () => edit.replacement),
+    );
+  }
   return join(folder, 'sim', 'main.js');
 };
 
@@ -48,10 +56,10 @@ const findSeed = (main: string, seeds: number, { theme }: Bug): Promise<BrokenSe
     let errors = '';
     const child = fork(main, ['--brief', '--worker', ...(theme ? ['--theme', theme] : [])], { silent: true });
     child.stderr?.on('data', (text: Buffer) => (errors += text.toString()));
-    child.send(1);
+    child.send({ seed: 1 });
     child.on('message', ({ seed, broken }: { seed: number; broken: string | null }) => {
       if (broken !== null) first = { seed, promise: broken };
-      child.send(first !== null || seed >= seeds ? 'end' : seed + 1);
+      child.send(first !== null || seed >= seeds ? 'end' : { seed: seed + 1 });
     });
     child.on('exit', (code) => {
       if (first === null && code !== 0)
@@ -64,7 +72,7 @@ const findSeed = (main: string, seeds: number, { theme }: Bug): Promise<BrokenSe
 export const findPlantedBugs = async (seeds: number, only: string): Promise<number> => {
   const chosen = bugs.filter(({ name }) => name.includes(only));
   // Checks all bugs first, so that a renamed text is reported at once.
-  for (const each of chosen) locateBug(join(sourceFolder, '..'), each);
+  for (const each of chosen) for (const edit of editsOf(each)) locateText(join(sourceFolder, '..'), each.name, edit);
   const most = Math.min(seeds, seedsMax);
   const waiting = [...chosen];
   const missed: string[] = [];

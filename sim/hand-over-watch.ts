@@ -15,9 +15,9 @@ export interface HandOverWatch {
   readonly note: () => void;
 }
 
-/** Checks that a visible tab takes the lead in time, and that writes are answered then. */
+/** Checks that a visible tab takes the lead in time, that writes are answered then, and that log-outs stay. */
 export const createHandOverWatch = (
-  { number, scheduler, settings, broken }: DeviceOptions,
+  { number, scheduler, settings, network, broken }: DeviceOptions,
   parts: DeviceParts,
   running: readonly DeviceProcess[],
 ): HandOverWatch => {
@@ -42,6 +42,21 @@ export const createHandOverWatch = (
     const detail = process ? `tab ${process.tab} has the lock and cannot lead` : 'no tab has the lock';
     broken(new InvariantError('a visible tab leads', `device ${number}: ${detail}`));
   };
+  /** Checks that a log-out has taken effect in all tabs, unless the user may have logged in again in the leader. */
+  const checkLogOut = (): void => {
+    const leader = parts.browser?.lockHolders().get(leadLock);
+    if (leader === undefined || parts.logIns.mayBeLoggedIn(leader)) return;
+    const shown = running.find(
+      (each) => isUsable(each) && each.session?.syncState.match(/^(inactive|paused)$/) === null,
+    );
+    const detail = shown
+      ? `tab ${shown.tab} shows ${String(shown.session?.syncState)}`
+      : network.connectionCount(number) > 0 && 'it has a connection';
+    if (detail !== false)
+      broken(
+        new InvariantError('a log-out takes effect in all tabs', `device ${number}: ${detail}, tab ${leader} leads`),
+      );
+  };
   const checkAnswers = (unsettled: readonly (readonly [DeviceProcess, string])[]): void => {
     for (const [process, id] of unsettled)
       if (process.unsettled.has(id) && isUsable(process))
@@ -55,6 +70,7 @@ export const createHandOverWatch = (
       if (!running.some(isUsable)) return;
       after(handOverMs + diskMs, () => {
         if (running.some(isUsable)) checkLeader();
+        checkLogOut();
       });
       after(handOverMs + diskMs, () => {
         const unsettled = running.flatMap((process) => [...process.unsettled].map((id) => [process, id] as const));

@@ -1,8 +1,9 @@
 /*
  * `npm run simulate -- [--seeds N] [--from N] [--replicas N] [--minutes N] [--twice]` plays worlds of devices, a server
- * and a bad network in virtual time, each from a seed, and checks the invariants in all of them. `--theme tabs` gives
- * some devices several tabs. `--seed N` plays one world exactly as it is played among others. `--planted` plants known
- * bugs one by one and has to find each (`--bug text`: only those whose names contain the text).
+ * and a bad network in virtual time, each from a seed, and checks the invariants in all of them. Every tenth seed is
+ * played once more with several tabs on some devices; `--theme tabs` plays only such worlds. `--seed N` plays one world
+ * exactly as it is played among others. `--planted` plants known bugs one by one and has to find each (`--bug text`:
+ * only those whose names contain the text).
  */
 import { fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
@@ -22,7 +23,7 @@ const { values: set } = parseArgs({
     seed: { type: 'string' },
     replicas: { type: 'string', default: '5' },
     minutes: { type: 'string', default: '10' },
-    /** All worlds have this theme. By default each theme in turns, except for `tabs`. */
+    /** All worlds have this theme. By default each theme in turns, and `tabs` for every tenth seed as well. */
     theme: { type: 'string' },
     twice: { type: 'boolean', default: false },
     brief: { type: 'boolean', default: false },
@@ -54,6 +55,15 @@ set.seeds ??= set.planted ? '200' : '100';
 const seeds = set.seed === undefined ? readCount('seeds', 1) : 1;
 const first = set.seed === undefined ? readCount('from', 0) : readCount('seed', 0);
 
+/** Each multiple of this number is also played with tabs. So a seed keeps its world. */
+const tabsInterval = 10;
+
+/** A world to play. Without a theme: the theme of its seed, or that of `--theme`. */
+interface SeedTask {
+  readonly seed: number;
+  readonly theme?: Theme;
+}
+
 /** Result of one seed. */
 interface SeedResult {
   readonly seed: number;
@@ -61,8 +71,8 @@ interface SeedResult {
   readonly broken: string | null;
 }
 
-const playOne = async (seed: number): Promise<SeedResult> => {
-  const plan = planOf({ seed, ...options });
+const playOne = async ({ seed, ...themed }: SeedTask): Promise<SeedResult> => {
+  const plan = planOf({ seed, ...options, ...themed });
   const { broken, hash } = await playWorld(plan);
   if (broken) return { seed, hash, broken: set.brief ? broken.promise : await reportOf(plan, broken) };
   if (set.twice && (await playWorld(plan)).hash !== hash)
@@ -75,7 +85,7 @@ const playOne = async (seed: number): Promise<SeedResult> => {
 };
 
 const work = (): void => {
-  process.on('message', (next: number | 'end') => {
+  process.on('message', (next: SeedTask | 'end') => {
     if (next === 'end') process.disconnect();
     else void playOne(next).then((one) => process.send?.(one));
   });
@@ -86,14 +96,19 @@ const work = (): void => {
  */
 const execArgv = ['--max-semi-space-size=64'];
 
+const tasksOf = (): readonly SeedTask[] =>
+  Array.from({ length: seeds }, (_, at) => first + at).flatMap((seed): SeedTask[] =>
+    options.theme === undefined && seed % tabsInterval === 0 ? [{ seed }, { seed, theme: 'tabs' }] : [{ seed }],
+  );
+
 /**
  * Plays the seeds in a process for each core. A process gets its next seed when it is free: worlds take different
  * times.
  */
 const playAll = async (): Promise<readonly SeedResult[]> => {
   const all: SeedResult[] = [];
-  let next = first;
-  const nextSeed = (): number | 'end' => (next < first + seeds ? next++ : 'end');
+  const tasks = tasksOf().values();
+  const nextSeed = (): SeedTask | 'end' => tasks.next().value ?? 'end';
   const runWorker = (): Promise<void> =>
     new Promise((resolve, reject) => {
       const child = fork(fileURLToPath(import.meta.url), [...process.argv.slice(2), '--worker'], { execArgv });
@@ -116,10 +131,10 @@ const simulate = async (): Promise<void> => {
   const minutes = all.length * options.minutes;
   const seconds = ((performance.now() - began) / 1_000).toFixed(1);
   console.log(
-    `simulate: ${all.length} seeds, ${options.devices} replicas, ${minutes} virtual minutes in ${seconds} s${set.twice ? ', each played twice' : ''}: ` +
+    `simulate: ${all.length} worlds, ${options.devices} replicas, ${minutes} virtual minutes in ${seconds} s${set.twice ? ', each played twice' : ''}: ` +
       (broken.length === 0 ? 'every invariant held' : `broken in seeds ${broken.map(({ seed }) => seed).join(', ')}`),
   );
-  if (broken.length > 0 || all.length < seeds) process.exitCode = 1;
+  if (broken.length > 0 || all.length < tasksOf().length) process.exitCode = 1;
 };
 
 const playSeed = async (): Promise<void> => {

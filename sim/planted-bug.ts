@@ -1,11 +1,17 @@
 import type { Theme } from './themes.js';
 
-/** A realistic bug: a text in a file of the compiled library, and the text that replaces it. */
-export interface Bug {
-  readonly name: string;
+/** A text in a file of the compiled library, and the text that replaces it. */
+export interface BugEdit {
   readonly file: string;
   readonly original: string;
   readonly replacement: string;
+}
+
+/** A realistic bug. */
+export interface Bug extends BugEdit {
+  readonly name: string;
+  /** More texts that are replaced, for a bug in several files. */
+  readonly others?: readonly BugEdit[];
   /** The theme of the worlds that can find it. By default each theme in turns. */
   readonly theme?: Theme;
 }

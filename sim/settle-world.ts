@@ -47,7 +47,7 @@ export const settleWorld = (world: World, done: () => void): void => {
   // Sessions exist once their realm is open, which may take a slow disk a moment.
   world.after(2_000, () => {
     for (const device of devices) {
-      for (const { client } of device.processes()) client.logIn();
+      device.logIn('all');
       device.session()?.resume();
       device.session()?.reconnect();
     }

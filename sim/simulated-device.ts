@@ -31,6 +31,11 @@ export const createDevice = (options: DeviceOptions): Device => {
   const tabs = createTabActs(options, parts, app, running);
   const { choose } = tabs;
 
+  const noteLogOut = (): void => {
+    parts.hasLoggedOut = true;
+    parts.logIns.loggedOut(running);
+    tabs.note();
+  };
   const open = (): void => {
     if (tabsMaxOf(number, settings) > 1) tabs.open();
     else {
@@ -41,7 +46,10 @@ export const createDevice = (options: DeviceOptions): Device => {
   };
   const close: Device['close'] = (at) => {
     const process = choose(at);
-    if (process) app.close(process);
+    if (process) {
+      parts.logIns.leaves(process.tab);
+      app.close(process);
+    }
     tabs.note();
   };
 
@@ -95,15 +103,25 @@ export const createDevice = (options: DeviceOptions): Device => {
       log('clock', String(by));
     },
     logOut: (at) => {
-      parts.hasLoggedOut = true;
-      void choose(at)?.client.logOut();
+      const process = choose(at);
+      if (!process) return;
+      noteLogOut();
+      void process.client.logOut();
+    },
+    logIn: (at) => {
+      for (const process of at === 'all' ? running : [choose(at)]) {
+        if (!process) continue;
+        parts.logIns.loggedIn(process.tab);
+        process.client.logIn();
+      }
+      tabs.note();
     },
     discard: (at) => {
       const process = choose(at);
       if (!process?.realm || tokens.currentUser() !== own) return; // The new replica would belong to the other user.
       log('user', 'discards');
       parts.isDiscarded = true;
-      parts.hasLoggedOut = true;
+      noteLogOut();
       parts.rejected.clear();
       ledger.excuse(writes);
       from(process.client.logOut({ unsynced: 'discard' })).subscribe({
@@ -147,7 +165,6 @@ export const createDevice = (options: DeviceOptions): Device => {
     tabs,
     processes: () => running,
     session: (at) => choose(at)?.session ?? null,
-    client: (at) => choose(at)?.client ?? null,
     realm: () => choose()?.realm ?? null,
     check: () => {
       for (const { page, queries } of running) if (page?.isFrozen() !== true) queries?.check();

@@ -60,6 +60,7 @@ export const createTabActs = (
   const openTab = (hidden: boolean): void => {
     const process = startTab(options, parts, hidden);
     running.push(process);
+    parts.logIns.opened(process.tab);
     log('tab', hidden ? 'opened hidden' : 'opened', [], process.tab);
     app.open(process);
     note();
@@ -80,6 +81,7 @@ export const createTabActs = (
   ): void => {
     if (!process?.page) return;
     log('tab', what, [], process.tab);
+    if (what === 'freeze') parts.logIns.leaves(process.tab);
     process.page[what]();
     note();
   };

@@ -22,8 +22,8 @@ export const themes = [
 ] as const;
 
 /**
- * A theme. The devices of `tabs` have several tabs, those of all others have one process. Its worlds are played when
- * they are asked for (`--theme tabs`).
+ * A theme. The devices of `tabs` have several tabs, those of all others have one process. Its worlds are played beside
+ * those of the others, so that the seeds of those keep their worlds.
  */
 export type Theme = (typeof themes)[number] | 'tabs';
 
