@@ -34,8 +34,9 @@ export const toErrorRecord = (thrown: unknown): ErrorRecord => {
 
 /** Returns the error of a record: an instance of the same class, if it is one of this library. */
 export const errorOf = (record: unknown): Error => {
-  const { name, message, ...fields } = isRecord(record) ? record : {};
-  const error = new Error(String(message));
-  const { prototype } = classes[String(name)] ?? Error;
-  return Object.assign(Object.setPrototypeOf(error, prototype) as Error, fields, { name: String(name) });
+  const { name: given, message, __proto__: _, ...fields } = isRecord(record) ? record : {};
+  const error = new Error(typeof message === 'string' ? message : '');
+  const name = typeof given === 'string' ? given : 'Error';
+  const { prototype } = (Object.hasOwn(classes, name) ? classes[name] : undefined) ?? Error;
+  return Object.assign(Object.setPrototypeOf(error, prototype) as Error, fields, { name });
 };

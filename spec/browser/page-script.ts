@@ -244,10 +244,16 @@ const calls = {
   closeStorage: () => outcome(done(storage!.close())),
 
   /** Creates a database of another app, with its own stores and version. */
-  foreign: async (name: string, version: number, stores: readonly string[]): Promise<void> => {
+  foreign: async (
+    name: string,
+    version: number,
+    stores: readonly string[],
+    options: IDBObjectStoreParameters = {},
+  ): Promise<void> => {
     const request = indexedDB.open(name, version);
     request.onupgradeneeded = () => {
-      for (const store of stores) request.result.createObjectStore(store).put('a value', 'a key');
+      for (const store of stores)
+        request.result.createObjectStore(store, options).put('a value', options.autoIncrement ? 5 : 'a key');
     };
     (await settled(request)).close();
   },

@@ -109,6 +109,13 @@ describe('a realm in Chromium', () => {
     }
   });
 
+  it('does not open the database of another app that numbers the entries of a store of our name', async () => {
+    await page.call('foreign', 'numbered', 1, ['tidemark'], { autoIncrement: true });
+    const before = await page.call('contents', 'numbered');
+    expect(await page.call('open', 'numbered')).toEqual(storageErrorWith('belongs to another app'));
+    expect(await page.call('contents', 'numbered')).toEqual(before);
+  });
+
   it('does not open a database of our layout that is not a realm, and does not change it', async () => {
     await page.call('openStorage', 'no realm');
     await page.call('put', 1, 1);

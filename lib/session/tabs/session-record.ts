@@ -26,6 +26,14 @@ const hasCounts = (record: unknown, ...names: readonly string[]): boolean =>
 /** Whether a transfer has its numbers. `ofChangesets` may be unknown. */
 const isTransfer = (record: unknown): boolean => hasCounts(record, 'bytes', 'ofBytes', 'changesets', 'from');
 
+/** Unanswered waits for downloads of one realm. Each is asked for again when the leader changes. */
+const waitsMax = 100_000;
+
+const hasMarks = (record: unknown): boolean =>
+  isRecord(record) &&
+  hasCounts(record, 'wanted', 'answered') &&
+  Number(record['wanted']) - Number(record['answered']) <= waitsMax;
+
 /** Whether a value from another tab is the record of a state. */
 export const isSessionRecord = (record: unknown): record is SessionRecord => {
   if (!isRecord(record)) return false;
@@ -41,7 +49,7 @@ export const isSessionRecord = (record: unknown): record is SessionRecord => {
     isRecord(transfers) &&
     isTransfer(transfers['upload']) &&
     (transfers['download'] === null || isTransfer(transfers['download'])) &&
-    hasCounts(marks, 'wanted', 'answered') &&
+    hasMarks(marks) &&
     hasCounts(interruption, 'times') &&
     hasCounts(versionShift, 'shift', 'lostFrom', 'lostTo') &&
     hasCounts(stall, 'times') &&

@@ -2,7 +2,7 @@ import { CompensatingWriteError, SessionClosedError } from '../../../lib/model/e
 import { createInitialState } from '../../../lib/session/state/session-state.js';
 import { observeWrite } from '../../../lib/session/api/write-status.js';
 import { RemoteSession } from '../../../lib/session/tabs/remote-session.js';
-import { sessionStateOf, toSessionRecord } from '../../../lib/session/tabs/session-record.js';
+import { isSessionRecord, sessionStateOf, toSessionRecord } from '../../../lib/session/tabs/session-record.js';
 import type { SessionState } from '../../../lib/session/state/session-state.js';
 
 const outbox = { written: 1, acknowledged: 0, acknowledgedBytes: 0, changesets: 1, bytes: 9 };
@@ -47,6 +47,14 @@ describe('the session of a tab that follows', () => {
       [0, 0],
       ...(shown.length > 2 ? [[0, 1]] : []), // Progress is shown before the waits that it completes.
       [1, 1],
+    ]);
+  });
+
+  it('is not made of a record with more waits than a realm has', () => {
+    const recordWith = (wanted: number) => toSessionRecord({ ...initial, marks: { wanted, answered: 7 } });
+    expect([isSessionRecord(recordWith(1_007)), isSessionRecord(recordWith(Number.MAX_SAFE_INTEGER))]).toEqual([
+      true,
+      false,
     ]);
   });
 });
