@@ -1,8 +1,8 @@
 /** Largest bundles for browsers, in kB after gzip and without RxJS, by what they import. Raising a limit is a decision. */
 export const bundleLimits = {
-  openRealm: 61.8,
-  openRealmAndClient: 104.8,
+  openRealm: 62.2,
+  openRealmAndClient: 105.2,
   record: 5,
-  everything: 112,
+  everything: 112.5,
   testing: 28,
 };

@@ -28,6 +28,13 @@ const throwOpenError = (location: string) => (thrown: unknown) => {
   throw toStorageError(`${location} cannot be opened`, thrown);
 };
 
+/** Whether a database has our only store, whose keys are not made by the database, as those of many other apps are. */
+const isOurs = (db: IDBDatabase): boolean => {
+  if ([...db.objectStoreNames].join() !== storeName) return false;
+  const { keyPath, autoIncrement } = db.transaction(storeName).objectStore(storeName);
+  return keyPath === null && !autoIncrement;
+};
+
 const openDatabase = async (name: string, location: string): Promise<IDBDatabase> => {
   let isReplaced = false;
   const request = indexedDB.open(name, format);
@@ -41,8 +48,7 @@ const openDatabase = async (name: string, location: string): Promise<IDBDatabase
       throw new StorageError(`${location} was damaged, and the browser has deleted it.`, { cause: thrown });
     return throwOpenError(location)(thrown);
   });
-  const stores = [...db.objectStoreNames];
-  if (stores.length === 1 && stores[0] === storeName) return db;
+  if (isOurs(db)) return db;
   db.close();
   throw new StorageError(`${location} belongs to another app. It was left as it is.`);
 };

@@ -1,6 +1,5 @@
 import { completionOf, resultOf, storeName, whileConnected } from './indexeddb-io.js';
 import { toStorageError } from './storage-failure.js';
-import { StorageError } from '../model/errors.js';
 import { StorageTakenOverError } from '../model/taken-over-error.js';
 
 /**
@@ -49,8 +48,6 @@ export const createWriteFence = (): WriteFence => {
     // Not durable, because all frozen pages are gone after a power cut.
     const transaction = db.transaction(storeName, 'readwrite');
     const store = transaction.objectStore(storeName);
-    // Other apps use numbers as keys, and most of them let the database make them.
-    if (store.keyPath !== null || store.autoIncrement) throw new StorageError(`${location} belongs to another app.`);
     const numbers = resultOf(store.openKeyCursor(IDBKeyRange.upperBound(Infinity), 'prev'));
     const cursor = await abortWhenFrozen(transaction, numbers);
     const found = Number(cursor?.key ?? 0);
