@@ -38,12 +38,6 @@ export const tabBugs: readonly Bug[] = [
     'onClaim: () => undefined,',
   ),
   createTabBug(
-    'a page that leaves keeps the lock of the leader',
-    'client/tabs/tab-roles.js',
-    'this.#lock.release(); // At once: the page may never run again.',
-    ';',
-  ),
-  createTabBug(
     'a follower does not send its unanswered writes to the next leader',
     'client/tabs/tab-follower.js',
     'this.#sendWrites(true);',
