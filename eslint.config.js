@@ -1,13 +1,21 @@
+import { existsSync } from 'node:fs';
 import prettier from 'eslint-config-prettier';
 import rxjsX from 'eslint-plugin-rxjs-x';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', '.tools/', 'node_modules/', 'coverage/'] },
+  { ignores: ['dist/', '.tools/', '**/node_modules/', 'coverage/', 'angular/spec/.guide/'] },
+  // Rules about types need the packages of angular/, which `npm run build` installs.
+  ...(existsSync('angular/node_modules') ? [] : [{ ignores: ['angular/'] }]),
   {
     files: ['**/*.ts'],
     extends: [...tseslint.configs.strictTypeChecked, ...tseslint.configs.stylisticTypeChecked, rxjsX.configs.strict],
-    languageOptions: { parserOptions: { project: './tsconfig.json', tsconfigRootDir: import.meta.dirname } },
+    languageOptions: {
+      parserOptions: {
+        project: ['./tsconfig.json', './angular/tsconfig.json'],
+        tsconfigRootDir: import.meta.dirname,
+      },
+    },
     rules: {
       'max-lines': ['error', { max: 300, skipBlankLines: true, skipComments: true }],
       'max-lines-per-function': ['error', { max: 60, skipBlankLines: true, skipComments: true }],
@@ -28,7 +36,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['spec/**/*.ts', 'demo/**/*.ts', 'bench/**/*.ts', 'fuzz/**/*.ts', 'sim/**/*.ts'],
+    files: ['spec/**/*.ts', 'angular/spec/**/*.ts', 'demo/**/*.ts', 'bench/**/*.ts', 'fuzz/**/*.ts', 'sim/**/*.ts'],
     rules: {
       'max-lines-per-function': 'off',
       // An error that a spec has no handler for fails the run, which is what it should do.
@@ -38,6 +46,11 @@ export default tseslint.config(
       'rxjs-x/no-nested-subscribe': 'off',
       '@typescript-eslint/no-non-null-assertion': 'off',
     },
+  },
+  {
+    files: ['angular/**/*.ts'],
+    // Injectors of Angular are instances of classes that it does not export.
+    rules: { '@typescript-eslint/no-unsafe-class-instance-assignment': 'off' },
   },
   prettier,
 );

@@ -5,4 +5,5 @@ export const bundleLimits = {
   record: 5,
   everything: 112.5,
   testing: 28,
+  angular: 2,
 };

@@ -12,7 +12,7 @@ import { packLibrary } from './pack-library.js';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const manifestOf = (folder) => JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
-const versionedNameOf = (name) => `${name}@${manifestOf(join(root, 'node_modules', name)).version}`;
+const versionedNameOf = (name, folder = root) => `${name}@${manifestOf(join(folder, 'node_modules', name)).version}`;
 const toolPath = (name) => join(root, 'node_modules', '.bin', name);
 
 const printStep = (line) => console.log(`\n-- ${line}`);
@@ -62,14 +62,21 @@ try {
     `${tarball.filename}: ${kB(tarball.size)} packed, ${kB(tarball.unpackedSize)} unpacked, ${paths.length} files`,
   );
   const unexpected = paths.filter(
-    (path) => !/^(dist\/.*\.(js|d\.ts)(\.map)?|lib\/.*\.ts|package\.json|README\.md|CHANGELOG\.md|LICENSE)$/.test(path),
+    (path) =>
+      !/^(dist\/.*\.(js|d\.ts)(\.map)?|(angular\/)?lib\/.*\.ts|package\.json|README\.md|CHANGELOG\.md|LICENSE)$/.test(
+        path,
+      ),
   );
   check(unexpected.length === 0, `the tarball has unexpected files: ${unexpected.join(', ')}`);
   for (const path of ['README.md', 'CHANGELOG.md', 'LICENSE']) check(paths.includes(path), `the tarball lacks ${path}`);
 
-  printStep('an empty folder with the tarball, rxjs and ws');
+  printStep('an empty folder with the tarball, rxjs, ws and Angular');
   write('package.json', JSON.stringify({ name: 'app', version: '1.0.0', private: true }));
-  const needs = [tarball.path, ...['rxjs', 'ws', '@types/node', '@types/ws'].map(versionedNameOf)];
+  const needs = [
+    tarball.path,
+    ...['rxjs', 'ws', '@types/node', '@types/ws'].map((each) => versionedNameOf(each)),
+    versionedNameOf('@angular/core', join(root, 'angular')),
+  ];
   run('npm', [
     'install',
     '--no-audit',

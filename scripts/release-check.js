@@ -52,7 +52,10 @@ const wanted = [
 const lacking = wanted.filter((path) => !packed.has(path));
 check(lacking.length === 0, `${packed.size} packed files, with every entry point`, `These are missing: ${lacking}.`);
 const surplus = [...packed].filter(
-  (path) => !/^(dist\/.*\.(js|d\.ts)(\.map)?|lib\/.*\.ts|package\.json|README\.md|CHANGELOG\.md|LICENSE)$/.test(path),
+  (path) =>
+    !/^(dist\/.*\.(js|d\.ts)(\.map)?|(angular\/)?lib\/.*\.ts|package\.json|README\.md|CHANGELOG\.md|LICENSE)$/.test(
+      path,
+    ),
 );
 check(surplus.length === 0, 'no other files are packed', `Remove these from "files": ${surplus}.`);
 const sourcesOf = (path) => JSON.parse(read(path)).sources.map((source) => normalize(join(dirname(path), source)));
