@@ -7,6 +7,8 @@ const root = process.cwd();
 
 /** Folders whose comments and error texts are in plain English. */
 const folders: readonly string[] = [
+  'angular/lib/',
+  'angular/spec/',
   'bench/',
   'demo/',
   'fuzz/',
@@ -41,6 +43,7 @@ const documents: readonly string[] = [
   'docs/DECISIONS.md',
   'docs/GLOSSARY.md',
   'docs/PROTOCOL.md',
+  'docs/angular.md',
   'docs/behaviours.md',
   'docs/connection.md',
   'docs/data.md',
@@ -53,6 +56,7 @@ const documents: readonly string[] = [
   'docs/security.md',
   'docs/storage.md',
   'docs/sync-state.md',
+  'docs/tabs.md',
   'docs/testing.md',
   'docs/tokens.md',
   'docs/tools.md',
@@ -60,7 +64,11 @@ const documents: readonly string[] = [
 ];
 
 const only = process.env['PROSE']?.split(',');
-const sources = readSources(root, 'lib', 'sim', 'bench', 'fuzz', 'demo', 'spec').filter(({ path }) =>
+const angular = readSources(join(root, 'angular'), 'lib', 'spec').map((source) => ({
+  ...source,
+  path: `angular/${source.path}`,
+}));
+const sources = [...readSources(root, 'lib', 'sim', 'bench', 'fuzz', 'demo', 'spec'), ...angular].filter(({ path }) =>
   (only ?? folders).some((folder) => path.startsWith(folder)),
 );
 

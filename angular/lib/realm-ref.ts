@@ -31,7 +31,13 @@ export interface RealmRef<S extends Schema> extends RealmResource<Realm<S> | und
    * @throws RealmClosedError (as a rejection) when the injector of the realm is destroyed first.
    */
   readonly opened: () => Promise<Realm<S>>;
-  /** Waits until the realm is open, and writes: see `Realm.write`. Rejects with the errors of both. */
+  /**
+   * Waits until the realm is open, and writes: see `Realm.write`.
+   *
+   * @param change - Makes the changes through its argument. It must not be asynchronous.
+   * @returns A promise that resolves when the transaction is durable on this device.
+   * @throws The errors of `opened` and of `Realm.write` (as a rejection).
+   */
   readonly write: Realm<S>['write'];
   /** Opens the realm again after an error. Does nothing in any other status. */
   readonly reload: () => void;

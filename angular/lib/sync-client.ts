@@ -19,6 +19,7 @@ const syncClient = new InjectionToken<SyncClient | null>('client of tidemark');
  * @see {@link withUnsentChangesGuard}
  */
 export interface SyncClientFeature {
+  /** The providers of the part, for `provideSyncClient` alone. */
   readonly providers: readonly Provider[];
 }
 
