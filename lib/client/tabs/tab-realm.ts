@@ -1,4 +1,4 @@
-import { defer, EMPTY, Observable, ReplaySubject, type Subscriber, Subscription, timer } from 'rxjs';
+import { defer, EMPTY, Observable, race, ReplaySubject, type Subscriber, Subscription, timer } from 'rxjs';
 import { messageOf, StorageError } from '../../model/errors.js';
 import { observe, runToItsEnd } from '../../model/operators.js';
 import type { Option } from '../../model/result.js';
@@ -14,6 +14,8 @@ import { createTabStore } from './tab-store.js';
 
 /** Milliseconds after which a tab that could neither lead nor follow tries again. */
 const retryMs = 1_000;
+/** Milliseconds for the answers to the last writes of a tab that closes the realm. A change of the leader takes one. */
+const closingMs = 10_000;
 
 /** A realm that several tabs share, in one of them. Its edges end when the realm is closed in this tab. */
 class TabRealm implements RunningRealm {
@@ -126,7 +128,8 @@ class TabRealm implements RunningRealm {
         this.#released.next();
         this.#released.complete();
       });
-    runToItsEnd(this.#mirror.pending.last()?.outcome ?? EMPTY, leave, leave);
+    const answered$: Observable<unknown> = this.#mirror.pending.last()?.outcome ?? EMPTY;
+    runToItsEnd(race(answered$, timer(closingMs, this.plan.clock.scheduler)), leave, leave);
   }
 }
 

@@ -106,6 +106,16 @@ const openMisfit = async () => {
 };
 
 describe('a tab that came back and does not fit the leader', () => {
+  it('closes the realm within some seconds, and rejects the writes that were not stored', async () => {
+    const { world, one } = await openMisfit();
+    one.add('late');
+    one.closeRealm();
+    await world.run(9_000);
+    expect(one.outcomes.get('late')).toBe('pending');
+    await world.run(2_000);
+    expect(String(one.outcomes.get('late'))).toContain('closed');
+  });
+
   it('costs the other tabs nothing', async () => {
     const { world } = await openMisfit();
     world.openTab({ realm: { schema: otherSchema } });
