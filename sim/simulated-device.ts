@@ -125,6 +125,9 @@ export const createDevice = (options: DeviceOptions): Device => {
       parts.rejected.clear();
       ledger.excuse(writes);
       from(process.client.logOut({ unsynced: 'discard' })).subscribe({
+        complete: () => {
+          if (tabsMaxOf(number, settings) > 1) ledger.excuse(writes); // Other tabs may have written meanwhile.
+        },
         error: (thrown: unknown) => broken(new InvariantError('unsent changes are discarded', String(thrown))),
       });
     },
