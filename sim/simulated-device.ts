@@ -16,6 +16,8 @@ import { createTabActs } from './tab-acts.js';
 
 /** Milliseconds after which an earlier token, and the server's answer to it, has certainly arrived. */
 const tokensLateMs = 60_000;
+/** Milliseconds within which a discard in one tab takes effect in all, also when the leader changes meanwhile. */
+const discardMs = 2_000;
 
 export const createDevice = (options: DeviceOptions): Device => {
   const { number, scheduler, settings, network, ledger, userAccess, mayReset, log, broken } = options;
@@ -124,10 +126,9 @@ export const createDevice = (options: DeviceOptions): Device => {
       noteLogOut();
       parts.rejected.clear();
       ledger.excuse(writes);
+      // Other tabs may write until the leader, or the next one, discards everything.
+      if (tabsMaxOf(number, settings) > 1) scheduler.schedule(() => ledger.excuse(writes), discardMs);
       from(process.client.logOut({ unsynced: 'discard' })).subscribe({
-        complete: () => {
-          if (tabsMaxOf(number, settings) > 1) ledger.excuse(writes); // Other tabs may have written meanwhile.
-        },
         error: (thrown: unknown) => broken(new InvariantError('unsent changes are discarded', String(thrown))),
       });
     },
