@@ -4,6 +4,7 @@ const project = {
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
     '^(\\.{1,2}/.*)\\.js$': '$1',
+    '^#server/(.*)$': '<rootDir>/../lib/server/node/$1.ts',
     '^#storage$': '<rootDir>/../lib/storage/node-storage.ts',
     '^tidemark$': '<rootDir>/../lib/index.ts',
     '^tidemark/(server|testing)$': '<rootDir>/../lib/$1/index.ts',

@@ -20,6 +20,9 @@ const resolveImports = ({ onResolve, onLoad }) => {
   const fpTs = join(root, 'node_modules', 'fp-ts', 'es6', 'internal.js');
   onResolve({ filter: /^#fp-ts\// }, () => ({ path: fpTs }));
   onLoad({ filter: /fp-ts/ }, ({ path }) => ({ contents: readFileSync(path, 'utf8') + mapComment }));
+  onResolve({ filter: /^#server\// }, ({ path }) => ({
+    path: join(root, 'dist', 'server', 'node', `${path.slice(8)}.js`),
+  }));
   onResolve({ filter: /^#storage$/ }, () => ({ path: join(root, 'dist', 'storage', 'node-storage.js') }));
 };
 

@@ -103,6 +103,8 @@ const promises: readonly Allowed[] = [
   { where: 'lib/server/auth/access.ts isAsync', why: 'it tells such an answer from one that is there' },
   { where: 'lib/server/auth/jwt.ts', why: 'jose answers with promises' },
   { where: 'lib/server/auth/jwks.ts', why: 'keys are read from a file or a server, for jose' },
+  { where: 'lib/server/node/', why: 'ports, backups and key files are opened with promises' },
+  { where: 'lib/server/browser/', why: 'it replaces those of lib/server/node' },
   { where: 'lib/server/sync-server.ts', why: 'opening and closing a server are promises to its host' },
   { where: 'lib/model/run-time-import.ts', why: 'a package that only Node has is loaded while running' },
 ];

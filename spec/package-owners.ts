@@ -12,12 +12,17 @@ export const owners: Readonly<Record<string, readonly string[]>> = {
   'fp-ts': ['lib/model/result.ts'],
   // One of two files of lib/storage, by platform: spec/browser/bundle-size.spec.ts checks the one for browsers.
   '#storage': ['lib/client/open-realm.ts'],
+  // One of two files with the same name: spec/browser/server-in-page.system.spec.ts runs those for browsers.
+  '#server/folder-storage': ['lib/server/check-server-options.ts'],
+  '#server/key-file': ['lib/server/auth/jwks.ts'],
+  '#server/server-metrics': ['lib/server/server-core.ts'],
+  '#server/server-ports': ['lib/server/sync-server.ts'],
   'classic-level': ['lib/storage/level.ts'],
   'abstract-level': ['lib/storage/level.ts'],
   ws: ['lib/transport/websocket-listener.ts', 'lib/transport/platform-websocket.ts'],
-  'node:fs/promises': ['lib/backup/', 'lib/server/auth/jwks.ts'],
+  'node:fs/promises': ['lib/backup/', 'lib/server/node/key-file.ts'],
   jose: ['lib/server/auth/jwt.ts', 'lib/server/auth/jwks.ts', 'lib/cli/token-command.ts'],
-  'prom-client': ['lib/server/http/metrics.ts'],
+  'prom-client': ['lib/server/node/server-metrics.ts'],
   pino: ['lib/cli/logger.ts'],
   name: ['lib/model/run-time-import.ts'], // Not a package: callers pass the name of the module to load.
   'node:crypto': [

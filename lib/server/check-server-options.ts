@@ -1,11 +1,10 @@
-import { isObservable, tap } from 'rxjs';
+import { openFolder } from '#server/folder-storage';
+import { isObservable } from 'rxjs';
 import { systemClock } from '../clock.js';
 import { checkClock, checkFunction, createStorageArgumentError } from '../model/check-arguments.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import { serverLimits } from './server-limits.js';
 import { checkNumber, checkOptions, limits as defaults } from '../model/limits.js';
-import { levelStorage } from '../storage/level.js';
-import { sharedModeOf } from '../storage/folder-identity.js';
 import type { OpenStorage, Storage } from '../storage/storage.js';
 import { allowAnyone, type Authorize } from './auth/access.js';
 import type { Permit } from './uploads/permit.js';
@@ -96,15 +95,6 @@ const isStorage = (value: unknown): value is Storage => {
   const { range, batch, close } = (value ?? {}) as Partial<Record<keyof Storage, unknown>>;
   return typeof range === 'function' && typeof batch === 'function' && typeof close === 'function';
 };
-
-/** Opens a LevelDB folder, and logs a warning if other users of the machine may read it. */
-const openFolder = (folder: string, log: ServerLog): OpenStorage =>
-  levelStorage(folder).pipe(
-    tap(() => {
-      const mode = sharedModeOf(folder);
-      if (mode !== null) log({ level: 'warn', event: 'readable-by-others', folder, mode });
-    }),
-  );
 
 const checkStorage = (storage: unknown, log: ServerLog): OpenStorage | Storage => {
   if (typeof storage === 'string' && storage.trim() !== '') return openFolder(storage, log);

@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from '../model/errors.js';
 import { checkNumber, checkOptions } from '../model/limits.js';
 import type { ListenTarget } from '../transport/websocket-listener.js';
-import { checkOrigins, type AllowedOrigins } from './connections/connection-limiter.js';
+import { checkOrigins, type AllowedOrigins } from './connections/allowed-origins.js';
 import type { HttpServer } from '../transport/http-types.js';
 
 /**

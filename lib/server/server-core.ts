@@ -1,3 +1,4 @@
+import { createMetrics } from '#server/server-metrics';
 import {
   BehaviorSubject,
   catchError,
@@ -23,7 +24,7 @@ import { wireOf, type Acceptor, type Wire } from '../transport/wire.js';
 import { createServerConnection, type ServerConnection, type ClientInfo } from './connections/server-connection.js';
 import { createClockWatch } from './realms/clock-watch.js';
 import { createHealth, type Readiness } from './http/health.js';
-import { createMetrics, type Metrics } from './http/metrics.js';
+import type { Metrics } from './http/metrics.js';
 import type { CheckedServerOptions } from './check-server-options.js';
 import { createRealms } from './realms/realms.js';
 import { createThrottledLog } from './http/server-events.js';

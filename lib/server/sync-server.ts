@@ -1,33 +1,11 @@
-import {
-  catchError,
-  concat,
-  defer,
-  EMPTY,
-  finalize,
-  firstValueFrom,
-  ignoreElements,
-  lastValueFrom,
-  merge,
-  mergeMap,
-  of,
-  ReplaySubject,
-  share,
-  Subject,
-  switchMap,
-  take,
-  takeUntil,
-  tap,
-  type Observable,
-} from 'rxjs';
-import { runAction } from '../model/operators.js';
-import { writeBackup, type BackupSummary } from '../backup/backup.js';
-import { closeCodes, subprotocol, type ClientMessage, type ServerMessage } from '../protocol/messages.js';
-import { listen, type WebSocketListener } from '../transport/websocket-listener.js';
+import { createPorts, writeBackup } from '#server/server-ports';
+import { concat, firstValueFrom, lastValueFrom } from 'rxjs';
+import type { BackupSummary } from '../backup/backup.js';
+import type { ClientMessage, ServerMessage } from '../protocol/messages.js';
 import { createResponder, type Respond } from '../transport/http-handler.js';
 import type { Wire } from '../transport/wire.js';
 import { allowAnyone } from './auth/access.js';
-import { createSocketHandler } from './connections/serve-sockets.js';
-import { createServerCore, type ServerCore } from './server-core.js';
+import { createServerCore } from './server-core.js';
 import {
   checkAttachOptions,
   checkListenOptions,
@@ -35,10 +13,9 @@ import {
   type AttachOptions,
   type ListenOptions,
 } from './listen-options.js';
-import { createConnectionLimiter } from './connections/connection-limiter.js';
 import { ServerClosedError } from './server-errors.js';
 import { type ServerOptions } from './server-options.js';
-import { checkServerOptions, type CheckedServerOptions } from './check-server-options.js';
+import { checkServerOptions } from './check-server-options.js';
 import { routesOf } from './http/http-routes.js';
 import type { HttpServer } from '../transport/http-types.js';
 
@@ -155,69 +132,6 @@ export interface SyncServer {
   readonly close: () => Promise<void>;
 }
 
-/** Milliseconds that clients have to answer the closing handshake of their socket. */
-const graceMs = 2_000;
-
-/** Opens a port and serves its connections. Cold: emits once the port is open, and runs until it is unsubscribed. */
-const servePort = (
-  core: ServerCore,
-  { clock, middleware, limits, log }: CheckedServerOptions,
-  { origins, ...endpoint }: Endpoint,
-  respond: Respond,
-): Observable<WebSocketListener> =>
-  defer(() => {
-    const limiter = createConnectionLimiter({ origins, limits, clock, serverCounters: core.serverCounters, log });
-    const { admit, onRejected } = limiter;
-    const { frameBytesMax } = limits;
-    const { answer, stop, watch$ } = createSocketHandler({ core, limiter, clock, middleware, limits, log });
-    return listen({ ...endpoint, protocols: [subprotocol], frameBytesMax, clock, admit, onRejected, respond }).pipe(
-      switchMap((listening) =>
-        merge(listening.connections$.pipe(tap(answer), ignoreElements()), watch$, of(listening)),
-      ),
-      finalize(stop),
-    );
-  });
-
-/** Opens and closes the ports of one server. Each port stays open until the server closes. */
-const createPorts = (core: ServerCore, checked: CheckedServerOptions, respond: Respond) => {
-  const ports = new Set<Observable<WebSocketListener>>();
-  const stopped = new Subject<void>();
-  const servePortOnce = (endpoint: Endpoint): Observable<WebSocketListener> =>
-    servePort(core, checked, endpoint, respond).pipe(
-      takeUntil(stopped),
-      share({
-        connector: () => new ReplaySubject(1),
-        resetOnRefCountZero: false,
-        resetOnComplete: false,
-        resetOnError: false,
-      }),
-    );
-  return {
-    open: async (endpoint: Endpoint): Promise<WebSocketListener> => {
-      const port$ = servePortOnce(endpoint);
-      ports.add(port$);
-      try {
-        return await firstValueFrom(port$);
-      } catch (thrown) {
-        ports.delete(port$);
-        throw thrown;
-      }
-    },
-    released$: defer(() =>
-      merge(
-        ...[...ports].map((port$) =>
-          port$.pipe(
-            take(1),
-            catchError(() => EMPTY),
-            mergeMap(({ close }) => close(closeCodes.restarting, 'The server is shutting down.', graceMs)),
-          ),
-        ),
-      ),
-    ),
-    stopped$: runAction(() => stopped.next()),
-  };
-};
-
 /**
  * Creates a sync server. It opens nothing until a client uses its wire, or `listen`, `attach` or `backup` is called.
  *
@@ -248,7 +162,7 @@ export const createSyncServer = (options: ServerOptions): SyncServer => {
   const checkOpen = (): void => {
     if (closed !== null) throw new ServerClosedError('This server is closed. Create another one.');
   };
-  const openPort = async (endpoint: Endpoint): Promise<WebSocketListener> => {
+  const openPort = async (endpoint: Endpoint): Promise<{ readonly port: number }> => {
     checkOpen();
     await firstValueFrom(core.opened$);
     checkOpen();

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { readKeyFile } from '#server/key-file';
 import { createRemoteJWKSet, customFetch, errors, type FlattenedJWSInput, type JWSHeaderParameters } from 'jose';
 import { InvalidArgumentError } from '../../model/errors.js';
 import { serverLimits } from '../server-limits.js';
@@ -40,7 +40,7 @@ export const createKeyLookup = (location: string): KeyLookup => {
   let reads = 0;
   const read = (address: string, options: RequestInit): Promise<Response> => {
     reads += 1;
-    return url === null ? readFile(location).then((bytes) => new Response(bytes)) : fetch(address, options);
+    return url === null ? readKeyFile(location) : fetch(address, options);
   };
   const { jwksCooldownMs: cooldownDuration, jwksAgeMsMax: cacheMaxAge, jwksMsMax: timeoutDuration } = serverLimits;
   const options = { cooldownDuration, cacheMaxAge, timeoutDuration, [customFetch]: read };
