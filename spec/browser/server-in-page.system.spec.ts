@@ -34,7 +34,8 @@ describe('a server in a page', () => {
     const { metafile } = await createBundle(`export * from '../../lib/server/index.js';`);
     const imports = Object.values(metafile.inputs).flatMap((input) => input.imports);
     expect(imports.filter(({ path }) => path.startsWith('node:') || builtinModules.includes(path))).toEqual([]);
-    const unwanted = /websocket-listener|backup\/backup\.js|backup-file|prom-client|storage\/level|client-address|\/server\/node\//;
+    const unwanted =
+      /websocket-listener|backup\/backup\.js|backup-file|prom-client|storage\/level|client-address|\/server\/node\//;
     expect(Object.keys(metafile.inputs).filter((file) => unwanted.test(file))).toEqual([]);
   });
 });
