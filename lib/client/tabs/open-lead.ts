@@ -1,5 +1,6 @@
 import { defer, map, type Observable, switchMap, tap } from 'rxjs';
 import { runToItsEnd } from '../../model/operators.js';
+import type { OutboxState } from '../../model/sync-port.js';
 import type { Storage } from '../../storage/storage.js';
 import type { TabPlatform } from '../../storage/tab-platform.js';
 import type { LocalStore } from '../../store/store.js';
@@ -39,10 +40,13 @@ export interface OpenedLead {
 /**
  * Opens the store of a tab that has the lock of the leader, on the objects that it has mirrored. Cold; emits once and
  * completes; errors with a `StorageError`. It must run to its end, or the storage would stay open.
+ *
+ * @param onOutbox - Receives the outbox of the storage, as soon as the tab shows the objects of the storage.
  */
 export const openLead = (
   { plan, platform, parts, mirror, isOpened }: LeadPorts,
   leader: TabLeader,
+  onOutbox: (outbox: OutboxState) => void,
 ): Observable<OpenedLead> =>
   defer(() => {
     const { open, prepare, callMs } = parts.openingOf(!isOpened());
@@ -53,7 +57,12 @@ export const openLead = (
         ...{ prepare, callMs },
         open: (options) => {
           storage = leader.watchStorage(options.storage);
-          return open({ ...options, storage, mirrored: mirror.objectsWithStamp() }).pipe(tap(() => mirror.restage()));
+          return open({ ...options, storage, mirrored: mirror.objectsWithStamp() }).pipe(
+            tap(({ context }) => {
+              mirror.restage();
+              onOutbox(context.outboxSize.outbox()); // The tab shows the objects of the storage from now on.
+            }),
+          );
         },
       },
     ).pipe(switchMap((held) => readTabRecords(storage).pipe(map((records) => ({ held, records })))));

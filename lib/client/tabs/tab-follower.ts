@@ -2,6 +2,7 @@ import { Observable, type Subscriber } from 'rxjs';
 import { runAtEndOfTurn } from '../../clock.js';
 import { errorOf } from '../../model/error-record.js';
 import { RealmClosedError } from '../../model/errors.js';
+import type { OutboxState } from '../../model/sync-port.js';
 import { isSameValue } from '../../model/value.js';
 import type { RemoteSession, SharedEvent } from '../../session/tabs/remote-session.js';
 import type { ConnectionStatus } from '../../session/state/status.js';
@@ -68,6 +69,11 @@ export class TabFollower {
       this.#calls.set(number, { method, subscriber });
       this.post({ type: 'call', number, method });
     });
+  }
+
+  /** Shows the writes of the outbox as pending, before the session that has stored them reports it. */
+  noteOutbox(outbox: OutboxState): void {
+    this.#session?.noteOutbox(outbox);
   }
 
   /** Sends the writes of this turn, when it is over. */
@@ -137,6 +143,7 @@ export class TabFollower {
       if (message.type === 'welcome') this.#join(message);
       else if (message.type === 'page') this.#takePage(message);
       else {
+        this.noteOutbox(message.outbox); // Before the promises of the writes resolve.
         mirror.apply(message);
         if (message.session && this.#session) parts.receive(this.#session, message.session);
       }
@@ -196,6 +203,7 @@ export class TabFollower {
     const events = this.pendingEvents().filter(({ event }) => event.type !== 'markWanted'); // `show` repeats a mark.
     if (message.session) {
       const session = this.#follow(message.session.state);
+      session?.noteOutbox(message.outbox);
       for (const { event } of events) session?.dispatch(event);
       parts.show(session, false);
     }

@@ -236,7 +236,7 @@ export class TabRoles {
     this.#isBusy = true;
     this.#announce();
     // eslint-disable-next-line rxjs-x/no-ignored-subscription -- opening cannot be cancelled
-    openLead(this.ports, leader).subscribe({
+    openLead(this.ports, leader, (outbox) => this.follower.noteOutbox(outbox)).subscribe({
       next: (opened) => {
         if (this.#opening === leader && !this.#isClosed) this.#begin(leader, opened);
         else this.#closeStore(opened); // Another tab has taken the lock, or the realm was closed.

@@ -1,4 +1,5 @@
 import { SyncError } from '../../model/errors.js';
+import type { OutboxState } from '../../model/sync-port.js';
 import { reduceSession } from '../state/session-reducer.js';
 import type { SessionEvent } from '../state/session-events.js';
 import { type SessionHooks, type SessionStore, ShownState } from '../state/session-store.js';
@@ -31,6 +32,7 @@ const isShared = ({ type }: SessionEvent): boolean =>
 export class RemoteSession implements SessionStore {
   readonly #shown: ShownState;
   #number = 0;
+  #stored: OutboxState | null = null;
   #pending: readonly SharedEvent[] = [];
 
   constructor(
@@ -70,9 +72,29 @@ export class RemoteSession implements SessionStore {
     return this.#pending;
   }
 
+  /**
+   * Sets the outbox that the leader has stored. Its session may report it a moment later, and a leader that ends never
+   * does: without it `uploadComplete$` would not wait for a write that this tab shows.
+   */
+  noteOutbox(outbox: OutboxState): void {
+    this.#stored = outbox;
+    const before = this.getState();
+    const { outbox: raised } = this.#raise(before);
+    if (raised !== before.outbox) this.#shown.dispatch({ type: 'outbox', outbox: raised });
+  }
+
   receive({ state, upTo, errors }: SessionReport): void {
     this.#pending = this.#pending.filter(({ number }) => number > upTo);
-    this.#shown.replace(this.#pending.reduce((next, { event }) => reduceSession(next, event), state));
+    this.#shown.replace(this.#pending.reduce((next, { event }) => reduceSession(next, event), this.#raise(state)));
     for (const error of errors) this.#shown.dispatch({ type: 'trouble', error });
+  }
+
+  /** Adds the writes that the leader has stored, and its session has not reported. Acknowledges none. */
+  #raise(state: SessionState): SessionState {
+    const { outbox } = state;
+    const unreported = (this.#stored?.written ?? 0) - outbox.written;
+    if (!this.#stored || unreported <= 0) return state;
+    const raised = { ...outbox, written: this.#stored.written, changesets: outbox.changesets + unreported };
+    return { ...state, outbox: outbox.acknowledged === this.#stored.acknowledged ? this.#stored : raised };
   }
 }

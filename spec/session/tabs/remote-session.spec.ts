@@ -1,5 +1,6 @@
 import { CompensatingWriteError, SessionClosedError } from '../../../lib/model/errors.js';
 import { createInitialState } from '../../../lib/session/state/session-state.js';
+import { waitForUpload } from '../../../lib/session/api/completion.js';
 import { observeWrite } from '../../../lib/session/api/write-status.js';
 import { RemoteSession } from '../../../lib/session/tabs/remote-session.js';
 import { isSessionRecord, sessionStateOf, toSessionRecord } from '../../../lib/session/tabs/session-record.js';
@@ -56,5 +57,24 @@ describe('the session of a tab that follows', () => {
       true,
       false,
     ]);
+  });
+
+  it('waits for the upload of a write that the leader has stored, and not reported yet', () => {
+    const session = createFollower();
+    const report = (written: number, answered: number): void => {
+      const counts = { written, acknowledged: answered, changesets: written - answered };
+      session.receive({ state: copyOf({ ...initial, outbox: { ...outbox, ...counts } }), upTo: 0, errors: [] });
+    };
+    report(1, 1);
+    session.noteOutbox({ ...outbox, written: 2, acknowledged: 1 });
+    expect(session.getState().outbox).toMatchObject({ written: 2, changesets: 1 });
+    const versions: number[] = [];
+    waitForUpload(session).subscribe((version) => versions.push(version));
+    report(1, 1); // The session has not seen the write yet.
+    expect(session.getState().outbox).toMatchObject({ written: 2, changesets: 1 });
+    report(2, 1);
+    expect(versions).toEqual([]);
+    report(2, 2);
+    expect(versions).toEqual([2]);
   });
 });
