@@ -1,7 +1,9 @@
 import { leaderOf, runWithTabs, type Tab, waitForCall, waitUntilSynced } from './tabs-kit.js';
 
-/** Hand-overs of each kind. One run had 50. */
+/** Hand-overs of each kind. With 20 or more the run is a measurement, on a machine that does nothing else. */
 const rounds = Number(process.env['ROUNDS'] ?? 4);
+/** A few hand-overs beside other specs, which build apps and start browsers, may take twice as long. */
+const slack = rounds < 20 ? 2 : 1;
 
 const kit = runWithTabs();
 afterEach(() => kit.closeAll());
@@ -104,8 +106,8 @@ describe('a follower that writes while the leader', () => {
         figures.push(await handOver(`${kind.name.replaceAll(' ', '-')}-${round}`, kind));
       const [median, worst] = [medianOf(figures), Math.max(...figures)].map(Math.round) as [number, number];
       process.stdout.write(`The leader ${kind.name}: median ${median} ms, worst ${worst} ms of ${rounds}\n`);
-      expect(median).toBeLessThan(kind.medianMs ?? 300);
-      expect(worst).toBeLessThan(kind.worstMs ?? 1_000);
+      expect(median).toBeLessThan(slack * (kind.medianMs ?? 300));
+      expect(worst).toBeLessThan(slack * (kind.worstMs ?? 1_000));
     },
     rounds * 15_000 + 30_000,
   );
