@@ -52,7 +52,9 @@ const wanted = [
 /** A path of `imports` may have a `*`. */
 const isPacked = (path) => {
   const [start, end] = path.split('*');
-  return end === undefined ? packed.has(path) : [...packed].some((each) => each.startsWith(start) && each.endsWith(end));
+  return end === undefined
+    ? packed.has(path)
+    : [...packed].some((each) => each.startsWith(start) && each.endsWith(end));
 };
 const lacking = wanted.filter((path) => !isPacked(path));
 check(lacking.length === 0, `${packed.size} packed files, with every entry point`, `These are missing: ${lacking}.`);
