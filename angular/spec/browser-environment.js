@@ -1,32 +1,15 @@
 import { TestEnvironment } from 'jest-environment-jsdom';
 
+/** The parts of browsers that jsdom lacks, and the classes of their values. */
+const names = [
+  ...['TextEncoder', 'TextDecoder', 'Uint8Array', 'ArrayBuffer', 'structuredClone'],
+  ...['setImmediate', 'clearImmediate', 'fetch', 'Request', 'Response'],
+];
+
 /** jsdom with the parts of browsers that it lacks, of Node. */
 export default class BrowserEnvironment extends TestEnvironment {
   constructor(...given) {
     super(...given);
-    const {
-      TextEncoder,
-      TextDecoder,
-      Uint8Array,
-      ArrayBuffer,
-      structuredClone,
-      setImmediate,
-      clearImmediate,
-      fetch,
-      Request,
-      Response,
-    } = globalThis;
-    Object.assign(this.global, {
-      TextEncoder,
-      TextDecoder,
-      Uint8Array,
-      ArrayBuffer,
-      structuredClone,
-      setImmediate,
-      clearImmediate,
-      fetch,
-      Request,
-      Response,
-    });
+    for (const name of names) this.global[name] = globalThis[name];
   }
 }

@@ -1,6 +1,7 @@
 import { bread, milk, until } from './realm-world.js';
+import { readGuidePrograms } from '../../spec/angular/guide-programs.js';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -10,11 +11,7 @@ import { createSyncClient, memoryStorage, openRealm } from 'tidemark';
 import { allowAnyone, createSyncServer } from 'tidemark/server';
 
 const here = dirname(fileURLToPath(import.meta.url));
-const guide = readFileSync(join(here, '..', '..', 'docs', 'angular.md'), 'utf8');
-/** The programs of the guide, word for word: a block of TypeScript after a line that names its file. */
-const programs = [...guide.matchAll(/`src\/app\/([\w.]+\.ts)`[^`]*```ts\n([\s\S]*?)^```/gm)].map(
-  ([, name = '', text = '']) => ({ name, text }),
-);
+const programs = readGuidePrograms(join(here, '..', '..'));
 const folder = join(here, '.guide');
 const data = mkdtempSync(join(tmpdir(), 'tidemark-guide-'));
 

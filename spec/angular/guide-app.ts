@@ -1,6 +1,7 @@
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { readGuidePrograms } from './guide-programs.js';
 import { runCommand } from './run-command.js';
 
 /** An Angular app in a folder of its own, made from the programs of the guide. */
@@ -11,12 +12,6 @@ export interface GuideApp {
   readonly build: (port: number) => string;
   readonly remove: () => void;
 }
-
-/** The programs of the guide, word for word: a block of TypeScript after a line that names its file. */
-const readPrograms = (guide: string) =>
-  [...readFileSync(guide, 'utf8').matchAll(/`src\/app\/([\w.]+\.ts)`[^`]*```ts\n([\s\S]*?)^```/gm)].map(
-    ([, name = '', text = '']) => ({ name, text }),
-  );
 
 /** The file that `ng new` writes. It is not in the workspace, because it is no part of this project. */
 const mainProgram = `import { bootstrapApplication } from '@angular/platform-browser';
@@ -41,7 +36,7 @@ export const createGuideApp = (root: string): GuideApp => {
   return {
     site: join(folder, 'dist', 'browser'),
     build: (port) => {
-      for (const { name, text } of readPrograms(join(root, 'docs', 'angular.md')))
+      for (const { name, text } of readGuidePrograms(root))
         writeFileSync(join(folder, 'src', 'app', name), text.replace('localhost:8787', `localhost:${port}`));
       return runCommand(folder, join(folder, 'node_modules', '.bin', 'ng'), 'build');
     },
