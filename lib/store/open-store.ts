@@ -122,14 +122,15 @@ const openContext = (options: StoreOptions): Observable<CommitContext> => {
     switchMap((meta) =>
       forkJoin({ outbox: openOutbox(storage), found: readFingerprint(storage) }).pipe(
         switchMap(({ outbox, found }) =>
-          openObjects(options, found === fingerprintOf(shapes)).pipe(
-            switchMap((objects) =>
-              forkJoin({
-                waiting: readWaitingSizes(outbox),
-                rejected: readRejectedList(storage),
-                now: readWriteLimits(storage),
-              }).pipe(
-                map(({ waiting, rejected, now }) =>
+          forkJoin({
+            waiting: readWaitingSizes(outbox),
+            rejected: readRejectedList(storage),
+            now: readWriteLimits(storage),
+          }).pipe(
+            switchMap(({ waiting, rejected, now }) =>
+              // Last, because readers of mirrored objects see them at once.
+              openObjects(options, found === fingerprintOf(shapes)).pipe(
+                map((objects) =>
                   createCommitContext({
                     ...{ storage, shapes, clock, metadata: meta, objects, outbox, waitingSizes: waiting },
                     runId: createRandomId(clock),

@@ -1,6 +1,6 @@
 import { firstValueFrom, toArray } from 'rxjs';
 import { exportRealm, importRealm, memoryStorage, openRealm } from '../../../lib/index.js';
-import { type AppTab, createTabWorld, idsOf, leaderOf, schema } from './tab-world.js';
+import { type AppTab, createOutcomeLog, createTabWorld, idsOf, leaderOf, schema } from './tab-world.js';
 
 const openTwo = async (options: Parameters<ReturnType<typeof createTabWorld>['openTab']>[0] = {}) => {
   const world = createTabWorld();
@@ -57,12 +57,7 @@ describe('a tab that follows', () => {
     const { world, one, two } = await openTwo();
     one.add('a');
     await world.run(50);
-    const outcomes: unknown[] = [];
-    const note = (write: Promise<unknown>): void =>
-      void write.then(
-        () => outcomes.push('stored'),
-        (thrown: unknown) => outcomes.push((thrown as { code?: string }).code),
-      );
+    const { outcomes, note } = createOutcomeLog();
     const realm = two.realm();
     void one.realm().write((tx) => tx.delete('Task', 'a'));
     note(realm.write((tx) => tx.update('Task', 'a', { title: 'late' })));

@@ -1,5 +1,5 @@
 import { limits } from '../../../lib/model/limits.js';
-import { type AppTab, createTabWorld, idsOf, leaderOf, schema } from './tab-world.js';
+import { type AppTab, createOutcomeLog, createTabWorld, idsOf, leaderOf, schema } from './tab-world.js';
 
 type World = ReturnType<typeof createTabWorld>;
 
@@ -193,12 +193,7 @@ describe('a tab that follows, when its leader changes', () => {
     const [one, two] = await openTabs(world, 2);
     one!.add('a');
     await world.run(50);
-    const outcomes: unknown[] = [];
-    const note = (write: Promise<unknown>): void =>
-      void write.then(
-        () => outcomes.push('stored'),
-        (thrown: unknown) => outcomes.push((thrown as { code?: string }).code),
-      );
+    const { outcomes, note } = createOutcomeLog();
     void one!.realm().write((tx) => tx.delete('Task', 'a'));
     note(two!.realm().write((tx) => tx.update('Task', 'a', { title: 'late' })));
     await world.run(0); // Sent, and not answered.

@@ -211,3 +211,31 @@ describe('the session of a realm in several tabs', () => {
     expect(tabs.map((app) => idsOf(app.realm()).length)).toEqual([1, 1]);
   });
 });
+
+it('a tab shows every write that it shows as pending too, also while it takes the lead', async () => {
+  for (let seed = 1; seed <= 20; seed += 1) {
+    const world = createTabWorld(seed, 40);
+    world.setOffline(true);
+    const [one, two] = [world.openTab(), world.openTab()];
+    await world.run(1_000);
+    const missing = (): number => idsOf(two.realm()).length - two.realm().session.status.pending.changesets;
+    const seen: number[] = [];
+    two
+      .realm()
+      .objects$('Task')
+      .subscribe(() => seen.push(missing()));
+    for (const id of ['a', 'b', 'c']) {
+      (id === 'b' ? two : one).add(id);
+      await world.run(60);
+    }
+    one.add('d');
+    await world.run(seed * 2);
+    one.tab.crash();
+    for (let ms = 0; ms < 1_500; ms += 1) {
+      await world.run(1);
+      seen.push(missing());
+    }
+    expect(Math.max(...seen)).toBeLessThanOrEqual(0);
+    expect(leaderOf(world)).toBe(two.tab.number);
+  }
+}, 30_000);

@@ -177,3 +177,14 @@ export const idsOf = (realm: TaskRealm): readonly string[] => realm.objects('Tas
 /** The tab that leads. */
 export const leaderOf = ({ browser }: ReturnType<typeof createTabWorld>): number | undefined =>
   browser.lockHolders().get('lead');
+
+/** Notes the outcomes of writes in the order in which they settle: `stored`, or the code of the error. */
+export const createOutcomeLog = () => {
+  const outcomes: unknown[] = [];
+  const note = (write: Promise<unknown>): void =>
+    void write.then(
+      () => outcomes.push('stored'),
+      (thrown: unknown) => outcomes.push((thrown as { code?: string }).code),
+    );
+  return { outcomes, note };
+};
