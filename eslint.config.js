@@ -4,15 +4,28 @@ import rxjsX from 'eslint-plugin-rxjs-x';
 import tseslint from 'typescript-eslint';
 
 export default tseslint.config(
-  { ignores: ['dist/', '.tools/', '**/node_modules/', 'coverage/', 'angular/spec/.guide/'] },
-  // Rules about types need the packages of angular/, which `npm run build` installs.
+  {
+    ignores: [
+      'dist/',
+      'site/dist/',
+      'site/.build/',
+      'site/.pages/',
+      'site/.cache/',
+      '.tools/',
+      '**/node_modules/',
+      'coverage/',
+      'angular/spec/.guide/',
+    ],
+  },
+  // Rules about types need the packages of angular/, which `npm run build` installs, and of site/ (`npm run docs`).
   ...(existsSync('angular/node_modules') ? [] : [{ ignores: ['angular/'] }]),
+  ...(existsSync('site/node_modules') ? [] : [{ ignores: ['site/'] }]),
   {
     files: ['**/*.ts'],
     extends: [...tseslint.configs.strictTypeChecked, ...tseslint.configs.stylisticTypeChecked, rxjsX.configs.strict],
     languageOptions: {
       parserOptions: {
-        project: ['./tsconfig.json', './angular/tsconfig.json'],
+        project: ['./tsconfig.json', './angular/tsconfig.json', './site/tsconfig.json'],
         tsconfigRootDir: import.meta.dirname,
       },
     },

@@ -1,0 +1,38 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { existsSync } from 'node:fs';
+
+const firstBlockOf = (markdown: string): string => /^```ts\n[\s\S]*?^```$/m.exec(markdown)?.[0] ?? '';
+
+/** Returns the rows of a table of the README, as cells. */
+const rowsOf = (markdown: string, head: string): readonly (readonly string[])[] => {
+  const lines = markdown.split('\n');
+  const first = lines.indexOf(head) + 2;
+  const end = lines.findIndex((line, index) => index > first && !line.startsWith('|'));
+  return lines.slice(first, end).map((line) =>
+    line
+      .split(/(?<!\\)\|/)
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  );
+};
+
+/** The pages that answer the questions of the README. */
+const answers: readonly string[] = ['waiting', 'connection', 'connection', 'waiting', 'errors'];
+
+const cardOf = ([question = '', answer = '']: readonly string[], page = 'start'): string =>
+  `<a class="question" href="./${page}.html">\n\n**${question}**\n\n${answer}\n\n</a>`;
+
+/** Returns the home page. Its example and its questions are those of the README. */
+export const createHomePage = (root: string): string => {
+  const readme = readFileSync(join(root, 'README.md'), 'utf8');
+  const template = readFileSync(join(root, 'site', 'home.md'), 'utf8');
+  const questions = rowsOf(readme, '| Question | Answer |').map((row, index) => cardOf(row, answers[index]));
+  const picture = existsSync(join(root, 'docs', 'images', 'board-light.png'))
+    ? '<picture><source srcset="/images/board-dark.png" media="(prefers-color-scheme: dark)"><img src="/images/board-light.png" alt="The example app: two devices side by side, each with its network switch and the marble diagram of its session."></picture>'
+    : '';
+  return template
+    .replace('<!-- first example -->', () => firstBlockOf(readme))
+    .replace('<!-- questions -->', () => `<div class="questions">\n\n${questions.join('\n')}\n\n</div>`)
+    .replace('<!-- picture -->', () => picture);
+};
