@@ -20,7 +20,7 @@ export const readSources = (root: string, ...folders: readonly string[]): readon
   folders.flatMap((folder) =>
     readdirSync(root, { withFileTypes: true }).some(({ name }) => name === folder)
       ? readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-          .filter((name) => name.endsWith('.ts'))
+          .filter((name) => name.endsWith('.ts') && !name.includes('node_modules'))
           .map((name) => `${folder}/${name.replaceAll('\\', '/')}`)
           .sort()
           .map((path) => sourceOf(path, readFileSync(join(root, path), 'utf8')))

@@ -1,0 +1,64 @@
+import { distinctUntilChanged, map, of, switchMap, takeWhile, timer, type Observable } from 'rxjs';
+import type { Reason, SyncStatus } from 'tidemark';
+
+/** The colour of the dot beside the text. */
+export type Tone = 'good' | 'busy' | 'off';
+
+export interface ConnectionText {
+  readonly tone: Tone;
+  readonly title: string;
+  /** Why the device is not connected, or an empty text. */
+  readonly reason: string;
+}
+
+const inWords = (reason: Reason): string => {
+  switch (reason.kind) {
+    case 'idle':
+      return 'It has not tried yet.';
+    case 'paused':
+      return 'Syncing is paused.';
+    case 'closed':
+      return 'The realm is closed.';
+    case 'logged-out':
+      return 'Nobody is logged in.';
+    case 'unreachable':
+      return `The server cannot be reached (${reason.detail}).`;
+    case 'timed-out':
+      return reason.what === 'stall' ? 'The server makes no progress.' : 'The server does not answer.';
+    case 'closed-by-server':
+      return `The connection was closed (code ${reason.code}).`;
+    case 'server-error':
+      return `The server is not available: ${reason.text}`;
+    case 'token-expired':
+      return 'The login is being renewed.';
+    case 'token-wanted':
+      return 'It waits for a login.';
+    case 'suspended':
+      return `The server asked it to wait: ${reason.text}`;
+    case 'failed':
+      return `Syncing has stopped: ${reason.code}.`;
+  }
+};
+
+/** Describes a connection in words. */
+export const describeConnection = ({ connection }: SyncStatus, isSwitchedOff: boolean): ConnectionText => {
+  if (connection.state === 'connected') return { tone: 'good', title: 'Connected', reason: '' };
+  if (connection.state === 'connecting') return { tone: 'busy', title: 'Connecting', reason: '' };
+  const reason = isSwitchedOff ? 'Its network is switched off.' : inWords(connection.reason);
+  return { tone: 'off', title: 'Offline', reason };
+};
+
+/** Emits the seconds until the next connection attempt, each second, and 0 while no attempt is planned. */
+export const countDown = (status$: Observable<SyncStatus>): Observable<number> =>
+  status$.pipe(
+    map(({ connection }) => (connection.state === 'disconnected' ? connection.retryAt : null)),
+    distinctUntilChanged(),
+    switchMap((at) =>
+      at === null
+        ? of(0)
+        : timer(0, 1_000).pipe(
+            map(() => Math.max(0, Math.ceil((at - Date.now()) / 1_000))),
+            takeWhile((left) => left > 0, true),
+          ),
+    ),
+  );

@@ -1,0 +1,22 @@
+import { afterNextRender, ChangeDetectionStrategy, Component, DestroyRef, ElementRef, inject } from '@angular/core';
+import { injectSyncClient } from 'tidemark/angular';
+import { mountInspector } from './inspector';
+
+/** The inspector of the client of this device. */
+@Component({
+  selector: 'board-inspector',
+  changeDetection: ChangeDetectionStrategy.OnPush,
+  template: '',
+})
+export class InspectorPanel {
+  constructor() {
+    const client = injectSyncClient();
+    const host = inject<ElementRef<Element>>(ElementRef);
+    const destroyed = inject(DestroyRef);
+    afterNextRender(() => {
+      if (!client) return;
+      const element = mountInspector(client, host.nativeElement);
+      destroyed.onDestroy(() => element.remove());
+    });
+  }
+}

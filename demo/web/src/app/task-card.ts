@@ -1,0 +1,175 @@
+import {
+  afterNextRender,
+  ChangeDetectionStrategy,
+  Component,
+  computed,
+  ElementRef,
+  inject,
+  Injector,
+  input,
+  output,
+  signal,
+  viewChild,
+} from '@angular/core';
+import { columnBeside } from './columns';
+import { deviceInfo, type DeviceInfo } from './device-info';
+import { Focus } from './focus';
+import type { Task } from './registered-realm';
+import { TaskStore } from './task-store';
+
+export type Direction = 'up' | 'down' | 'left' | 'right';
+
+/** The type of dragged data. It has the name of the device, so that a task is not dropped on the other device. */
+export const dragTypeOf = ({ id }: DeviceInfo): string => `text/x-task-of-${id}`;
+
+const directions: Readonly<Record<string, Direction>> = {
+  ArrowUp: 'up',
+  ArrowDown: 'down',
+  ArrowLeft: 'left',
+  ArrowRight: 'right',
+};
+
+const uploadTexts = { onServer: 'On the server', waiting: 'Only on this device', unknown: '' } as const;
+
+/** Milliseconds for which a task counts as new in its column. */
+const newMs = 2_000;
+
+/** One task, which can be renamed, moved, voted for and deleted. */
+@Component({
+  selector: 'board-task',
+  changeDetection: ChangeDetectionStrategy.OnPush,
+  host: {
+    '[class.is-new]': 'isNew()',
+    '[attr.draggable]': '!isEditing()',
+    '(dragstart)': 'drag($event)',
+    '(focusin)': 'focus.active.set(task().id)',
+    '(keydown)': 'onKey($event)',
+  },
+  template: `
+    @if (isEditing()) {
+      <input
+        #editor
+        class="editor"
+        aria-label="Title"
+        autocomplete="off"
+        maxlength="500"
+        [value]="task().title"
+        (blur)="rename(editor.value)"
+      />
+    } @else {
+      <button
+        type="button"
+        class="title"
+        [attr.data-task]="task().id"
+        [tabIndex]="tabIndex()"
+        [title]="task().title"
+        (click)="edit()"
+      >
+        {{ task().title }}
+      </button>
+    }
+    <div class="task-line">
+      <span class="upload" [attr.data-upload]="upload()">{{ uploadText() }}</span>
+      <button
+        type="button"
+        class="vote"
+        [tabIndex]="tabIndex()"
+        [attr.aria-label]="'Vote for ' + task().title + ', ' + task().votes + (task().votes === 1 ? ' vote' : ' votes')"
+        [class.has-votes]="task().votes > 0"
+        (click)="store.vote(task().id)"
+      >
+        <svg viewBox="0 0 16 16" aria-hidden="true"><path d="M8 12.5v-9M4 7.5l4-4 4 4" /></svg>
+        {{ task().votes || '' }}
+      </button>
+      <span class="actions">
+        @if (before(); as column) {
+          <button type="button" [tabIndex]="tabIndex()" [attr.aria-label]="moveText(column.name)" (click)="move(-1)">
+            <svg viewBox="0 0 16 16" aria-hidden="true"><path d="M12.5 8h-9M7.5 4l-4 4 4 4" /></svg>
+          </button>
+        }
+        @if (after(); as column) {
+          <button type="button" [tabIndex]="tabIndex()" [attr.aria-label]="moveText(column.name)" (click)="move(1)">
+            <svg viewBox="0 0 16 16" aria-hidden="true"><path d="M3.5 8h9M8.5 4l4 4-4 4" /></svg>
+          </button>
+        }
+        <button type="button" [tabIndex]="tabIndex()" [attr.aria-label]="'Delete ' + task().title" (click)="deleted.emit()">
+          <svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4 4l8 8M12 4l-8 8" /></svg>
+        </button>
+      </span>
+    </div>
+  `,
+})
+export class TaskCard {
+  readonly task = input.required<Task>();
+  readonly isActive = input.required<boolean>();
+  readonly navigated = output<Direction>();
+  readonly deleted = output();
+
+  protected readonly store = inject(TaskStore);
+  protected readonly focus = inject(Focus);
+  private readonly device = inject(deviceInfo);
+  private readonly injector = inject(Injector);
+  private readonly editor = viewChild<ElementRef<HTMLInputElement>>('editor');
+
+  protected readonly isEditing = signal(false);
+  protected readonly upload = computed(() => this.store.uploadStateOf(this.task().id));
+  protected readonly uploadText = computed(() => uploadTexts[this.upload()]);
+  protected readonly tabIndex = computed(() => (this.isActive() ? 0 : -1));
+  protected readonly before = computed(() => columnBeside(this.task().column, -1));
+  protected readonly after = computed(() => columnBeside(this.task().column, 1));
+
+  protected readonly isNew = computed(() => Date.now() - this.task().movedAt < newMs);
+
+  protected moveText(column: string): string {
+    return `Move ${this.task().title} to ${column}`;
+  }
+
+  protected edit(): void {
+    this.isEditing.set(true);
+    const select = (): void => {
+      this.editor()?.nativeElement.focus();
+      this.editor()?.nativeElement.select();
+    };
+    afterNextRender(select, { injector: this.injector });
+  }
+
+  protected rename(title: string): void {
+    if (!this.isEditing()) return;
+    this.isEditing.set(false);
+    if (title.trim() !== '' && title.trim() !== this.task().title) void this.store.rename(this.task().id, title.trim());
+  }
+
+  protected async move(step: -1 | 1): Promise<void> {
+    const id = await this.store.move(this.task(), step);
+    if (id !== null) this.focus.wanted.set({ id });
+  }
+
+  protected drag(event: DragEvent): void {
+    event.dataTransfer?.setData(dragTypeOf(this.device), this.task().id);
+  }
+
+  protected onKey(event: KeyboardEvent): void {
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    if (this.isEditing()) this.onEditorKey(event);
+    else if (this.onTaskKey(event)) event.preventDefault();
+  }
+
+  private onEditorKey({ key }: KeyboardEvent): void {
+    if (key !== 'Enter' && key !== 'Escape') return;
+    const title = this.editor()?.nativeElement.value ?? '';
+    this.rename(key === 'Enter' ? title : this.task().title);
+    this.focus.wanted.set({ id: this.task().id });
+  }
+
+  /** Returns whether the key has a meaning for a task. */
+  private onTaskKey({ key, shiftKey }: KeyboardEvent): boolean {
+    const direction = directions[key];
+    if (shiftKey && (direction === 'left' || direction === 'right')) void this.move(direction === 'left' ? -1 : 1);
+    else if (direction) this.navigated.emit(direction);
+    else if (key === 'F2') this.edit();
+    else if (key === 'Delete') this.deleted.emit();
+    else if (key === '+') void this.store.vote(this.task().id);
+    else return false;
+    return true;
+  }
+}
