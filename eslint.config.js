@@ -8,6 +8,7 @@ export default tseslint.config(
     ignores: [
       'dist/',
       'site/dist/',
+      'demo/web/dist/',
       'site/.build/',
       'site/.pages/',
       'site/.cache/',
@@ -20,12 +21,14 @@ export default tseslint.config(
   // Rules about types need the packages of angular/, which `npm run build` installs, and of site/ (`npm run docs`).
   ...(existsSync('angular/node_modules') ? [] : [{ ignores: ['angular/'] }]),
   ...(existsSync('site/node_modules') ? [] : [{ ignores: ['site/'] }]),
+  // The same holds for the task board, whose packages `npm run demo -- --web` installs.
+  ...(existsSync('demo/web/node_modules/tidemark') ? [] : [{ ignores: ['demo/web/'] }]),
   {
     files: ['**/*.ts'],
     extends: [...tseslint.configs.strictTypeChecked, ...tseslint.configs.stylisticTypeChecked, rxjsX.configs.strict],
     languageOptions: {
       parserOptions: {
-        project: ['./tsconfig.json', './angular/tsconfig.json', './site/tsconfig.json'],
+        project: ['./tsconfig.json', './angular/tsconfig.json', './site/tsconfig.json', './demo/web/tsconfig.json'],
         tsconfigRootDir: import.meta.dirname,
       },
     },

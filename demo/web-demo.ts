@@ -36,13 +36,16 @@ if (!Number.isInteger(port) || port < 0 || port > 65_535)
 
 /** A rule of the server, so that the board has rejected writes to show. */
 const titleCharsMax = 80;
-const permit: Permit = (_user, _realm, { after }) =>
-  after === null || String(after['title'] ?? '').length <= titleCharsMax
-    ? true
-    : `A title has at most ${titleCharsMax} characters.`;
+const permit: Permit = (_user, _realm, { after }) => {
+  const title = after?.['title'];
+  return typeof title === 'string' && title.length > titleCharsMax
+    ? `A title has at most ${titleCharsMax} characters.`
+    : true;
+};
 
 const openBrowser = (url: string): void => {
-  const isShown = process.platform !== 'linux' || process.env['DISPLAY'] || process.env['WAYLAND_DISPLAY'];
+  const { DISPLAY, WAYLAND_DISPLAY } = process.env;
+  const isShown = process.platform !== 'linux' || Boolean(DISPLAY ?? WAYLAND_DISPLAY);
   if (options['no-open'] || !isShown) return;
   const [command, ...args] = { darwin: ['open'], win32: ['cmd', '/c', 'start', ''] }[process.platform as string] ?? [
     'xdg-open',

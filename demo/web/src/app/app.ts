@@ -1,5 +1,12 @@
 import { NgComponentOutlet } from '@angular/common';
-import { ChangeDetectionStrategy, Component, createEnvironmentInjector, DestroyRef, EnvironmentInjector, inject } from '@angular/core';
+import {
+  ChangeDetectionStrategy,
+  Component,
+  createEnvironmentInjector,
+  DestroyRef,
+  EnvironmentInjector,
+  inject,
+} from '@angular/core';
 import { Device } from './device';
 import { devices } from './device-info';
 import { provideDevice } from './provide-device';
@@ -25,9 +32,8 @@ import { provideDevice } from './provide-device';
     </main>
     <footer class="page-footer">
       <p>
-        <kbd>↑</kbd> <kbd>↓</kbd> <kbd>←</kbd> <kbd>→</kbd> choose a task, <kbd>Enter</kbd> renames it,
-        <kbd>Shift</kbd> <kbd>←</kbd> and <kbd>Shift</kbd> <kbd>→</kbd> move it, <kbd>+</kbd> votes for it,
-        <kbd>Delete</kbd> deletes it.
+        <kbd>↑</kbd> <kbd>↓</kbd> <kbd>←</kbd> <kbd>→</kbd> choose a task, <kbd>Enter</kbd> renames it, <kbd>Shift</kbd>
+        <kbd>←</kbd> and <kbd>Shift</kbd> <kbd>→</kbd> move it, <kbd>+</kbd> votes for it, <kbd>Delete</kbd> deletes it.
       </p>
     </footer>
   `,

@@ -86,7 +86,10 @@ export class BoardColumn {
   private readonly store = inject(TaskStore);
   private readonly device = inject(deviceInfo);
   private readonly list = viewChild.required<ElementRef<HTMLElement>>('list');
-  private readonly found = injectObjects('Task', () => ({ where: { column: this.column().id }, sort: { movedAt: -1 } }));
+  private readonly found = injectObjects('Task', () => ({
+    where: { column: this.column().id },
+    sort: { movedAt: -1 },
+  }));
   private readonly firstRow = signal(0);
   private readonly rowsShown = signal(8);
 

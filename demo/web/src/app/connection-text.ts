@@ -20,7 +20,7 @@ const inWords = (reason: Reason): string => {
     case 'closed':
       return 'The realm is closed.';
     case 'logged-out':
-      return 'Nobody is logged in.';
+      return 'No user is logged in.';
     case 'unreachable':
       return `The server cannot be reached (${reason.detail}).`;
     case 'timed-out':

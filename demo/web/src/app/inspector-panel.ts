@@ -9,8 +9,10 @@ import { mountInspector } from './inspector';
   template: '',
 })
 export class InspectorPanel {
+  private readonly client = injectSyncClient();
+
   constructor() {
-    const client = injectSyncClient();
+    const { client } = this;
     const host = inject<ElementRef<Element>>(ElementRef);
     const destroyed = inject(DestroyRef);
     afterNextRender(() => {

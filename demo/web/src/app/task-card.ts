@@ -92,7 +92,12 @@ const newMs = 2_000;
             <svg viewBox="0 0 16 16" aria-hidden="true"><path d="M3.5 8h9M8.5 4l4 4-4 4" /></svg>
           </button>
         }
-        <button type="button" [tabIndex]="tabIndex()" [attr.aria-label]="'Delete ' + task().title" (click)="deleted.emit()">
+        <button
+          type="button"
+          [tabIndex]="tabIndex()"
+          [attr.aria-label]="'Delete ' + task().title"
+          (click)="deleted.emit()"
+        >
           <svg viewBox="0 0 16 16" aria-hidden="true"><path d="M4 4l8 8M12 4l-8 8" /></svg>
         </button>
       </span>
