@@ -23,12 +23,16 @@ export default tseslint.config(
   ...(existsSync('site/node_modules') ? [] : [{ ignores: ['site/'] }]),
   // The same holds for the task board, whose packages `npm run demo -- --web` installs.
   ...(existsSync('demo/web/node_modules/tidemark') ? [] : [{ ignores: ['demo/web/'] }]),
+  // Those of recipes/ are installed by spec/site/recipes.system.spec.ts.
+  ...(existsSync('recipes/node_modules') ? [] : [{ ignores: ['recipes/'] }]),
   {
-    files: ['**/*.ts'],
+    files: ['**/*.ts', '**/*.tsx'],
     extends: [...tseslint.configs.strictTypeChecked, ...tseslint.configs.stylisticTypeChecked, rxjsX.configs.strict],
     languageOptions: {
       parserOptions: {
-        project: ['./tsconfig.json', './angular/tsconfig.json', './site/tsconfig.json', './demo/web/tsconfig.json'],
+        project: ['.', 'angular', 'site', 'demo/web', 'recipes', 'recipes/solid'].map(
+          (folder) => `./${folder}/tsconfig.json`,
+        ),
         tsconfigRootDir: import.meta.dirname,
       },
     },
@@ -52,7 +56,14 @@ export default tseslint.config(
     },
   },
   {
-    files: ['spec/**/*.ts', 'angular/spec/**/*.ts', 'demo/**/*.ts', 'bench/**/*.ts', 'fuzz/**/*.ts', 'sim/**/*.ts'],
+    files: [
+      'spec/**/*.ts',
+      '{angular,recipes}/spec/**/*.ts',
+      'demo/**/*.ts',
+      'bench/**/*.ts',
+      'fuzz/**/*.ts',
+      'sim/**/*.ts',
+    ],
     rules: {
       'max-lines-per-function': 'off',
       // An error that a spec has no handler for fails the run, which is what it should do.
@@ -67,6 +78,16 @@ export default tseslint.config(
     files: ['angular/**/*.ts'],
     // Injectors of Angular are instances of classes that it does not export.
     rules: { '@typescript-eslint/no-unsafe-class-instance-assignment': 'off' },
+  },
+  {
+    files: ['recipes/**/*.{ts,tsx}'],
+    rules: {
+      // Recipes are short. RxJS reports an error without a handler as an uncaught error, which is what an app wants.
+      'rxjs-x/no-ignored-error': 'off',
+      'rxjs-x/no-implicit-any-catch': 'off',
+      // React and Solid take event handlers that return promises.
+      '@typescript-eslint/no-misused-promises': ['error', { checksVoidReturn: { attributes: false } }],
+    },
   },
   prettier,
 );

@@ -27,6 +27,7 @@ const folders: readonly string[] = [
   'lib/store/',
   'lib/testing/',
   'lib/transport/',
+  'recipes/',
   'sim/',
   'spec/',
 ];
@@ -51,6 +52,7 @@ const documents: readonly string[] = [
   'docs/hosting.md',
   'docs/offline.md',
   'docs/progress.md',
+  'docs/recipes.md',
   'docs/releasing.md',
   'docs/scale.md',
   'docs/security.md',
@@ -68,8 +70,13 @@ const angular = readSources(join(root, 'angular'), 'lib', 'spec').map((source) =
   ...source,
   path: `angular/${source.path}`,
 }));
-const sources = [...readSources(root, 'lib', 'sim', 'bench', 'fuzz', 'demo', 'spec'), ...angular].filter(({ path }) =>
-  (only ?? folders).some((folder) => path.startsWith(folder)),
+const frameworks = ['react', 'vue', 'svelte', 'solid', 'ngrx', 'capacitor'];
+const recipes = readSources(join(root, 'recipes'), ...frameworks, 'spec').map((source) => ({
+  ...source,
+  path: `recipes/${source.path}`,
+}));
+const sources = [...readSources(root, 'lib', 'sim', 'bench', 'fuzz', 'demo', 'spec'), ...angular, ...recipes].filter(
+  ({ path }) => (only ?? folders).some((folder) => path.startsWith(folder)),
 );
 
 describe('prose', () => {
