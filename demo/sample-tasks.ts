@@ -1,21 +1,19 @@
-import { of } from 'rxjs';
+import { firstValueFrom, of } from 'rxjs';
 import { createSyncClient, memoryStorage, openRealm } from 'tidemark';
 import type { SyncServer } from 'tidemark/server';
-import { firstValueFrom } from 'rxjs';
 import { schema } from './web/src/app/schema.js';
 
 /** The name of the realm that both devices of the board sync with. */
 export const realmName = 'board';
 
 const titles: readonly (readonly [column: string, title: string])[] = [
-  ['done', 'Choose a date for the summer party'],
+  ['done', 'Choose a date'],
   ['done', 'Book the garden'],
   ['doing', 'Write the invitations'],
-  ['doing', 'Ask Noor for her loudspeakers'],
+  ['doing', 'Find loudspeakers'],
   ['todo', 'Order bread and cheese'],
-  ['todo', 'Borrow four long tables'],
-  ['todo', 'Find out who cannot eat nuts'],
-  ['todo', 'Plan what we do when it rains'],
+  ['todo', 'Borrow four tables'],
+  ['todo', 'Plan for rain'],
 ];
 
 /** Writes a few tasks to the realm of the board, through a client in the same process. */

@@ -23,13 +23,21 @@ const fail = (message: string, code = 1): never => {
   process.exit(code);
 };
 
-const { values: options } = parseArgs({
-  options: {
-    web: { type: 'boolean' },
-    port: { type: 'string', default: '8790' },
-    'no-open': { type: 'boolean', default: false },
-  },
-});
+const readOptions = () => {
+  try {
+    return parseArgs({
+      options: {
+        web: { type: 'boolean' },
+        port: { type: 'string', default: '8790' },
+        'no-open': { type: 'boolean', default: false },
+      },
+    }).values;
+  } catch (error) {
+    return fail(error instanceof Error ? error.message : String(error), 2);
+  }
+};
+
+const options = readOptions();
 const port = Number(options.port);
 if (!Number.isInteger(port) || port < 0 || port > 65_535)
   fail(`--port must be a whole number from 0 to 65535, received ${options.port}.`, 2);

@@ -140,7 +140,10 @@ export class BoardColumn {
   protected navigate(index: number, to: Direction): void {
     if (to === 'up' || to === 'down') {
       const task = this.tasks()[index + (to === 'up' ? -1 : 1)];
-      if (task) this.focus.wanted.set({ id: task.id });
+      if (!task) return;
+      this.focus.wanted.set({ id: task.id });
+      // At once if the task is in the page, because the next key may be pressed before the next render.
+      this.moveFocus();
       return;
     }
     const beside = columnBeside(this.column().id, to === 'left' ? -1 : 1);

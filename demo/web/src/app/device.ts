@@ -56,14 +56,15 @@ import { TaskStore } from './task-store';
       @if (tasks.message(); as message) {
         <p class="problem" role="alert">{{ message }}</p>
       }
-      <board-rejected-writes />
       <div class="columns">
         @for (column of columns; track column.id) {
           <board-column [column]="column" />
         }
       </div>
+      <board-rejected-writes />
       <footer class="device-footer">
-        <button type="button" class="quiet" [disabled]="isAdding()" (click)="addMany()">Add 10 000 tasks</button>
+        <button type="button" class="quiet" [disabled]="isBusy()" (click)="deleteAll()">Delete all</button>
+        <button type="button" class="quiet" [disabled]="isBusy()" (click)="addMany()">Add 10 000 tasks</button>
       </footer>
     </section>
     <board-inspector />
@@ -82,15 +83,23 @@ export class Device {
   protected readonly connection = computed(() => describeConnection(this.status(), this.isSwitchedOff()));
   protected readonly unsent = computed(() => this.status().pending.changesets);
   protected readonly secondsLeft = toSignal(countDown(toObservable(this.status)), { initialValue: 0 });
-  protected readonly isAdding = signal(false);
+  protected readonly isBusy = signal(false);
 
   protected switchNetwork(): void {
     if (this.client) simulateOffline(this.client, !this.isSwitchedOff());
   }
 
-  protected async addMany(): Promise<void> {
-    this.isAdding.set(true);
-    await this.tasks.addMany(10_000);
-    this.isAdding.set(false);
+  protected addMany(): Promise<void> {
+    return this.run(() => this.tasks.addMany(10_000));
+  }
+
+  protected deleteAll(): Promise<void> {
+    return this.run(() => this.tasks.deleteAll());
+  }
+
+  private async run(work: () => Promise<void>): Promise<void> {
+    this.isBusy.set(true);
+    await work();
+    this.isBusy.set(false);
   }
 }

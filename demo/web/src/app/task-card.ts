@@ -69,7 +69,19 @@ const newMs = 2_000;
       </button>
     }
     <div class="task-line">
-      <span class="upload" [attr.data-upload]="upload()">{{ uploadText() }}</span>
+      <span class="upload" [attr.data-upload]="upload()">
+        <svg viewBox="0 0 16 16" aria-hidden="true">
+          @switch (upload()) {
+            @case ('onServer') {
+              <path d="M3.5 8.5l3 3 6-6.5" />
+            }
+            @case ('waiting') {
+              <path d="M8 2.5a5.5 5.5 0 1 0 0 11a5.5 5.5 0 1 0 0-11zM8 5v3.2l2 1.3" />
+            }
+          }
+        </svg>
+        {{ uploadText() }}
+      </span>
       <button
         type="button"
         class="vote"
@@ -78,7 +90,11 @@ const newMs = 2_000;
         [class.has-votes]="task().votes > 0"
         (click)="store.vote(task().id)"
       >
-        <svg viewBox="0 0 16 16" aria-hidden="true"><path d="M8 12.5v-9M4 7.5l4-4 4 4" /></svg>
+        <svg viewBox="0 0 16 16" aria-hidden="true">
+          <path
+            d="M5.5 7v6.5H3V7zl2.2-4.4c1 0 1.7.8 1.5 1.8L8.8 6.5h3.2c.9 0 1.6.8 1.4 1.7l-.9 4.1c-.2.7-.7 1.2-1.4 1.2H5.5"
+          />
+        </svg>
         {{ task().votes || '' }}
       </button>
       <span class="actions">

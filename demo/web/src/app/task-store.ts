@@ -40,11 +40,11 @@ export class TaskStore {
 
   add(title: string, column: string): Promise<string | null> {
     const id = crypto.randomUUID();
-    return this.write([id], (tx) => tx.create('Task', { id, title, column, movedAt: Date.now() }));
+    return this.write([{ id }], (tx) => tx.create('Task', { id, title, column, movedAt: Date.now() }));
   }
 
   rename(id: string, title: string): Promise<string | null> {
-    return this.write([id], (tx) => tx.update('Task', id, { title }));
+    return this.write([{ id }], (tx) => tx.update('Task', id, { title }));
   }
 
   move(task: Task, step: -1 | 1): Promise<string | null> {
@@ -53,53 +53,64 @@ export class TaskStore {
   }
 
   moveTo(id: string, column: string): Promise<string | null> {
-    return this.write([id], (tx) => tx.update('Task', id, { column, movedAt: Date.now() }));
+    return this.write([{ id }], (tx) => tx.update('Task', id, { column, movedAt: Date.now() }));
   }
 
   vote(id: string): Promise<string | null> {
-    return this.write([id], (tx) => tx.increment('Task', id, 'votes', 1));
+    return this.write([{ id }], (tx) => tx.increment('Task', id, 'votes', 1));
   }
 
   delete(id: string): Promise<string | null> {
-    return this.write([id], (tx) => tx.delete('Task', id));
+    return this.write([{ id }], (tx) => tx.delete('Task', id));
   }
 
+  /** Adds many tasks, which are older than every present one, so that the present ones stay on top. */
   async addMany(count: number): Promise<void> {
-    const began = Date.now();
+    const oldest = Date.now() - 86_400_000;
     for (let from = 0; from < count; from += tasksPerWrite) {
-      const numbers = Array.from({ length: Math.min(tasksPerWrite, count - from) }, (_, index) => from + index + 1);
-      const ids = numbers.map(() => crypto.randomUUID());
-      await this.write(ids, (tx) => {
-        for (const [index, id] of ids.entries()) {
-          // Older than every present task, so that these stay on top.
-          const movedAt = began - 86_400_000 - (numbers[index] ?? 0);
-          tx.create('Task', { id, title: `Task ${numbers[index]}`, column: 'todo', movedAt });
-        }
+      const length = Math.min(tasksPerWrite, count - from);
+      const tasks = Array.from({ length }, (_, index) => ({ id: crypto.randomUUID(), number: from + index + 1 }));
+      await this.write(tasks, (tx) => {
+        for (const { id, number } of tasks)
+          tx.create('Task', { id, title: `Task ${number}`, column: 'todo', movedAt: oldest - number });
       });
     }
   }
 
+  async deleteAll(): Promise<void> {
+    const realm = await this.realm.opened();
+    for (;;) {
+      // Read again each time: the other device may delete tasks meanwhile.
+      const tasks = realm.objects('Task', { limit: tasksPerWrite });
+      if (tasks.length === 0) return;
+      const isDone = await this.write(tasks, (tx) => {
+        for (const { id } of tasks) tx.delete('Task', id);
+      });
+      if (isDone === null) return;
+    }
+  }
+
   /** Writes one transaction. Returns the id of the first task, or `null` when the write was not possible. */
-  private async write(ids: readonly string[], change: Change): Promise<string | null> {
+  private async write(tasks: readonly Pick<Task, 'id'>[], change: Change): Promise<string | null> {
     try {
       const { version } = await this.realm.write(change);
-      this.follow(ids, version);
+      this.follow(tasks, version);
       this.message.set('');
-      return ids[0] ?? null;
+      return tasks[0]?.id ?? null;
     } catch (error) {
       this.message.set(error instanceof Error ? error.message : String(error));
       return null;
     }
   }
 
-  private follow(ids: readonly string[], version: number): void {
+  private follow(tasks: readonly Pick<Task, 'id'>[], version: number): void {
     const session = this.realm.value()?.session;
     if (!session) return;
-    for (const id of ids) this.waiting.set(id, version);
+    for (const { id } of tasks) this.waiting.set(id, version);
     this.waitingVersions.add(version);
     this.changes.update((count) => count + 1);
     const settle = (): void => {
-      for (const id of ids) if (this.waiting.get(id) === version) this.waiting.delete(id);
+      for (const { id } of tasks) if (this.waiting.get(id) === version) this.waiting.delete(id);
       this.waitingVersions.delete(version);
       this.changes.update((count) => count + 1);
     };

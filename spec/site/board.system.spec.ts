@@ -1,0 +1,197 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Browser, Locator, Page } from 'playwright-core';
+import { firstValueFrom } from 'rxjs';
+import { createSyncClient, memoryStorage, openRealm, type Realm, type SyncClient } from 'tidemark';
+import { schema } from '../../demo/web/src/app/schema.js';
+import { msMax } from '../angular/run-command.js';
+import { findAccessibilityFaults } from '../browser/axe.js';
+import { startChromium, type KillBrowser } from '../browser/start-chromium.js';
+import { type BoardDemo, startBoardDemo, startSecondDemo } from './board-demo.js';
+import { installFrameClock, measureChange, quantile, type ShownChange } from './frame-clock.js';
+
+/* The example app, started by its real command. The specs share one server, so each uses tasks of its own. */
+const root = process.cwd();
+const profile = mkdtempSync(join(tmpdir(), 'tidemark-board-profile-'));
+
+let demo: BoardDemo;
+let browser: Browser;
+let killBrowser: KillBrowser = () => Promise.resolve();
+let page: Page;
+let laptop: Locator;
+let phone: Locator;
+let policy: string;
+/** Everything that the page or its policy complained about. */
+const complaints: string[] = [];
+
+const columnOf = (device: Locator, name: string): Locator => device.getByRole('group', { name });
+const taskOf = (device: Locator, title: string): Locator => device.locator('board-task', { hasText: title });
+const addTask = async (device: Locator, title: string): Promise<void> => {
+  await device.getByPlaceholder('Add a task').fill(title);
+  await device.getByPlaceholder('Add a task').press('Enter');
+};
+const focused = (): Promise<string> => page.evaluate(() => document.activeElement?.textContent.trim() ?? '');
+
+const isEditing = (): boolean => document.activeElement?.matches('.editor') ?? false;
+
+beforeAll(async () => {
+  demo = await startBoardDemo(root);
+  browser = await startChromium(profile, 30_000, (kill) => (killBrowser = kill));
+  page = await browser.contexts()[0]!.newPage();
+  page.setDefaultTimeout(15_000);
+  page.on('pageerror', ({ message }) => complaints.push(message));
+  page.on('console', (message) => {
+    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text());
+  });
+  page.on('request', (request) => {
+    if (!request.url().startsWith(demo.url)) complaints.push(`The page requested ${request.url()}`);
+  });
+  await installFrameClock(page);
+  await page.setViewportSize({ width: 1440, height: 1000 });
+  const response = await page.goto(demo.url);
+  policy = response?.headers()['content-security-policy'] ?? '';
+  laptop = page.getByRole('region', { name: 'Laptop' });
+  phone = page.getByRole('region', { name: 'Phone' });
+  for (const device of [laptop, phone]) await taskOf(device, 'Book the garden').waitFor();
+}, 2 * msMax);
+
+afterAll(async () => {
+  await killBrowser();
+  demo.child.kill('SIGKILL');
+  rmSync(profile, { recursive: true, force: true });
+});
+
+describe('the task board', () => {
+  it('is served with a policy that allows no inline script or style, no eval, and nothing of other sites', () => {
+    expect(policy).toContain("default-src 'none'; script-src 'self'; style-src 'self';");
+    expect(policy).not.toContain('unsafe');
+  });
+
+  it('shows a task of one device on the other, and that it is on the server', async () => {
+    await addTask(laptop, 'Buy lemonade');
+    await taskOf(phone, 'Buy lemonade').getByText('On the server').waitFor();
+    await taskOf(laptop, 'Buy lemonade').getByText('On the server').waitFor();
+    await phone.getByText('All changes are on the server.').waitFor();
+  });
+
+  it('rolls back a task that the server rejects, and shows the reason until it is discarded', async () => {
+    const title = `Long ${'x'.repeat(100)}`;
+    await addTask(phone, title);
+    const alert = phone.getByRole('alert', { name: '' }).filter({ hasText: 'A title has at most 80 characters.' });
+    await alert.getByText(title).waitFor();
+    expect(await taskOf(phone, title).count()).toBe(0);
+    await alert.getByRole('button', { name: 'Discard' }).click();
+    await alert.waitFor({ state: 'detached' });
+  });
+
+  it('can be used by keyboard alone', async () => {
+    await addTask(laptop, 'Tune the piano');
+    await taskOf(laptop, 'Tune the piano').waitFor();
+    await page.keyboard.press('Tab');
+    expect(await focused()).toBe('Tune the piano');
+    await page.keyboard.press('+');
+    await taskOf(laptop, 'Tune the piano').getByRole('button', { name: '1 vote' }).waitFor();
+    await page.keyboard.press('Shift+ArrowRight');
+    await columnOf(phone, 'In progress').locator('board-task', { hasText: 'Tune the piano' }).waitFor();
+    await page.waitForFunction(() =>
+      document.activeElement?.closest('board-column')?.textContent.includes('In progress'),
+    );
+    expect(await focused()).toBe('Tune the piano');
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(isEditing);
+    await page.keyboard.type('Tune the harp');
+    await page.keyboard.press('Enter');
+    await taskOf(phone, 'Tune the harp').waitFor();
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('ArrowUp');
+    expect(await focused()).toBe('Tune the harp');
+    await page.keyboard.press('Enter');
+    await page.waitForFunction(isEditing);
+    await page.keyboard.type('Nothing');
+    await page.keyboard.press('Escape');
+    await page.waitForFunction(() => document.activeElement?.textContent.trim() === 'Tune the harp');
+    await page.keyboard.press('Delete');
+    await taskOf(phone, 'Tune the harp').waitFor({ state: 'detached' });
+    await page.waitForFunction(() => document.activeElement?.matches('.title'));
+  });
+
+  it.each(['light', 'dark'] as const)('has no serious finding of axe in the %s scheme', async (colorScheme) => {
+    await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
+    expect(await findAccessibilityFaults(page)).toEqual([]);
+  });
+});
+
+describe('with ten thousand tasks in a column', () => {
+  const changes = 30;
+  let client: SyncClient;
+  let other: Realm<typeof schema>;
+
+  beforeAll(async () => {
+    client = createSyncClient({ url: `${demo.url.replace('http', 'ws')}sync` });
+    const realm = await openRealm({ schema, storage: memoryStorage(), sync: { client, realm: 'board' } });
+    await firstValueFrom(realm.session.downloadComplete$);
+    other = realm;
+    await phone.getByRole('button', { name: 'Add 10 000 tasks' }).click();
+    const hasAll = (): boolean =>
+      [...document.querySelectorAll('board-column:first-child .count')].every(
+        ({ textContent }) => Number(textContent) >= 10_000,
+      );
+    await page.waitForFunction(hasAll, null, { timeout: 60_000 });
+    await laptop.getByText('All changes are on the server.').waitFor({ timeout: 60_000 });
+    await phone.getByText('All changes are on the server.').waitFor({ timeout: 60_000 });
+  }, 150_000);
+
+  afterAll(() => client.close());
+
+  const measure = async (round: number): Promise<readonly ShownChange[]> => {
+    const shown: ShownChange[] = [];
+    for (let index = 0; index < changes; index++) {
+      const id = `round ${round} change ${index}`;
+      const write = () =>
+        other.write((tx) => tx.create('Task', { id, title: id, column: 'todo', movedAt: Date.now() }));
+      shown.push(...(await measureChange(page, id, 2, write)));
+    }
+    return shown;
+  };
+
+  it('shows a change of another device within two frames after it arrived', async () => {
+    // Other specs may use the processor. A board that is too slow is too slow in every round.
+    for (let round = 1; ; round++) {
+      const shown = await measure(round);
+      const [frames, ms] = [shown.map((each) => each.frames), shown.map((each) => each.ms)];
+      const [median, p95] = [quantile(frames, 0.5), quantile(frames, 0.95)];
+      console.log(
+        `frames: median ${median}, p95 ${p95}; ms: median ${quantile(ms, 0.5).toFixed(1)}, p95 ${quantile(ms, 0.95).toFixed(1)}`,
+      );
+      if (p95 > 2 && round < 3) continue;
+      expect(shown).toHaveLength(2 * changes);
+      expect(median).toBeLessThanOrEqual(2);
+      expect(p95).toBeLessThanOrEqual(2);
+      return;
+    }
+  }, 120_000);
+
+  it('has few tasks in the page, wherever the list is scrolled', async () => {
+    const list = columnOf(laptop, 'To do').locator('.task-list');
+    await list.evaluate((element) => (element.scrollTop = element.scrollHeight));
+    await taskOf(laptop, 'Task 10000').waitFor();
+    expect(await columnOf(laptop, 'To do').locator('board-task').count()).toBeLessThan(25);
+  });
+});
+
+describe('the command of the task board', () => {
+  it('says which port is in use', async () => {
+    const [code, output] = await startSecondDemo(root, demo.url);
+    expect(code).toBe(1);
+    expect(output).toMatch(/Port \d+ is in use\. Choose another one: npm run demo -- --web --port \d+/);
+  }, 60_000);
+
+  it('leaves no complaint of the page', () => {
+    expect(complaints).toEqual([]);
+  });
+
+  it('ends at Ctrl+C with the exit code 0, also while the page is open', async () => {
+    expect(await demo.end()).toBe(0);
+  });
+});
