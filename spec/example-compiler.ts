@@ -9,6 +9,8 @@ export interface Example {
   readonly page: string;
   /** The line of its first fence, from 1. */
   readonly line: number;
+  /** The lines of the first fences of its blocks. */
+  readonly blockLines: readonly number[];
   /** The text. Every line keeps its line number of the page, so that compiler errors point there. */
   readonly text: string;
 }
@@ -18,7 +20,7 @@ const fence = /^ *```(\S*)(.*)$/;
 const createExampleError = (page: string, line: number, why: string): Error => new Error(`${page}:${line} ${why}`);
 
 export const parseExamples = (page: string, markdown: string): readonly Example[] => {
-  const programs: { line: number; lines: string[] }[] = [];
+  const programs: { blockLines: number[]; lines: string[] }[] = [];
   let open: { line: number; into: string[] | null } | null = null;
   markdown.split('\n').forEach((text, index) => {
     const line = index + 1;
@@ -31,18 +33,21 @@ export const parseExamples = (page: string, markdown: string): readonly Example[
       if (language === 'typescript') throw createExampleError(page, line, 'says typescript where the others say ts');
       if (language === 'ts' && !['', 'continued', 'sketch'].includes(mark))
         throw createExampleError(page, line, `has an unknown mark: ${mark}`);
-      if (language === 'ts' && mark === '') programs.push({ line, lines: [] });
+      if (language === 'ts' && mark === '') programs.push({ blockLines: [], lines: [] });
       const last = programs.at(-1);
       if (language === 'ts' && mark === 'continued' && !last) throw createExampleError(page, line, 'continues nothing');
-      open = { line, into: language === 'ts' && mark !== 'sketch' && last ? last.lines : null };
+      const isRun = language === 'ts' && mark !== 'sketch';
+      if (isRun) last?.blockLines.push(line);
+      open = { line, into: isRun && last ? last.lines : null };
     }
   });
   // The variable is assigned inside the callback, which the compiler does not follow.
   const left = open as { line: number } | null;
   if (left) throw createExampleError(page, left.line, 'is never closed');
-  return programs.map(({ line, lines }) => ({
+  return programs.map(({ blockLines, lines }) => ({
     page,
-    line,
+    line: blockLines[0] ?? 0,
+    blockLines,
     text: Array.from(lines, (text?: string) => text ?? '').join('\n'),
   }));
 };
@@ -51,7 +56,7 @@ export const parseExamples = (page: string, markdown: string): readonly Example[
 export const parseSketches = (page: string, markdown: string): readonly Example[] =>
   [...markdown.matchAll(/^```ts sketch\n(import [\s\S]*?)^```$/gm)].map(({ index, 1: text = '' }) => {
     const line = markdown.slice(0, index).split('\n').length;
-    return { page, line, text: '\n'.repeat(line) + text };
+    return { page, line, blockLines: [line], text: '\n'.repeat(line) + text };
   });
 
 /** Returns the project's own options, but allows unused declarations in examples. */

@@ -1,7 +1,8 @@
 import { expect } from '@jest/globals';
 import * as http from 'node:http';
-import ts from 'typescript';
-import { createExampleWorld, settle } from './example-world.js';
+import { toProgramBody } from './example-program.js';
+import { realTime, settle, startVirtualTime } from './example-time.js';
+import { createExampleWorld } from './example-world.js';
 import { steps } from './page-steps.js';
 
 interface Globals {
@@ -18,30 +19,13 @@ const { constructor: AsyncFunction } = Object.getPrototypeOf(async () => Promise
 };
 
 /**
- * Compiles a program to a function. The function logs each value together with the comment beside it, and runs the
- * steps of the given comments.
- */
-const programOf = (text: string, comments: readonly string[]): Program => {
-  const runnable = text
-    .replace(/^( *)console\.log\((.*)\); \/\/ (.*)$/gm, '$1console.log($2, ($3));')
-    .replace(/^\/\/ (.*)$/gm, (line, comment: string) =>
-      comments.includes(comment) ? `await runStep(${JSON.stringify(comment)});` : line,
-    );
-  const { outputText } = ts.transpileModule(runnable, {
-    compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext },
-  });
-  const body = outputText.replace(/^import (\{[^}]*\}) from ('[^']*');$/gm, 'const $1 = modules[$2];');
-  return new AsyncFunction('{ modules, console, fetch, runStep }', body);
-};
-
-/**
  * Runs the program of a page, and the steps of its comments. Expects that the program logs the values in the comments
  * beside them, and that each step of the page has its comment.
  */
 export const runExample = async (page: string, text: string): Promise<void> => {
   const logged: unknown[][] = [];
   const log = (...values: unknown[]): unknown => logged.push(structuredClone(values));
-  const world = createExampleWorld(page === 'docs/hosting.md' ? 'real time' : 'virtual time');
+  const world = createExampleWorld(page === 'docs/hosting.md' ? realTime : startVirtualTime());
   const pageSteps = steps[page]?.(world) ?? {};
   const comments = Object.keys(pageSteps);
   const unused = new Set(comments);
@@ -52,7 +36,7 @@ export const runExample = async (page: string, text: string): Promise<void> => {
     await settle();
   };
   try {
-    const program = programOf(text, comments);
+    const program = new AsyncFunction('{ modules, console, fetch, runStep }', toProgramBody(text, comments));
     const modules = { ...world.modules, 'node:http': http };
     await program({ modules, console: { log }, fetch: page === 'docs/tokens.md' ? world.login.fetch : fetch, runStep });
   } finally {

@@ -1,5 +1,15 @@
-import { jest } from '@jest/globals';
-import { type Observable, EMPTY, defer, filter, of, Subject, switchMap, takeUntil, throwError } from 'rxjs';
+import {
+  type Observable,
+  BehaviorSubject,
+  EMPTY,
+  defer,
+  filter,
+  of,
+  Subject,
+  switchMap,
+  takeUntil,
+  throwError,
+} from 'rxjs';
 import * as rxjs from 'rxjs';
 import * as tidemark from '../lib/index.js';
 import * as server from '../lib/server/index.js';
@@ -12,6 +22,7 @@ type ClientWire = tidemark.Wire<tidemark.ClientMessage, tidemark.ServerMessage>;
 /** A network between the clients of a page and the server. */
 interface ExampleNetwork {
   readonly dial: tidemark.Dial<tidemark.ClientMessage, tidemark.ServerMessage>;
+  readonly isUp$: BehaviorSubject<boolean>;
   /** Breaks all connections. New attempts fail until `comeBack` is called. */
   readonly goDown: () => void;
   readonly comeBack: () => void;
@@ -21,7 +32,7 @@ interface ExampleNetwork {
 }
 
 const createNetwork = (wireOf: () => ClientWire): ExampleNetwork => {
-  let isUp = true;
+  const isUp$ = new BehaviorSubject(true);
   let isLossy = false;
   let attempts = 0;
   const cut$ = new Subject<void>();
@@ -32,15 +43,18 @@ const createNetwork = (wireOf: () => ClientWire): ExampleNetwork => {
       takeUntil(broken$),
     );
   return {
+    isUp$,
     dial: defer(() => {
       attempts += 1;
-      return isUp ? of(wire) : throwError(() => new ConnectionError({ kind: 'unreachable', detail: 'no network' }));
+      return isUp$.value
+        ? of(wire)
+        : throwError(() => new ConnectionError({ kind: 'unreachable', detail: 'no network' }));
     }),
     goDown: () => {
-      isUp = false;
+      isUp$.next(false);
       cut$.next();
     },
-    comeBack: () => (isUp = true),
+    comeBack: () => isUp$.next(true),
     loseAcknowledgements: () => (isLossy = true),
     countAttempts: () => attempts,
   };
@@ -77,10 +91,15 @@ export class ExampleLogin {
   };
 }
 
-/** Waits until the work that is ready has run. Virtual time does not pass. */
-export const settle = async (): Promise<void> => {
-  for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => void setImmediate(resolve));
-};
+/** The time in which a program runs. */
+export interface ExampleTime {
+  /** Waits until the work that is ready has run. */
+  readonly settle: () => Promise<void>;
+  /** Lets milliseconds pass. */
+  readonly pass: (ms: number) => Promise<void>;
+  /** Ends the time: nothing of the program runs any more. */
+  readonly end: () => void;
+}
 
 /** Has everything around a program of a page: modules, a network with a server, a login server, and time. */
 export interface ExampleWorld {
@@ -90,6 +109,8 @@ export interface ExampleWorld {
   readonly login: ExampleLogin;
   /** The names of realms that the server gives no access to. */
   readonly denied: Set<string>;
+  /** The clients that the program has created. */
+  readonly clients$: BehaviorSubject<readonly tidemark.SyncClient[]>;
   readonly settle: () => Promise<void>;
   readonly passTime: (ms: number) => Promise<void>;
   readonly close: () => Promise<void>;
@@ -99,17 +120,16 @@ export interface ExampleWorld {
  * Creates a world for one program. A client that the program creates with a `url` connects over the network of the
  * world to the server that the program has created last, or else to a server of the world. Storages that the program
  * names are in memory. `close` closes the clients and servers of the program.
+ *
+ * @param clientOptions - Options that all clients of the program get.
  */
-export const createExampleWorld = (time: 'virtual time' | 'real time'): ExampleWorld => {
-  if (time === 'virtual time') {
-    jest.useFakeTimers({
-      now: Date.UTC(2026, 4, 1, 8),
-      doNotFake: ['nextTick', 'setImmediate', 'clearImmediate', 'queueMicrotask'],
-    });
-  }
+export const createExampleWorld = (
+  time: ExampleTime,
+  clientOptions: Pick<tidemark.SyncClientOptions, 'reconnect$'> = {},
+): ExampleWorld => {
   const denied = new Set<string>();
   const servers: server.SyncServer[] = [];
-  const clients: tidemark.SyncClient[] = [];
+  const clients$ = new BehaviorSubject<readonly tidemark.SyncClient[]>([]);
   const storages = new Map<string, tidemark.Storage>();
   /** A storage that has a name is kept when its realm is closed, so that it can be opened again. */
   const storageOf = <A>(storage: A): A | tidemark.Storage => {
@@ -132,11 +152,13 @@ export const createExampleWorld = (time: 'virtual time' | 'real time'): ExampleW
   const createSyncClient = (options: tidemark.SyncClientOptions): tidemark.SyncClient => {
     // The first client waits for exactly the delays of the documents. Each client has other random numbers, because
     // replicas need different ids.
-    const random = clients.length / 16;
+    const random = clients$.value.length / 16;
     const clock = { ...systemClock, random: () => random };
     const { url, ...others } = options;
-    const client = tidemark.createSyncClient(url === undefined ? options : { ...others, dial: network.dial, clock });
-    clients.push(client);
+    const client = tidemark.createSyncClient(
+      url === undefined ? options : { ...others, ...clientOptions, dial: network.dial, clock },
+    );
+    clients$.next([...clients$.value, client]);
     return client;
   };
   const openRealm = (options: Parameters<typeof tidemark.openRealm>[0]) =>
@@ -148,15 +170,16 @@ export const createExampleWorld = (time: 'virtual time' | 'real time'): ExampleW
       'tidemark/server': { ...server, createSyncServer },
       'tidemark/testing': testing,
     },
-    ...{ network, login: new ExampleLogin(), denied, settle },
+    ...{ network, login: new ExampleLogin(), denied, clients$ },
+    settle: time.settle,
     passTime: async (ms) => {
-      await settle();
-      await jest.advanceTimersByTimeAsync(ms);
-      await settle();
+      await time.settle();
+      await time.pass(ms);
+      await time.settle();
     },
     close: async () => {
-      for (const { close } of [...clients, ...servers]) await close();
-      jest.useRealTimers();
+      for (const { close } of [...clients$.value, ...servers]) await close();
+      time.end();
     },
   };
 };

@@ -1,8 +1,11 @@
-import { strict as assert } from 'node:assert';
 import type { ExampleWorld } from './example-world.js';
 
 /** The steps of a page: what happens around the program, by the comment of the page that says so. */
 type Steps = Readonly<Record<string, () => unknown>>;
+
+const expectCount = (actual: number, expected: number): void => {
+  if (actual !== expected) throw new Error(`Expected ${expected}, received ${actual}.`);
+};
 
 /**
  * Steps of the pages: the network goes down, time passes, the server answers. In its page a step is a comment in a line
@@ -21,7 +24,7 @@ export const steps: Readonly<Record<string, (world: ExampleWorld) => Steps>> = {
       },
       'A moment later, on the same connection:': async () => {
         await settle();
-        assert.equal(network.countAttempts(), attempts);
+        expectCount(network.countAttempts(), attempts);
       },
     };
   },
@@ -59,12 +62,12 @@ export const steps: Readonly<Record<string, (world: ExampleWorld) => Steps>> = {
         requests = login.requests;
         login.hold();
         await passTime(3_600_000);
-        assert.equal(login.requests, requests + 1);
+        expectCount(login.requests, requests + 1);
       },
       'When the login server has answered:': async () => {
         login.release();
         await settle();
-        assert.equal(login.requests, requests + 1);
+        expectCount(login.requests, requests + 1);
       },
       'While the session is connected:': settle,
       'While the login server answers 401:': () => (login.status = 401),

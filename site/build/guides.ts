@@ -78,6 +78,14 @@ export const guideGroups: readonly GuideGroup[] = [
   },
 ];
 
+/** Names of pages whose files have the same names as those of others, or that are no good addresses. */
+const pageNames: Readonly<Record<string, string>> = {
+  'README.md': 'start',
+  'CHANGELOG.md': 'changes',
+  'CODE_OF_CONDUCT.md': 'code-of-conduct',
+  'SECURITY.md': 'vulnerabilities',
+};
+
 /** Returns the name of a page: the last part of its address, without an extension. */
 export const pageNameOf = (file: string): string =>
-  file === 'README.md' ? 'start' : file.slice(file.lastIndexOf('/') + 1, -'.md'.length).toLowerCase();
+  pageNames[file] ?? file.slice(file.lastIndexOf('/') + 1, -'.md'.length).toLowerCase();

@@ -1,8 +1,10 @@
-import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, extname, join } from 'node:path';
 import { type GuideGroup, guideGroups, pageNameOf } from './guides.js';
 import { createHomePage } from './home.js';
+import { wrapExamples } from './example-blocks.js';
 import { rewriteLinks } from './links.js';
+import { readPrograms } from './programs.js';
 
 /** An entry of the sidebar. */
 export interface SidebarItem {
@@ -41,33 +43,48 @@ const sourcePageOf = (root: string, path: string): string => {
   return `---\nsearch: false\naside: false\n---\n\n# ${path}\n\n\`\`\`\`${language}\n${text}\n\`\`\`\`\n`;
 };
 
-const copyImages = (root: string, out: string): void => {
+const copyFiles = (root: string, out: string): void => {
+  cpSync(join(root, 'site', 'static'), join(out, 'public'), { recursive: true });
   const images = join(root, 'docs', 'images');
   if (!existsSync(images)) return;
-  mkdirSync(join(out, 'public', 'images'), { recursive: true });
-  for (const name of readdirSync(images)) copyFileSync(join(images, name), join(out, 'public', 'images', name));
+  cpSync(images, join(out, 'public', 'images'), { recursive: true });
 };
 
-/** Writes the pages of the site to a folder, from the Markdown files of the repository. Returns the sidebar. */
-export const writePages = (root: string, out: string): readonly SidebarItem[] => {
+/** Blocks in the formats of docs/PROTOCOL.md have no highlighting. */
+const formatPattern = /^```(conversation|frames|operations|states)$/gm;
+
+/** The Markdown files of the repository that are pages of the site. */
+const filesOf = (groups: readonly GuideGroup[]): readonly string[] =>
+  groups.flatMap(({ guides }) => guides.map(({ file }) => file));
+
+/**
+ * Writes the pages of the site to a folder, from the Markdown files of the repository. Returns these files, and the
+ * sidebar.
+ */
+export const writePages = (
+  root: string,
+  out: string,
+): { readonly files: readonly string[]; readonly sidebar: readonly SidebarItem[] } => {
   rmSync(out, { recursive: true, force: true });
   const groups = readGroups(root);
-  const files = groups.flatMap(({ guides }) => guides.map(({ file }) => file));
+  const files = filesOf(groups);
   const sources = new Set<string>();
   const targets = {
     exists: (path: string) => existsSync(join(root, path)),
-    pages: new Set(files),
+    pages: new Map(groups.flatMap(({ guides }) => guides.map(({ file, text }) => [file, text] as const))),
     onSource: (path: string) => sources.add(path),
   };
   for (const file of files) {
     const markdown = readFileSync(join(root, file), 'utf8');
-    write(join(out, `${pageNameOf(file)}.md`), rewriteLinks(file, markdown, targets));
+    const linked = rewriteLinks(file, markdown.replace(formatPattern, '```txt'), targets);
+    write(join(out, `${pageNameOf(file)}.md`), wrapExamples(file, linked, readPrograms(root, file)));
   }
   for (const path of sources) write(join(out, 'source', `${path}.md`), sourcePageOf(root, path));
   write(join(out, 'index.md'), createHomePage(root));
-  copyImages(root, out);
-  return groups.map(({ text, guides }) => ({
+  copyFiles(root, out);
+  const sidebar = groups.map(({ text, guides }) => ({
     text,
     items: guides.map(({ file, text: title }) => ({ text: title, link: `/${pageNameOf(file)}` })),
   }));
+  return { files, sidebar };
 };
