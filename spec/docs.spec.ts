@@ -7,6 +7,7 @@ import { steps } from './page-steps.js';
 const { defaultTimeouts, syncErrors, transitions } = tidemark;
 
 const pages = [
+  'coming-from-realm',
   'connection',
   'data',
   'errors',

@@ -12,6 +12,13 @@ const expectCount = (actual: number, expected: number): void => {
  * of its own. The runner runs the step there.
  */
 export const steps: Readonly<Record<string, (world: ExampleWorld) => Steps>> = {
+  'docs/coming-from-realm.md': ({ network, settle }) => ({
+    'After the network has gone down:': network.goDown,
+    'When the network is back:': network.comeBack,
+    'A moment later:': settle,
+    'A moment later, on the same connection:': settle,
+  }),
+
   'docs/connection.md': ({ network, passTime, settle }) => {
     let attempts = 0;
     return {

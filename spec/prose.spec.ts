@@ -46,6 +46,7 @@ const documents: readonly string[] = [
   'docs/PROTOCOL.md',
   'docs/angular.md',
   'docs/behaviours.md',
+  'docs/coming-from-realm.md',
   'docs/connection.md',
   'docs/data.md',
   'docs/errors.md',

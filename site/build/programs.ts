@@ -15,7 +15,8 @@ const runnablePages: readonly string[] = [
 ];
 
 /** Whether a program can run in a browser, and has something to show: it opens no port. */
-const isRunnable = ({ text }: Example): boolean => !text.includes('.listen(') && /\b(openRealm\$?|marbles)\(/.test(text);
+const isRunnable = ({ text }: Example): boolean =>
+  !text.includes('.listen(') && /\b(openRealm\$?|marbles)\(/.test(text);
 
 /** The programs of a page that run in the reader's browser, by their numbers on the page. */
 export const readPrograms = (root: string, page: string): ReadonlyMap<number, Example> => {
