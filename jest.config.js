@@ -14,7 +14,7 @@ const project = {
     '^#server/(.*)$': '<rootDir>/lib/server/node/$1.ts',
     '^#storage$': '<rootDir>/lib/storage/node-storage.ts',
     '^tidemark$': '<rootDir>/lib/index.ts',
-    '^tidemark/(server|testing)$': '<rootDir>/lib/$1/index.ts',
+    '^tidemark/(inspector|server|testing)$': '<rootDir>/lib/$1/index.ts',
   },
   transform: { '^.+\\.ts$': ['ts-jest', { tsconfig: 'tsconfig.json', useESM: true }] },
 };

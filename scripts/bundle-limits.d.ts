@@ -1,3 +1,3 @@
 export declare const bundleLimits: Readonly<
-  Record<'openRealm' | 'openRealmAndClient' | 'record' | 'everything' | 'testing' | 'angular', number>
+  Record<'openRealm' | 'openRealmAndClient' | 'record' | 'everything' | 'testing' | 'angular' | 'inspector', number>
 >;

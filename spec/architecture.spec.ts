@@ -23,7 +23,7 @@ import {
 import { sourceOf, readSources } from './parsed-source.js';
 import { owners } from './package-owners.js';
 
-const entryPoints = ['lib/index.ts', 'lib/server/index.ts', 'lib/testing/index.ts'];
+const entryPoints = ['lib/index.ts', 'lib/inspector/index.ts', 'lib/server/index.ts', 'lib/testing/index.ts'];
 const clock = 'lib/clock.ts';
 const storagePort = 'lib/storage/storage.ts';
 const clientRooms = ['model', 'protocol', 'transport', 'storage', 'store', 'session'].map((room) => `lib/${room}/`);
@@ -59,6 +59,7 @@ const rooms: Readonly<Record<string, Room>> = {
     ],
     types: ['lib/transport/'],
   },
+  'lib/inspector/': { values: [clock, 'lib/client/', ...clientRooms] },
   'lib/testing/': {
     // A played recording has to count like the recorded session.
     values: ['lib/index.ts', 'lib/server/index.ts', clock, 'lib/model/', 'lib/merge/', 'lib/session/api/progress.ts'],
@@ -77,6 +78,7 @@ const portValues = [
 /** Files that use time and random numbers. */
 const clocks: readonly Allowed[] = [
   { where: 'lib/clock.ts', why: 'it is the clock' },
+  { where: 'lib/inspector/frames.ts', why: 'it draws once for each frame of the screen' },
   { where: 'lib/cli/logger.ts', why: 'it makes a mark of a name by node:crypto, and draws nothing' },
   {
     where: 'lib/cli/token-command.ts',
@@ -91,6 +93,7 @@ const promises: readonly Allowed[] = [
   { where: 'lib/storage/', why: 'databases answer with promises; streams of them leave the room' },
   { where: 'lib/testing/', why: 'the tests of a suite are promises to the runner' },
 
+  { where: 'lib/inspector/inspector-view.ts', why: 'the clipboard answers with promises' },
   { where: 'lib/backup/', why: 'files are written and read with promises, one page after the other' },
   { where: 'lib/cli/', why: 'a process lives until its command is done' },
   { where: 'lib/model/schema-types.ts Synchronous', why: 'it is what the function of a write must not return' },

@@ -13,6 +13,7 @@ import {
 import * as rxjs from 'rxjs';
 import * as tidemark from '../lib/index.js';
 import * as server from '../lib/server/index.js';
+import * as inspector from '../lib/inspector/index.js';
 import * as testing from '../lib/testing/index.js';
 
 const { ConnectionError, createCloseError, memoryStorage, systemClock } = tidemark;
@@ -168,6 +169,7 @@ export const createExampleWorld = (
       rxjs,
       tidemark: { ...tidemark, createSyncClient, openRealm },
       'tidemark/server': { ...server, createSyncServer },
+      'tidemark/inspector': inspector,
       'tidemark/testing': testing,
     },
     ...{ network, login: new ExampleLogin(), denied, clients$ },

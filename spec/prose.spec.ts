@@ -17,6 +17,7 @@ const folders: readonly string[] = [
   'lib/client/',
   'lib/clock.ts',
   'lib/index.ts',
+  'lib/inspector/',
   'lib/log/',
   'lib/merge/',
   'lib/model/',

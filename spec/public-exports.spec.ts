@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import * as client from '../lib/index.js';
+import * as inspector from '../lib/inspector/index.js';
 import * as server from '../lib/server/index.js';
 import * as testing from '../lib/testing/index.js';
 import { readSources } from './parsed-source.js';
@@ -50,6 +51,11 @@ const entryPoints: Readonly<
       ],
       ...['SyncError', 'syncErrors', 'TidemarkError', 'WriteLimitError', 'WrongRealmError'],
     ],
+  },
+  'tidemark/inspector': {
+    file: 'lib/inspector/index.ts',
+    exported: inspector,
+    names: ['defineInspector', 'mountInspector', 'observeSimulatedOffline', 'simulateOffline'],
   },
   'tidemark/server': {
     file: 'lib/server/index.ts',

@@ -15,6 +15,7 @@ import {
 import type { Clock } from '../clock.js';
 import { SessionClosedError, type SyncError, type UndiscardedRealm } from '../model/errors.js';
 import { limits } from '../model/limits.js';
+import type { ConnectionError } from '../transport/wire.js';
 import { createConnection } from '../session/connection/connection.js';
 import { type SessionStore, runAtomically } from '../session/state/session-store.js';
 import type { SyncedRealm } from '../model/sync-port.js';
@@ -55,6 +56,10 @@ export interface ClientCore extends UserIdentity {
   ) => ClientSession;
   /** Registers an open realm until `removeMember`. */
   readonly addMember: (member: RealmMember) => void;
+  /** Emits each realm that is added, before its session starts. Hot. */
+  readonly memberAdded$: Observable<RealmMember>;
+  /** The error of every connection, or `null`. For the inspector, which simulates faults. */
+  readonly fault$: BehaviorSubject<ConnectionError | null>;
   readonly removeMember: (member: RealmMember) => void;
   readonly members: () => readonly RealmMember[];
   /** Remembers a storage, so that a log-out can clear it after its realm is closed. */
@@ -96,6 +101,7 @@ const createSharedParts = (
   reportTrouble: (error: SyncError) => void,
   members: Iterable<RealmMember>,
 ) => {
+  const fault$ = new BehaviorSubject<ConnectionError | null>(null);
   const reconnects = new Subject<void>();
   const disconnects = new Subject<void>(); // After a log-out: the connection must not serve another user (C9).
   const closed = new ReplaySubject<void>(1);
@@ -109,6 +115,7 @@ const createSharedParts = (
     token$: tokens.fresh$,
     tokens,
     closed$: merge(closed, disconnects),
+    fault$,
     onOutage: (reason) => log({ level: 'warn', event: 'outage', reason }),
   });
   const reconnect = (): void => {
@@ -150,6 +157,7 @@ const createSharedParts = (
     connection: sharedConnection,
     tokens,
     reconnect$: sessionTrigger$,
+    fault$,
   };
 };
 
@@ -250,7 +258,9 @@ export const createClientCore = (options: CheckedClientOptions): ClientCore => {
   const members = new Set<RealmMember>();
   const errors = new Subject<SyncError>();
   const reportTrouble = createTroubleReporter(log, errors, members);
-  const { reconnect, endLinger, disconnect, closed, ...shared } = createSharedParts(options, reportTrouble, members);
+  const memberAdded$ = new Subject<RealmMember>();
+  const parts = createSharedParts(options, reportTrouble, members);
+  const { reconnect, endLinger, disconnect, closed, fault$, ...shared } = parts;
   const user = { loggedIn: true, loggedOut: false, closed: false, logIns: 0, id: options.user };
   const openRealms: ClientCore['openRealms'] = new Map();
   const { storages, rememberStorage } = createKnownStorages();
@@ -270,23 +280,16 @@ export const createClientCore = (options: CheckedClientOptions): ClientCore => {
   const logInIfPossible = (member: RealmMember): void => {
     if (user.loggedIn && !user.closed) logInMember(member);
   };
-  const discards = createDiscards({
-    clock,
-    user: () => user.id,
-    members,
-    openRealms,
-    storages,
-    onDiscarded: logInIfPossible,
-  });
+  const known = { clock, members, openRealms, storages };
+  const discards = createDiscards({ ...known, user: () => user.id, onDiscarded: logInIfPossible });
 
   return {
-    clock,
     storageTimeoutMs: timeouts.storage,
     errors$: errors.pipe(distinctUntilChanged()), // Every session reports an error of the connection.
     reconnect,
     isClosed: () => user.closed,
     ...{ isLoggedIn: () => user.loggedIn && !user.closed, isLoggedOut: () => user.loggedOut, endLinger, reportError },
-    ...{ openRealms, rememberStorage, discards },
+    ...{ clock, fault$, memberAdded$, openRealms, rememberStorage, discards },
     pausedRealms: new Set(),
     createSession: (realm, { paused, ...own }) => {
       const start = paused ? 'paused' : 'inactive'; // Until `addMember`.
@@ -297,6 +300,7 @@ export const createClientCore = (options: CheckedClientOptions): ClientCore => {
     },
     addMember: (member) => {
       members.add(member);
+      memberAdded$.next(member);
       if (user.closed)
         closeSession(member.machine); // The client was closed while the realm was being opened.
       // Last, because the observers of this event may log out or in, which must apply to this realm too.

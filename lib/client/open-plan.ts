@@ -76,7 +76,10 @@ export interface RealmStore extends Pick<
   LocalStore,
   'write' | 'retry' | 'discard' | 'rejectedWrites$' | 'setAside$' | 'stats' | keyof ReadApi
 > {
-  readonly context: Pick<CommitContext, 'shapes' | 'objects' | 'clock' | 'checkOpen'>;
+  readonly context: Pick<CommitContext, 'shapes' | 'objects' | 'clock' | 'checkOpen'> & {
+    /** The outbox; `undefined` while another tab has it. */
+    readonly outbox?: CommitContext['outbox'] | undefined;
+  };
   readonly transact: <R>(work: (draft: TransactionDraft) => R) => Observable<Written<R>>;
 }
 

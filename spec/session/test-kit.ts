@@ -1,4 +1,17 @@
-import { defer, filter, from, map, merge, mergeMap, NEVER, type Observable, Subject, takeWhile, tap } from 'rxjs';
+import {
+  defer,
+  EMPTY,
+  filter,
+  from,
+  map,
+  merge,
+  mergeMap,
+  NEVER,
+  type Observable,
+  Subject,
+  takeWhile,
+  tap,
+} from 'rxjs';
 import { SessionClosedError } from '../../lib/model/errors.js';
 import type { Bound, ClientMessage, ServerMessage } from '../../lib/protocol/messages.js';
 import type { Clock } from '../../lib/clock.js';
@@ -185,6 +198,7 @@ export const createTestClient = (
     tokens,
     reconnect$: trigger,
     closed$: NEVER,
+    fault$: EMPTY,
   });
   return {
     connection,

@@ -60,7 +60,12 @@ export const createTabStore = (
   };
   return {
     ...createReadApi({ ...parts, changes$ }),
-    context: parts,
+    context: {
+      ...parts,
+      get outbox() {
+        return roles.store?.context.outbox;
+      },
+    },
     transact: (work) => transact(work),
     write: (change) => transact(workOf(change)),
     retry: <R>(rejected: number, change?: (tx: Transaction<Schema>) => R) => {

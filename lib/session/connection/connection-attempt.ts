@@ -3,6 +3,7 @@ import {
   concat,
   defer,
   EMPTY,
+  filter,
   finalize,
   ignoreElements,
   map,
@@ -13,6 +14,7 @@ import {
   repeat,
   Subject,
   switchMap,
+  take,
   takeUntil,
   tap,
   throwError,
@@ -59,6 +61,8 @@ export interface ConnectionAttemptPorts {
   readonly probe$: Observable<unknown>;
   /** Tokens to be sent on the open connection, for all its sessions. */
   readonly token$: Observable<string>;
+  /** The error of every connection, or `null`: the present value on subscription. It ends an open connection. */
+  readonly fault$: Observable<ConnectionError | null>;
   /** Called when a probe was answered. */
   readonly onAlive: () => void;
   /** Tracks the size of the largest frame that the connection accepts. */
@@ -71,13 +75,19 @@ const toConnectionError = (thrown: unknown): unknown =>
     ? thrown
     : new ConnectionError({ kind: 'unreachable', detail: messageOf(thrown) }, { cause: thrown });
 
+/** Errors with the first fault. Emits nothing. */
+const throwFault = filter((fault: ConnectionError | null): fault is never => {
+  if (fault) throw fault;
+  return false;
+});
+
 /**
  * Makes one connection attempt, and keeps its connection open. Cold.
  *
  * Emits the connection when it is open. Errors with a `Disconnect` when the attempt fails or the connection ends.
  */
 export const connect = ({ dial, ...ports }: ConnectionAttemptPorts): Observable<OpenConnection> =>
-  dial.pipe(
+  concat(ports.fault$.pipe(take(1), throwFault), dial).pipe(
     catchError((thrown: unknown) => throwError(() => toConnectionError(thrown))),
     timeout({
       first: ports.timeouts.connect,
@@ -90,7 +100,7 @@ export const connect = ({ dial, ...ports }: ConnectionAttemptPorts): Observable<
 
 const runConnection = (
   wire: Wire<ClientMessage, ServerMessage>,
-  { timeouts, clock, probe$, token$, onAlive, frames }: Omit<ConnectionAttemptPorts, 'dial'>,
+  { timeouts, clock, probe$, token$, onAlive, frames, fault$ }: Omit<ConnectionAttemptPorts, 'dial'>,
 ): Observable<OpenConnection> =>
   defer(() => {
     const { scheduler } = clock;
@@ -120,8 +130,8 @@ const runConnection = (
       ignoreElements(),
       catchError((thrown: unknown) => throwError(() => frames.convertError(thrown))),
       finalize(frames.recordClosed),
-      // Both error, and end the connection with that error.
-      takeUntil(merge(closed, waitForSilence(timeouts.read, received.at, clock))),
+      // All error, and end the connection with that error.
+      takeUntil(merge(closed, fault$.pipe(throwFault), waitForSilence(timeouts.read, received.at, clock))),
     );
     const open: OpenConnection = {
       state: 'open',

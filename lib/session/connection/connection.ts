@@ -44,7 +44,10 @@ import { reconnect } from './reconnect.js';
 import type { Reason } from '../state/status.js';
 import type { Tokens } from '../binding/tokens.js';
 
-export interface ClientConnectionPorts extends Pick<ConnectionAttemptPorts, 'dial' | 'timeouts' | 'clock' | 'token$'> {
+export interface ClientConnectionPorts extends Pick<
+  ConnectionAttemptPorts,
+  'dial' | 'timeouts' | 'clock' | 'token$' | 'fault$'
+> {
   /**
    * Reconnect triggers, besides `token$`. Each one ends a wait and resets the backoff; an open connection is only
    * probed.
@@ -177,10 +180,7 @@ export const createConnection = (ports: ClientConnectionPorts): ClientConnection
   const untilRetry = waitForRetry(backoff, reconnects$, clock);
 
   const attempt$ = connect({
-    dial: ports.dial,
-    timeouts,
-    clock,
-    token$,
+    ...ports,
     probe$: merge(
       defer(() => (backoff.isReconnectRequested ? of(0) : EMPTY)),
       reconnects$,

@@ -1,0 +1,277 @@
+import { axisHeight, type DrawnTime, drawRows, rowHeight } from './draw-rows.js';
+import { nearestEvent } from './marble-clusters.js';
+import { createPart, createShape, setText } from './parts.js';
+import type { RowEvent, RowName, SessionRow } from './session-row.js';
+import { formatTime } from './time-axis.js';
+
+const titles: Readonly<Record<RowName, string>> = {
+  connection: 'connection',
+  sync: 'sync state',
+  uploads: 'uploads',
+  downloads: 'downloads',
+  errors: 'errors',
+};
+
+/** Milliseconds that the width shows at first. */
+const firstSpanMs = 30_000;
+/** Pixels per millisecond: from a day in 500 pixels to 20 pixels for a millisecond. */
+const scaleMin = 500 / 86_400_000;
+const scaleMax = 20;
+/** Pixels between the present moment and the right edge, so that the newest marble is visible. */
+const edge = 24;
+/** Milliseconds between two drawings because of new events. Moving the drawing costs almost nothing. */
+const redrawMs = 100;
+/** Events of a cluster whose text is shown. */
+const textsMax = 4;
+
+interface Selected {
+  readonly row: number;
+  readonly first: number;
+  readonly last: number;
+}
+
+/**
+ * Draws rows of events as marbles on a time axis.
+ *
+ * Draws a part of time that is twice as wide as the visible one, and then only moves it. So a frame costs one attribute,
+ * however many events there are.
+ */
+export class MarbleDiagram {
+  readonly element: HTMLElement;
+  readonly #labels = createPart('div', { class: 'labels', 'aria-hidden': 'true' });
+  readonly #moving = createShape('g');
+  readonly #svg = createShape('svg', { 'aria-hidden': 'true' }, this.#moving);
+  readonly #tip = createPart('div', { class: 'tip', role: 'status' });
+  readonly #sizes = new ResizeObserver(([entry]) => {
+    this.#width = entry?.contentRect.width ?? 0;
+    if (this.#scale === 0 && this.#width > 0) this.#scale = this.#width / firstSpanMs;
+    this.#drawn = null;
+  });
+  #rows: readonly SessionRow[] = [];
+  #width = 0;
+  #scale = 0;
+  /** The time at the right edge. */
+  #end = 0;
+  #isLive = true;
+  #drawn: (DrawnTime & { readonly changes: number; readonly at: number }) | null = null;
+  #movedTo = NaN;
+  #selected: Selected | null = null;
+
+  constructor(private readonly onLive: (isLive: boolean) => void) {
+    const plot = createPart('div', { class: 'plot' }, this.#svg, this.#tip);
+    this.element = createPart(
+      'div',
+      {
+        ...{ class: 'diagram', tabindex: 0, role: 'application', 'aria-roledescription': 'marble diagram' },
+        'aria-label':
+          'Streams of the session. Left and right: values. Up and down: streams. Plus and minus: zoom. Space: stop time.',
+      },
+      this.#labels,
+      plot,
+    );
+    this.#listen(plot);
+  }
+
+  get isLive(): boolean {
+    return this.#isLive;
+  }
+
+  start(): void {
+    this.#sizes.observe(this.#svg);
+  }
+
+  end(): void {
+    this.#sizes.disconnect();
+  }
+
+  show(rows: readonly SessionRow[]): void {
+    this.#rows = rows;
+    this.#drawn = null;
+    this.#select(null);
+    this.#labels.replaceChildren(...rows.map(({ name }) => createPart('div', {}, titles[name])));
+    this.#svg.setAttribute('height', String(axisHeight + rows.length * rowHeight));
+    this.setLive(true);
+  }
+
+  /** Follows the present, or stops. */
+  setLive(isLive: boolean): void {
+    this.#isLive = isLive;
+    this.onLive(isLive);
+  }
+
+  /** Multiplies the scale. Keeps the time at `x`, in pixels: by default the present, or the middle when time is stopped. */
+  zoom(factor: number, x = this.#isLive ? this.#width : this.#width / 2): void {
+    const at = this.#timeAt(x);
+    this.#scale = Math.min(scaleMax, Math.max(scaleMin, this.#scale * factor));
+    this.#end = at + (this.#width - x) / this.#scale;
+  }
+
+  /** Draws the present moment. Called for each frame of the screen. */
+  draw(now: number): void {
+    if (this.#width === 0) return;
+    const live = now + edge / this.#scale;
+    if (this.#isLive || this.#end > live) this.#end = live;
+    const start = this.#timeAt(0);
+    if (this.#isOutdated(start, now)) this.#redraw(start, now);
+    const x = Math.round(((this.#drawn?.from ?? start) - start) * this.#scale * 2) / 2;
+    if (x === this.#movedTo) return;
+    this.#movedTo = x;
+    this.#moving.setAttribute('transform', `translate(${x},0)`);
+  }
+
+  #timeAt(x: number): number {
+    return this.#end - (this.#width - x) / this.#scale;
+  }
+
+  #isOutdated(start: number, now: number): boolean {
+    const drawn = this.#drawn;
+    if (drawn?.scale !== this.#scale || start < drawn.from || this.#end > drawn.to) return true;
+    return drawn.changes !== this.#countChanges() && now - drawn.at >= redrawMs;
+  }
+
+  #countChanges(): number {
+    return this.#rows.reduce((sum, { changes }) => sum + changes, 0);
+  }
+
+  #redraw(start: number, now: number): void {
+    const more = (this.#end - start) / 2;
+    const time = { from: start - more, to: this.#end + more, scale: this.#scale };
+    this.#drawn = { ...time, changes: this.#countChanges(), at: now };
+    this.#moving.replaceChildren(...drawRows(this.#rows, time));
+    this.#mark();
+  }
+
+  /** Marks the marble whose value is shown. */
+  #mark(): void {
+    for (const marked of this.#moving.querySelectorAll('.selected')) marked.classList.remove('selected');
+    const selected = this.#selected;
+    if (!selected) return;
+    const { name } = this.#rows[selected.row] ?? {};
+    for (const marble of this.#moving.querySelectorAll<SVGElement>(`[data-row="${name}"]`)) {
+      const { first, last } = marble.dataset;
+      if (Number(first) <= selected.last && Number(last) >= selected.last) marble.classList.add('selected');
+    }
+  }
+
+  #select(selected: Selected | null): void {
+    this.#selected = selected;
+    this.#mark();
+    const row = selected && this.#rows[selected.row];
+    this.#tip.classList.toggle('shown', Boolean(row));
+    setText(this.#tip, '');
+    if (!row) return;
+    const { first, last } = selected;
+    const texts = row.events
+      .slice(Math.max(first, last + 1 - textsMax), last + 1)
+      .map(({ at, text }) => `${formatTime(at, true)} ${titles[row.name]}: ${text}`);
+    const more = last + 1 - first - texts.length;
+    setText(this.#tip, [...(more > 0 ? [`${more} more, then:`] : []), ...texts].join('\n'));
+    const x = ((row.events[last]?.at ?? 0) - this.#timeAt(0)) * this.#scale;
+    const isRight = x > this.#width / 2;
+    Object.assign(this.#tip.style, {
+      left: isRight ? '' : `${Math.max(0, x)}px`,
+      right: isRight ? `${Math.max(0, this.#width - x)}px` : '',
+      top: `${axisHeight + (selected.row + 0.9) * rowHeight}px`,
+    });
+  }
+
+  #listen(plot: HTMLElement): void {
+    let draggedFrom: number | null = null;
+    plot.onpointerdown = ({ clientX, pointerId }) => {
+      draggedFrom = clientX;
+      plot.setPointerCapture(pointerId);
+    };
+    plot.onpointerup = plot.onpointercancel = () => {
+      draggedFrom = null;
+    };
+    plot.onpointerleave = () => {
+      if (draggedFrom === null && !this.element.matches(':focus-visible')) this.#select(null);
+    };
+    plot.onpointermove = ({ clientX, target }) => {
+      if (draggedFrom === null) {
+        this.#hover(target as Element);
+        return;
+      }
+      if (Math.abs(clientX - draggedFrom) < 2) return;
+      this.#pan(draggedFrom - clientX);
+      draggedFrom = clientX;
+    };
+    plot.addEventListener('wheel', (event) => this.#onWheel(event), { passive: false });
+    this.element.onkeydown = (event) => {
+      if (event.ctrlKey || event.metaKey || event.altKey || !this.#onKey(event.key)) return;
+      event.preventDefault();
+    };
+    this.element.onblur = () => this.#select(null);
+  }
+
+  #hover(target: Element): void {
+    const { row, first, last } = target.closest<SVGElement>('[data-row]')?.dataset ?? {};
+    if (row === undefined) return;
+    this.#select({ row: this.#rows.findIndex(({ name }) => name === row), first: Number(first), last: Number(last) });
+  }
+
+  #pan(pixels: number): void {
+    this.setLive(false);
+    this.#end += pixels / this.#scale;
+  }
+
+  /** The wheel alone scrolls the page. Sideways or with Shift it moves time, with Ctrl it zooms. */
+  #onWheel(event: WheelEvent): void {
+    const { deltaX, deltaY, shiftKey, ctrlKey, metaKey, clientX } = event;
+    const x = clientX - this.#svg.getBoundingClientRect().left;
+    if (ctrlKey || metaKey) this.zoom(Math.exp(-deltaY / 300), this.#isLive ? this.#width : x);
+    else if (shiftKey || Math.abs(deltaX) > Math.abs(deltaY)) this.#pan(deltaX || deltaY);
+    else return;
+    event.preventDefault();
+  }
+
+  /** Returns whether the key has a meaning here. */
+  #onKey(key: string): boolean {
+    const actions: Readonly<Record<string, () => void>> = {
+      ArrowLeft: () => this.#step(-1),
+      ArrowRight: () => this.#step(1),
+      ArrowUp: () => this.#stepRow(-1),
+      ArrowDown: () => this.#stepRow(1),
+      Home: () => this.#step(-Infinity),
+      End: () => this.#step(Infinity),
+      '+': () => this.zoom(2),
+      '-': () => this.zoom(0.5),
+      ' ': () => this.setLive(!this.#isLive),
+      Escape: () => this.#select(null),
+    };
+    actions[key]?.();
+    return key in actions;
+  }
+
+  /** Selects another event of the row. */
+  #step(by: number): void {
+    const { row, last } = this.#selected ?? { row: 0, last: Infinity };
+    const { events } = this.#rows[row] ?? { events: [] };
+    this.#reveal(row, Math.min(events.length - 1, Math.max(0, (this.#selected ? last : events.length) + by)));
+  }
+
+  /** Selects the event of another row that is nearest in time. */
+  #stepRow(by: number): void {
+    const rows = this.#rows;
+    const from = this.#selected ?? { row: 0, last: -1 };
+    const at = rows[from.row]?.events[from.last]?.at ?? this.#end;
+    for (let row = from.row + by; row >= 0 && row < rows.length; row += by) {
+      const index = nearestEvent(rows[row]?.events ?? [], at);
+      if (index < 0) continue;
+      this.#reveal(row, index);
+      return;
+    }
+  }
+
+  /** Selects an event, and moves to it when it is not visible. */
+  #reveal(row: number, index: number): void {
+    const event: RowEvent | undefined = this.#rows[row]?.events[index];
+    if (!event) return;
+    if (event.at < this.#timeAt(0) || event.at > this.#end) {
+      this.setLive(false);
+      this.#end = event.at + this.#width / 2 / this.#scale;
+      this.#drawn = null;
+    }
+    this.#select({ row, first: index, last: index });
+  }
+}
