@@ -1,4 +1,4 @@
-import { clusterEvents, labelOf, type MarbleCluster } from './marble-clusters.js';
+import { clusterEvents, clusterGap, labelOf, type MarbleCluster } from './marble-clusters.js';
 import { createShape } from './parts.js';
 import type { SessionRow } from './session-row.js';
 import { formatTime, tickStep, ticksBetween } from './time-axis.js';
@@ -17,7 +17,7 @@ export interface DrawnTime {
 }
 
 const radius = 9;
-const stackWidth = 24;
+const letterWidth = 6.5;
 
 const drawMarble = (row: SessionRow, rowAt: number, cluster: MarbleCluster, x: number): SVGElement => {
   const { events } = row;
@@ -25,12 +25,10 @@ const drawMarble = (row: SessionRow, rowAt: number, cluster: MarbleCluster, x: n
   const label = labelOf(events, cluster);
   const tone = events.slice(first, last + 1).some((event) => event.tone === 'bad') ? 'bad' : events[last]?.tone;
   const isEnd = label === '|';
+  const width = Math.max(2 * radius, 10 + letterWidth * label.length);
   const shape = isEnd
     ? createShape('rect', { x: -1.5, y: -11, width: 3, height: 22 })
-    : first === last && label.length < 3
-      ? createShape('circle', { r: radius })
-      : createShape('rect', { x: -radius, y: -radius, width: stackWidth, height: 2 * radius, rx: radius });
-  const center = first === last && label.length < 3 ? 0 : stackWidth / 2 - radius;
+    : createShape('rect', { x: -radius, y: -radius, width, height: 2 * radius, rx: radius });
   return createShape(
     'g',
     {
@@ -39,7 +37,7 @@ const drawMarble = (row: SessionRow, rowAt: number, cluster: MarbleCluster, x: n
       ...{ 'data-row': row.name, 'data-first': first, 'data-last': last },
     },
     shape,
-    ...(isEnd ? [] : [createShape('text', { x: center, y: 3.5 }, label)]),
+    ...(isEnd ? [] : [createShape('text', { x: width / 2 - radius, y: 3.5 }, label)]),
   );
 };
 
@@ -47,7 +45,7 @@ const drawMarble = (row: SessionRow, rowAt: number, cluster: MarbleCluster, x: n
 const drawRow = (row: SessionRow, rowAt: number, { from, to, scale }: DrawnTime): readonly SVGElement[] => {
   const { events, name } = row;
   const [begin] = events;
-  const hasBands = name === 'connection' || name === 'sync';
+  const hasBands = name === 'connection' || name === 'sync state';
   const end = events.at(-1)?.label === '|' ? (events.at(-1)?.at ?? to) : to;
   const xOf = (at: number): number => Math.round((at - from) * scale);
   const line = (start: number, stop: number, kind: string): SVGElement =>
@@ -66,7 +64,7 @@ const drawRow = (row: SessionRow, rowAt: number, { from, to, scale }: DrawnTime)
     const last = events[cluster.last];
     if (hasBands && last && last.label !== '|')
       shapes.push(line(Math.max(at, from), Math.min(until, to), `band ${last.tone}`));
-    if (at >= from - stackWidth / scale) marbles.push(drawMarble(row, rowAt, cluster, xOf(at)));
+    if (at >= from - clusterGap / scale) marbles.push(drawMarble(row, rowAt, cluster, xOf(at)));
   });
   return [...shapes, ...marbles];
 };
@@ -77,7 +75,7 @@ const drawAxis = ({ from, to, scale }: DrawnTime, height: number): readonly SVGE
     const x = Math.round((at - from) * scale);
     return [
       createShape('line', { class: 'tick', x1: x, x2: x, y1: axisHeight, y2: height }),
-      createShape('text', { class: 'time', x, y: 14 }, formatTime(at, step < 1_000)),
+      createShape('text', { x, y: 14 }, formatTime(at, step < 1_000)),
     ];
   });
 };

@@ -1,5 +1,4 @@
 import type { AnySyncError } from '../model/errors.js';
-import { formatDuration } from '../model/marble-drawing.js';
 import type { Reason, SyncStatus } from '../session/state/status.js';
 
 /** Writes a number with its noun: `1 change`, `2 changes`. */
@@ -11,19 +10,18 @@ export const formatBytes = (bytes: number): string => {
   return bytes < 1_000_000 ? `${(bytes / 1_000).toFixed(1)} kB` : `${(bytes / 1_000_000).toFixed(1)} MB`;
 };
 
-/** Writes a duration for people: `250ms`, `3s`, `2m`. */
+/** Writes a duration for people: `3 s`, `2 min`. */
 export const formatWait = (ms: number): string => {
-  if (ms < 1_000) return `${Math.max(0, Math.round(ms))}ms`;
-  const seconds = Math.round(ms / 1_000);
-  return seconds < 100 ? `${seconds}s` : formatDuration(Math.round(seconds / 60) * 60_000, 1_000, 60_000);
+  const seconds = Math.ceil(ms / 1_000);
+  return seconds < 100 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
 };
 
 const silences = {
   connect: 'the server did not answer the attempt to connect',
-  bind: 'the server did not answer the bind of this session',
-  read: 'nothing arrived for the whole read timeout',
+  bind: 'the server did not answer the bind',
+  read: 'nothing arrived for the read timeout',
   probe: 'the server did not answer a ping',
-  stall: 'the server answered, but no work progressed',
+  stall: 'no work progressed',
 } as const;
 
 /** Says why a session is disconnected, as the end of a sentence. */
@@ -57,30 +55,23 @@ export const explainReason = (reason: Reason): string => {
   }
 };
 
-const explainWork = ({ pending, downloaded: { behind } }: SyncStatus): string => {
-  const work = [
-    ...(pending.changesets > 0
-      ? [`${countOf(pending.changesets, 'change')} (${formatBytes(pending.bytes)}) not on the server yet`]
-      : []),
-    ...((behind ?? 0) > 0 ? [`${countOf(behind ?? 0, 'change')} of others not here yet`] : []),
-  ];
-  return work.join(', ');
-};
+/** Says how many changes are not on the server: the end of a sentence. */
+export const explainPending = ({ changesets, bytes }: SyncStatus['pending']): string =>
+  changesets === 0
+    ? 'everything is on the server'
+    : `${countOf(changesets, 'change')} (${formatBytes(bytes)}) not on the server yet`;
 
-const explainSync = ({ sync, pending }: SyncStatus): string | null => {
-  switch (sync) {
-    case 'paused':
-      return 'Paused: pause() was called. Nothing is sent or received until resume().';
-    case 'inactive':
-      return 'Inactive:';
-    case 'waitingForAccessToken':
-      return 'Waiting for an access token: the last one has expired, and the app was asked for another one.';
-    case 'dying':
-      return `The realm was closed. Its last ${countOf(pending.changesets, 'change')} must be uploaded.`;
-    case 'active':
-      return null;
-  }
-};
+const explainWork = ({ pending, downloaded: { behind } }: SyncStatus): string =>
+  [
+    ...(pending.changesets > 0 ? [explainPending(pending)] : []),
+    ...(behind ? [`${countOf(behind, 'change')} not here yet`] : []),
+  ].join(', ');
+
+const syncTexts = {
+  paused: 'Paused: pause() was called. Nothing is sent or received until resume().',
+  waitingForAccessToken: 'The access token has expired, and the app was asked for another one.',
+  dying: 'The realm was closed, and uploads its last changes.',
+} as const;
 
 const explainConnection = (status: SyncStatus, now: number): string => {
   const { connection, stalledSince } = status;
@@ -89,15 +80,16 @@ const explainConnection = (status: SyncStatus, now: number): string => {
     case 'connected':
       if (stalledSince !== null)
         return `Connected, but nothing has moved for ${formatWait(now - stalledSince)}: ${work}.`;
-      return work === '' ? 'In sync: device and server have the same data.' : `Connected: ${work}.`;
+      if (work !== '') return `Connected: ${work}.`;
+      return status.downloaded.behind === null ? 'Connected.' : 'In sync: device and server have the same data.';
     case 'connecting':
       return `Connecting${connection.attempt > 1 ? `, attempt ${connection.attempt}` : ''}.`;
     case 'disconnected': {
-      const { retryAt, reason, attempt } = connection;
+      const { retryAt, reason } = connection;
       const why = `Not connected: ${explainReason(reason)}.`;
       if (retryAt === null) return `${why} No attempt is planned.`;
       const left = retryAt - now;
-      return `${why} Attempt ${attempt + 1} begins ${left > 0 ? `in ${formatWait(left)}` : 'now'}.`;
+      return `${why} The next attempt begins ${left > 0 ? `in ${formatWait(left)}` : 'now'}.`;
     }
   }
 };
@@ -112,11 +104,9 @@ const explainConnection = (status: SyncStatus, now: number): string => {
  */
 export const explainStatus = (status: SyncStatus, trouble: AnySyncError | null, now: number): string => {
   const { sync, connection } = status;
-  const advice = trouble && ` ${trouble.advice}`;
-  const state = explainSync(status);
-  if (state === null) return `${explainConnection(status, now)}${advice ?? ''}`;
-  if (sync !== 'inactive') return `${state}${sync === 'dying' ? ` ${explainConnection(status, now)}` : ''}`;
-  return connection.state === 'disconnected'
-    ? `${state} ${explainReason(connection.reason)}.${advice ?? ' resume() starts it again.'}`
-    : state;
+  const advice = trouble ? ` ${trouble.advice}` : '';
+  if (sync === 'inactive' && connection.state === 'disconnected')
+    return `Inactive: ${explainReason(connection.reason)}.${advice || ' resume() starts it again.'}`;
+  if (sync === 'paused' || sync === 'waitingForAccessToken') return syncTexts[sync];
+  return `${sync === 'dying' ? `${syncTexts.dying} ` : ''}${explainConnection(status, now)}${advice}`;
 };

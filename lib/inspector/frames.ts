@@ -21,7 +21,7 @@ interface ZoneGlobal {
   readonly Zone?: { readonly root?: { readonly run: (work: () => void) => void } };
 }
 
-/** Runs work outside of Angular's zone, so that frames and events of the inspector run no change detection of the app. */
+/** Runs work outside of Angular's zone: frames and events of the inspector run no change detection of the app. */
 export const runOutsideZones = (work: () => void): void => {
   const { Zone } = globalThis as unknown as ZoneGlobal;
   if (Zone?.root) Zone.root.run(work);

@@ -9,25 +9,20 @@ import { observe } from '../model/operators.js';
 import type { Progress, ProgressDirection } from '../session/api/progress.js';
 import { type SyncSession, toSyncSession } from '../session/api/sync-session.js';
 import { record, type Recording } from '../session/recording/record.js';
-import type { ConnectionStatus, SyncState, SyncStatus } from '../session/state/status.js';
+import type { ConnectionState, ConnectionStatus, SyncState, SyncStatus } from '../session/state/status.js';
 import type { RejectedTransaction } from '../store/rejected/rejected-writes-api.js';
-import { countOf, explainReason, formatBytes } from './explain-status.js';
+import { countOf, explainPending, explainReason } from './explain-status.js';
+import { formatTime } from './time-axis.js';
 import { type RowName, rowNames, SessionRow, type Tone } from './session-row.js';
 
-const letterOf = (letters: Readonly<Record<string, string>>, state: string): string =>
-  Object.keys(letters).find((letter) => letters[letter] === state) ?? '?';
+const letters = { ...connectionLetters, ...syncLetters };
+/** The letter of a state, as in marble tests. */
+const letterOf = (state: string): string => Object.entries(letters).find(([, name]) => name === state)?.[0] ?? '?';
 
-const connectionTones: Readonly<Record<ConnectionStatus['state'], Tone>> = {
-  connected: 'good',
-  connecting: 'busy',
-  disconnected: 'off',
-};
-const syncTones: Readonly<Record<SyncState, Tone>> = {
-  active: 'good',
-  dying: 'busy',
-  waitingForAccessToken: 'busy',
-  paused: 'off',
-  inactive: 'bad',
+const toneOf = (state: ConnectionState | SyncState): Tone => {
+  if (state === 'connected' || state === 'active') return 'good';
+  if (state === 'inactive') return 'bad';
+  return state === 'disconnected' || state === 'paused' ? 'off' : 'busy';
 };
 
 const textOfConnection = (connection: ConnectionStatus): string => {
@@ -38,7 +33,7 @@ const textOfConnection = (connection: ConnectionStatus): string => {
       return `connecting, attempt ${connection.attempt}`;
     case 'disconnected': {
       const { reason, retryAt } = connection;
-      const next = retryAt === null ? 'none planned' : new Date(retryAt).toLocaleTimeString();
+      const next = retryAt === null ? 'none planned' : formatTime(retryAt, false);
       return `disconnected: ${explainReason(reason)}; next attempt: ${next}`;
     }
   }
@@ -131,21 +126,20 @@ export class InspectedSession {
     this.onChange();
   }
 
+  #addState(name: RowName, state: ConnectionState | SyncState, text: string): void {
+    this.#add(name, letterOf(state), toneOf(state), text);
+  }
+
   #addStatus(status: SyncStatus): void {
     const before = this.#status;
     this.#status = status;
     const { connection, sync, pending, downloaded } = status;
     if (!before || !isSameConnection(before.connection, connection))
-      this.#add(
-        'connection',
-        letterOf(connectionLetters, connection.state),
-        connectionTones[connection.state],
-        textOfConnection(connection),
-      );
-    if (before?.sync !== sync) this.#add('sync', letterOf(syncLetters, sync), syncTones[sync], sync);
+      this.#addState('connection', connection.state, textOfConnection(connection));
+    if (before?.sync !== sync) this.#addState('sync state', sync, sync);
     if (before ? before.pending.changesets !== pending.changesets : pending.changesets > 0) {
-      const text = pending.changesets === 0 ? 'everything is on the server' : textOfPending(pending);
-      this.#add('uploads', String(pending.changesets), pending.changesets === 0 ? 'good' : 'busy', text);
+      const { changesets } = pending;
+      this.#add('uploads', String(changesets), changesets === 0 ? 'good' : 'busy', explainPending(pending));
     }
     const more = downloaded.version - (before?.downloaded.version ?? 0);
     if (more !== 0) {
@@ -168,6 +162,3 @@ export class InspectedSession {
     for (const name of rowNames) this.#add(name, '|', 'plain', 'the session has ended');
   }
 }
-
-const textOfPending = ({ changesets, bytes }: SyncStatus['pending']): string =>
-  `${countOf(changesets, 'change')} (${formatBytes(bytes)}) not on the server yet`;

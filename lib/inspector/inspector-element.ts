@@ -105,7 +105,9 @@ export const defineInspector = (): void => {
  */
 export const mountInspector = (client: SyncClient, parent: Element): InspectorElement => {
   if (typeof customElements === 'undefined')
-    throw new InvalidStateError('mountInspector needs a page in a browser. There is none here.');
+    throw new InvalidStateError(
+      'mountInspector needs a page in a browser. Call it after the page has loaded, not on a server.',
+    );
   syncSupportOf(client);
   defineInspector();
   const element = document.createElement(tagName) as InspectorElement;

@@ -1,44 +1,37 @@
 /*
- * The colours are custom properties, so that a page can set others: `tidemark-inspector { --tm-good: … }`. `light-dark`
+ * The colours are custom properties, so that a page can set others: `tidemark-inspector { --good: … }`. `light-dark`
  * follows the `color-scheme` of the page.
  */
 export const inspectorStyles = `
 :host {
-  --ink: var(--tm-ink, light-dark(#1d2733, #e6ebf1));
-  --soft: var(--tm-soft, light-dark(#566273, #a3b0c0));
-  --back: var(--tm-back, light-dark(#fff, #161c24));
-  --plot: var(--tm-plot, light-dark(#f5f7fa, #1d242e));
-  --edge: var(--tm-edge, light-dark(#d5dce5, #35404e));
-  --good: var(--tm-good, light-dark(#0b7a57, #4fd1a5));
-  --busy: var(--tm-busy, light-dark(#9a5b00, #f2b552));
-  --off: var(--tm-off, light-dark(#5c6878, #95a3b5));
-  --bad: var(--tm-bad, light-dark(#b3261e, #ff8a80));
-  --plain: var(--tm-plain, light-dark(#2a5bbf, #86b1ff));
-  color-scheme: inherit; display: block; container-type: inline-size; color: var(--ink); background: var(--back);
-  border: 1px solid var(--edge); border-radius: 10px; padding: 12px 14px;
-  font: 13px/1.45 ui-sans-serif, system-ui, sans-serif;
+  --ink: light-dark(#1d2733, #e6ebf1); --soft: light-dark(#566273, #a3b0c0); --back: light-dark(#fff, #161c24);
+  --plot: light-dark(#f5f7fa, #1d242e); --edge: light-dark(#d5dce5, #35404e); --good: light-dark(#0b7a57, #4fd1a5);
+  --busy: light-dark(#9a5b00, #f2b552); --off: light-dark(#5c6878, #95a3b5); --bad: light-dark(#b3261e, #ff8a80);
+  --plain: light-dark(#2a5bbf, #86b1ff);
+  display: block; color: var(--ink); background: var(--back); border: 1px solid var(--edge); border-radius: 10px;
+  padding: 12px 14px; font: 13px/1.45 system-ui, sans-serif;
 }
 :host([hidden]), [hidden] { display: none !important }
 * { box-sizing: border-box }
-.head, .tools, .buttons, .bars, .bar { display: flex; flex-wrap: wrap; align-items: center; gap: 8px }
+.head, .tools, .buttons, .bars { display: flex; flex-wrap: wrap; align-items: center; gap: 8px }
 .buttons, .bars { margin-left: auto }
 .dot { width: 10px; height: 10px; border-radius: 50%; background: var(--off) }
 .dot.connected { background: var(--good) }
 .dot.connecting { background: var(--busy) }
-.state { font-weight: 600 }
-.text { margin: 6px 0 10px; min-height: 2.9em; color: var(--ink) }
+.state, li b { font-weight: 600; color: var(--ink) }
+.text { margin: 6px 0 10px; min-height: 2.9em }
 button, select, textarea {
   font: inherit; color: inherit; background: var(--plot); border: 1px solid var(--edge); border-radius: 6px;
   padding: 2px 9px; min-height: 26px;
 }
-button { cursor: pointer }
+button, summary { cursor: pointer }
 button:hover { border-color: var(--soft) }
 :focus-visible { outline: 2px solid var(--plain); outline-offset: 1px }
 [role=switch]::before {
   content: ""; display: inline-block; width: 22px; height: 12px; margin: 0 6px -1px 0; border-radius: 6px;
   background: radial-gradient(circle at 6px 6px, var(--back) 4px, transparent 4.5px) var(--off);
 }
-[role=switch][aria-checked=true]::before {
+[aria-checked=true]::before {
   background: radial-gradient(circle at 16px 6px, var(--back) 4px, transparent 4.5px) var(--bad);
 }
 .diagram {
@@ -48,33 +41,28 @@ button:hover { border-color: var(--soft) }
 .labels { padding: 22px 10px 0 12px; color: var(--soft) }
 .labels div { height: 32px; line-height: 32px }
 .plot { position: relative; cursor: grab; touch-action: pan-y }
-.plot:active { cursor: grabbing }
 svg { display: block; width: 100%; overflow: hidden; user-select: none }
-.line { fill: var(--edge); pointer-events: none }
-.band { opacity: .45; pointer-events: none }
-.tick { stroke: var(--edge); stroke-dasharray: 2 4; pointer-events: none }
-.time { fill: var(--soft); font-size: 11px; text-anchor: middle; pointer-events: none }
-.marble { cursor: default }
-.marble text { fill: var(--back); font: 600 10.5px ui-sans-serif, system-ui, sans-serif; text-anchor: middle }
+.line { fill: var(--edge) }
+.band { opacity: .45 }
+.tick { stroke: var(--edge); stroke-dasharray: 2 4 }
+text { fill: var(--soft); font-size: 11px; text-anchor: middle; pointer-events: none }
+.marble text { fill: var(--back); font-weight: 600 }
 .good { fill: var(--good) } .busy { fill: var(--busy) } .off { fill: var(--off) } .bad { fill: var(--bad) }
 .plain { fill: var(--plain) }
-.selected { stroke: var(--ink); stroke-width: 2.5px; paint-order: stroke }
-.selected text { stroke: none }
+.selected rect { stroke: var(--ink); stroke-width: 2px }
 .tip {
   position: absolute; z-index: 2; max-width: min(340px, 92%); padding: 5px 9px; border-radius: 6px; pointer-events: none;
-  white-space: pre-line; overflow-wrap: anywhere; font-size: 12px; color: var(--back); background: var(--ink);
-  visibility: hidden;
+  white-space: pre-line; overflow-wrap: anywhere; color: var(--back); background: var(--ink); visibility: hidden;
 }
-.tip.shown { visibility: visible }
-.answer { color: var(--soft) }
-.bar span { color: var(--soft) }
+.shown { visibility: visible }
 progress { width: 72px; height: 8px; accent-color: var(--good) }
-textarea { width: 100%; margin-top: 10px; font-family: ui-monospace, monospace; font-size: 12px }
-.sections { display: grid; gap: 2px; margin-top: 8px }
-summary { cursor: pointer; padding: 3px 0; border-radius: 4px }
+textarea { width: 100%; margin-top: 10px; font-family: monospace }
+.sections { margin-top: 8px }
+summary { padding: 3px 0 }
 .body { padding: 2px 0 8px 18px; overflow-wrap: anywhere }
-.body p, .body ul, dl { margin: 0; padding: 0; color: var(--soft) }
-ul { list-style: none } li { padding: 2px 0 } li b { color: var(--ink) } li button { margin-left: 4px }
+.tools, .body { color: var(--soft) }
+p, ul, dl, dd { margin: 0; padding: 0; list-style: none }
+li { padding: 2px 0 } li button { margin-left: 4px }
 dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(200px, 1fr)); gap: 6px 16px }
-dt { font-size: 11.5px } dd { margin: 0; color: var(--ink) }
+dd { color: var(--ink) }
 `;

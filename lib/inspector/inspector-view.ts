@@ -36,11 +36,11 @@ export class InspectorView {
   readonly #dot = createPart('span', { class: 'dot', 'aria-hidden': 'true' });
   readonly #state = createPart('span', { class: 'state' }, 'no realm');
   readonly #text = createPart('p', { class: 'text' }, 'No realm is open with this client.');
-  readonly #answer = createPart('span', { class: 'answer', role: 'status' });
+  readonly #answer = createPart('span', { role: 'status' });
   readonly #recording = createPart('textarea', { readonly: '', 'aria-label': 'Recording', rows: 8, hidden: '' });
   readonly #bars = {
-    upload: createPart('progress', { max: 1, value: 1, 'aria-label': 'Uploads' }),
-    download: createPart('progress', { max: 1, value: 1, 'aria-label': 'Downloads' }),
+    upload: createPart('progress'),
+    download: createPart('progress'),
   };
   readonly #diagram = new MarbleDiagram((isLive) => {
     setText(this.#stop, isLive ? 'Stop time' : 'Follow');
@@ -96,8 +96,7 @@ export class InspectorView {
     const copy = createButton('Copy recording', () => this.#copyRecording());
     const zoom = (text: string, label: string, factor: number): HTMLElement =>
       createButton(text, () => this.#diagram.zoom(factor), { 'aria-label': label });
-    const barOf = (text: string, bar: HTMLElement): HTMLElement =>
-      createPart('div', { class: 'bar' }, createPart('span', { 'aria-hidden': 'true' }, text), bar);
+    const barOf = (text: string, bar: HTMLElement): HTMLElement => createPart('label', {}, `${text} `, bar);
     return [
       createPart(
         'div',
@@ -117,7 +116,12 @@ export class InspectorView {
         'div',
         { class: 'tools' },
         ...[this.#stop, zoom('−', 'Zoom out', 0.5), zoom('+', 'Zoom in', 2), copy, this.#answer],
-        createPart('div', { class: 'bars' }, barOf('up', this.#bars.upload), barOf('down', this.#bars.download)),
+        createPart(
+          'div',
+          { class: 'bars' },
+          barOf('Uploads', this.#bars.upload),
+          barOf('Downloads', this.#bars.download),
+        ),
       ),
       this.#recording,
       createPart(
@@ -153,7 +157,6 @@ export class InspectorView {
     this.#names = key;
     this.#select.replaceChildren(...names.map((name) => createPart('option', {}, name)));
     this.#select.selectedIndex = this.#shown ? this.#sessions.indexOf(this.#shown) : -1;
-    this.#select.hidden = names.length < 2;
   }
 
   #show(session: InspectedSession | null): void {

@@ -101,11 +101,14 @@ export const numbersOf = ({
   const time = (at: number | null): string => (at === null ? 'never' : formatTime(at, false));
   const own: readonly (readonly [string, string])[] = [
     ['last in sync', time(lastSyncedAt)],
-    ['round trip', connection.state === 'connected' ? `${connection.roundTripMs ?? '–'} ms` : '–'],
+    [
+      'round trip',
+      connection.state === 'connected' && connection.roundTripMs !== null ? `${connection.roundTripMs} ms` : '–',
+    ],
     ['server version', `${downloaded.version}${downloaded.behind ? `, ${downloaded.behind} behind` : ''}`],
   ];
   if (!store) return own;
-  const { objects, setAside, tombstones, replica, history, cursors, rejectedWrites } = store.stats();
+  const { objects, setAside, tombstones, replica, cursors, rejectedWrites } = store.stats();
   return [
     ...own,
     ['client version', `${cursors.written} written, ${cursors.acknowledged} on the server`],
@@ -117,6 +120,5 @@ export const numbersOf = ({
     ],
     ['deleted, set aside, rejected', `${tombstones}, ${setAside}, ${rejectedWrites}`],
     ['replica', replica],
-    ['history', history ?? '–'],
   ];
 };

@@ -7,7 +7,7 @@ export interface MarbleCluster {
 }
 
 /** Pixels between the beginnings of two clusters at least. */
-export const clusterGap = 26;
+export const clusterGap = 40;
 
 /**
  * Joins events that would overlap. A cluster begins at the first event that is at least `clusterGap` pixels after the
@@ -32,9 +32,15 @@ export const clusterEvents = (events: readonly RowEvent[], scale: number): reado
   return clusters;
 };
 
-/** Returns the text in the marble of a cluster: one label, or the number of its events. */
-export const labelOf = (events: readonly RowEvent[], { first, last }: MarbleCluster): string =>
-  first === last ? (events[first]?.label ?? '') : `×${last - first + 1}`;
+/** Returns the text in the marble of a cluster: two letters as a group, the last of several numbers, or a count. */
+export const labelOf = (events: readonly RowEvent[], { first, last }: MarbleCluster): string => {
+  const text = events[last]?.label ?? '';
+  if (first === last) return text;
+  if (/\d/.test(text)) return `…${text}`;
+  const count = last - first + 1;
+  if (count === 2) return `(${events[first]?.label}${text})`;
+  return `×${count < 1_000 ? count : `${Math.round(count / 1_000)}k`}`;
+};
 
 /** Returns the index of the event that is nearest to a time; -1 for none. */
 export const nearestEvent = (events: readonly RowEvent[], at: number): number =>

@@ -1,16 +1,8 @@
 import { axisHeight, type DrawnTime, drawRows, rowHeight } from './draw-rows.js';
 import { nearestEvent } from './marble-clusters.js';
 import { createPart, createShape, setText } from './parts.js';
-import type { RowEvent, RowName, SessionRow } from './session-row.js';
+import type { RowEvent, SessionRow } from './session-row.js';
 import { formatTime } from './time-axis.js';
-
-const titles: Readonly<Record<RowName, string>> = {
-  connection: 'connection',
-  sync: 'sync state',
-  uploads: 'uploads',
-  downloads: 'downloads',
-  errors: 'errors',
-};
 
 /** Milliseconds that the width shows at first. */
 const firstSpanMs = 30_000;
@@ -33,8 +25,8 @@ interface Selected {
 /**
  * Draws rows of events as marbles on a time axis.
  *
- * Draws a part of time that is twice as wide as the visible one, and then only moves it. So a frame costs one attribute,
- * however many events there are.
+ * Draws a part of time that is twice as wide as the visible one, and then only moves it. So a frame costs one
+ * attribute, however many events there are.
  */
 export class MarbleDiagram {
   readonly element: HTMLElement;
@@ -63,8 +55,7 @@ export class MarbleDiagram {
       'div',
       {
         ...{ class: 'diagram', tabindex: 0, role: 'application', 'aria-roledescription': 'marble diagram' },
-        'aria-label':
-          'Streams of the session. Left and right: values. Up and down: streams. Plus and minus: zoom. Space: stop time.',
+        'aria-label': 'Streams of the session. Arrow keys: values and streams. Plus and minus: zoom. Space: stop time.',
       },
       this.#labels,
       plot,
@@ -88,7 +79,7 @@ export class MarbleDiagram {
     this.#rows = rows;
     this.#drawn = null;
     this.#select(null);
-    this.#labels.replaceChildren(...rows.map(({ name }) => createPart('div', {}, titles[name])));
+    this.#labels.replaceChildren(...rows.map(({ name }) => createPart('div', {}, name)));
     this.#svg.setAttribute('height', String(axisHeight + rows.length * rowHeight));
     this.setLive(true);
   }
@@ -99,7 +90,7 @@ export class MarbleDiagram {
     this.onLive(isLive);
   }
 
-  /** Multiplies the scale. Keeps the time at `x`, in pixels: by default the present, or the middle when time is stopped. */
+  /** Multiplies the scale. Keeps the time at `x`, in pixels: the present by default, or the middle of stopped time. */
   zoom(factor: number, x = this.#isLive ? this.#width : this.#width / 2): void {
     const at = this.#timeAt(x);
     this.#scale = Math.min(scaleMax, Math.max(scaleMin, this.#scale * factor));
@@ -163,9 +154,8 @@ export class MarbleDiagram {
     const { first, last } = selected;
     const texts = row.events
       .slice(Math.max(first, last + 1 - textsMax), last + 1)
-      .map(({ at, text }) => `${formatTime(at, true)} ${titles[row.name]}: ${text}`);
-    const more = last + 1 - first - texts.length;
-    setText(this.#tip, [...(more > 0 ? [`${more} more, then:`] : []), ...texts].join('\n'));
+      .map(({ at, text }) => `${formatTime(at, true)} ${row.name}: ${text}`);
+    setText(this.#tip, [...(last - first < textsMax ? [] : ['…']), ...texts].join('\n'));
     const x = ((row.events[last]?.at ?? 0) - this.#timeAt(0)) * this.#scale;
     const isRight = x > this.#width / 2;
     Object.assign(this.#tip.style, {

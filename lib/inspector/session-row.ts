@@ -1,5 +1,5 @@
 /** The streams that an inspector draws, from top to bottom. */
-export const rowNames = ['connection', 'sync', 'uploads', 'downloads', 'errors'] as const;
+export const rowNames = ['connection', 'sync state', 'uploads', 'downloads', 'errors'] as const;
 
 /** One stream of the diagram. */
 export type RowName = (typeof rowNames)[number];

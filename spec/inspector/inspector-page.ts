@@ -1,0 +1,104 @@
+/*
+ * A page with a server, two devices that reach it without a network, and the inspector of the first device. The
+ * functions decide nothing: each returns a result for the spec to check.
+ */
+import { firstValueFrom, map, NEVER, of } from 'rxjs';
+import { createSyncClient, memoryStorage, openRealm, systemClock, type Clock } from '../../lib/index.js';
+import { mountInspector, observeSimulatedOffline, simulateOffline } from '../../lib/inspector/index.js';
+import { allowAnyone, createSyncServer } from '../../lib/server/index.js';
+
+const schema = { Task: { primaryKey: 'id', properties: { id: 'string', title: 'string' } } } as const;
+
+const server = createSyncServer({
+  storage: memoryStorage(),
+  authenticate: allowAnyone,
+  authorize: () => 'write',
+  permit: (_user, _realm, { after }) => (after?.['title'] === 'forbidden' ? 'This title is not allowed.' : true),
+});
+
+/** The devices' clock, which the spec moves forward. */
+let ahead = 0;
+const clock: Clock = { ...systemClock, now: () => Date.now() + ahead };
+
+let dials = 0;
+const openDevice = async () => {
+  const client = createSyncClient({
+    dial: of(0).pipe(
+      map(() => {
+        dials += 1;
+        return server.wire;
+      }),
+    ),
+    clock,
+    reconnect$: NEVER,
+  });
+  const realm = await openRealm({ schema, storage: memoryStorage(), sync: { client, realm: 'team-42' } });
+  return { client, realm };
+};
+
+type Device = Awaited<ReturnType<typeof openDevice>>;
+let devices: readonly [Device, Device];
+let count = 0;
+
+const write = async ({ realm }: Device, title: string): Promise<void> => {
+  count += 1;
+  await realm.write((tx) => tx.create('Task', { id: `task-${count}`, title }));
+};
+
+/** Collects the milliseconds between frames while `act` runs in each of them. */
+const measureFrames = (frames: number, act: (index: number) => void): Promise<number[]> =>
+  new Promise((resolve) => {
+    const times: number[] = [];
+    const next = (at: number): void => {
+      times.push(at);
+      if (times.length > frames) {
+        resolve(times.slice(1).map((time, index) => time - times[index]!));
+        return;
+      }
+      act(times.length);
+      requestAnimationFrame(next);
+    };
+    requestAnimationFrame(next);
+  });
+
+const calls = {
+  start: async (width: number): Promise<void> => {
+    devices = [await openDevice(), await openDevice()];
+    document.title = 'Inspector';
+    document.documentElement.lang = 'en';
+    const main = document.body.appendChild(document.createElement('main'));
+    main.style.width = `${width}px`;
+    document.documentElement.style.colorScheme = 'light dark';
+    main.appendChild(document.createElement('h1')).textContent = 'A device';
+    mountInspector(devices[0].client, main);
+  },
+  write: (device: 0 | 1, title: string): Promise<void> => write(devices[device], title),
+  titles: (device: 0 | 1): string[] => devices[device].realm.objects('Task').map(({ title }) => title),
+  pause: () => devices[0].realm.session.pause(),
+  syncState: () => devices[0].realm.session.syncState,
+  setOffline: (offline: boolean) => simulateOffline(devices[0].client, offline),
+  isOffline: () => firstValueFrom(observeSimulatedOffline(devices[0].client)),
+  connection: () => devices[0].realm.session.status.connection,
+  dials: () => dials,
+  /** Pauses and resumes, with some time between. */
+  toggle: (times: number): void => {
+    for (let done = 0; done < times; done += 1) {
+      devices[0].realm.session.pause();
+      ahead += 20;
+      devices[0].realm.session.resume();
+      ahead += 30;
+    }
+  },
+  scroll: (frames: number): Promise<number[]> => {
+    const plot = document.querySelector('tidemark-inspector')!.shadowRoot!.querySelector('.plot')!;
+    return measureFrames(frames, (index) => {
+      const deltaX = index < frames / 2 ? -60 : 60;
+      plot.dispatchEvent(new WheelEvent('wheel', { deltaX, bubbles: true, cancelable: true }));
+    });
+  },
+  removeInspector: (): void => document.querySelector('tidemark-inspector')!.remove(),
+};
+
+export type InspectorCalls = typeof calls;
+
+Object.assign(globalThis, { calls });
