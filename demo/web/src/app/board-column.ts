@@ -73,7 +73,7 @@ interface Row {
             </li>
           }
         </ul>
-      } @else {
+      } @else if (!isLoading()) {
         <p class="empty">No tasks</p>
       }
     </div>
@@ -96,6 +96,7 @@ export class BoardColumn {
   protected readonly rowHeight = rowHeight;
   protected readonly isTarget = signal(false);
   protected readonly headingId = computed(() => `${this.device.id}-${this.column().id}`);
+  protected readonly isLoading = this.found.isLoading;
   protected readonly tasks = computed(() => (this.found.error() ? [] : this.found.value()));
   private readonly activeIndex = computed(() => {
     const active = this.focus.active();

@@ -22,7 +22,7 @@ const inWords = (reason: Reason): string => {
     case 'logged-out':
       return 'No user is logged in.';
     case 'unreachable':
-      return `The server cannot be reached (${reason.detail}).`;
+      return 'The server cannot be reached.';
     case 'timed-out':
       return reason.what === 'stall' ? 'The server makes no progress.' : 'The server does not answer.';
     case 'closed-by-server':
@@ -43,7 +43,8 @@ const inWords = (reason: Reason): string => {
 /** Describes a connection in words. */
 export const describeConnection = ({ connection }: SyncStatus, isSwitchedOff: boolean): ConnectionText => {
   if (connection.state === 'connected') return { tone: 'good', title: 'Connected', reason: '' };
-  if (connection.state === 'connecting') return { tone: 'busy', title: 'Connecting', reason: '' };
+  if (connection.state === 'connecting' || connection.reason.kind === 'idle')
+    return { tone: 'busy', title: 'Connecting', reason: '' };
   const reason = isSwitchedOff ? 'Its network is switched off.' : inWords(connection.reason);
   return { tone: 'off', title: 'Offline', reason };
 };

@@ -29,7 +29,7 @@ const directions: Readonly<Record<string, Direction>> = {
   ArrowRight: 'right',
 };
 
-const uploadTexts = { onServer: 'On the server', waiting: 'Only on this device', unknown: '' } as const;
+const uploadTexts = { onServer: 'On the server', waiting: 'Not on the server yet', unknown: '' } as const;
 
 /** Milliseconds for which a task counts as new in its column. */
 const newMs = 2_000;
@@ -80,7 +80,7 @@ const newMs = 2_000;
             }
           }
         </svg>
-        {{ uploadText() }}
+        <span class="upload-text">{{ uploadText() }}</span>
       </span>
       <button
         type="button"
