@@ -9,7 +9,7 @@ import { msMax } from '../angular/run-command.js';
 import { findAccessibilityFaults } from '../browser/axe.js';
 import { startChromium, type KillBrowser } from '../browser/start-chromium.js';
 import { type BoardDemo, startBoardDemo, startSecondDemo } from './board-demo.js';
-import { installFrameClock, measureChange, quantile, type ShownChange } from './frame-clock.js';
+import { installFrameClock, measureChange, measureMainThread, quantile, type ShownChange } from './frame-clock.js';
 
 /* The example app, started by its real command. The specs share one server, so each uses tasks of its own. */
 const root = process.cwd();
@@ -124,6 +124,8 @@ describe('the task board', () => {
 
 describe('with ten thousand tasks in a column', () => {
   const changes = 30;
+  /** At 60 frames in a second. */
+  const frameMs = 1_000 / 60;
   let client: SyncClient;
   let other: Realm<typeof schema>;
 
@@ -156,17 +158,22 @@ describe('with ten thousand tasks in a column', () => {
   };
 
   it('shows a change of another device within two frames after it arrived', async () => {
-    // Other specs may use the processor. A board that is too slow is too slow in every round.
+    // Other specs may use the processors. A board that is too slow is too slow in every round.
     for (let round = 1; ; round++) {
+      const endMeasure = await measureMainThread(page);
       const shown = await measure(round);
+      const busyMs = (await endMeasure()) / changes;
       const [frames, ms] = [shown.map((each) => each.frames), shown.map((each) => each.ms)];
       const [median, p95] = [quantile(frames, 0.5), quantile(frames, 0.95)];
-      const figures = `median ${median}, p95 ${p95} frames; median ${quantile(ms, 0.5).toFixed(1)} ms`;
-      process.stdout.write(`Ten thousand tasks, a change of another device: ${figures}\n`);
-      if (p95 > 2 && round < 3) continue;
+      const painted = `${quantile(ms, 0.5).toFixed(1)} ms, ${quantile(ms, 0.95).toFixed(1)} ms`;
+      const figures = `frames ${median}, ${p95}; painted after ${painted}; busy for ${busyMs.toFixed(1)} ms`;
+      process.stdout.write(`A change with ten thousand tasks (median, p95): ${figures}\n`);
+      if (p95 > 2 && round < 5) continue;
       expect(shown).toHaveLength(2 * changes);
       expect(median).toBeLessThanOrEqual(2);
       expect(p95).toBeLessThanOrEqual(2);
+      // For both devices. Otherwise frames would be few because the page itself delays them.
+      expect(busyMs).toBeLessThanOrEqual(2 * frameMs);
       return;
     }
   }, 120_000);
