@@ -88,7 +88,9 @@ while (!tryLock()) {
   if (owner > 0 && !isRunning(owner)) rmSync(lockFile, { force: true });
   else if (Date.now() < limit) Atomics.wait(sleeping, 0, 0, 200);
   else {
-    console.error(`build: process ${owner} has been building the library for minutes. If it does not, remove ${lockFile}.`);
+    console.error(
+      `build: process ${owner} has been building the library for minutes. If it does not, remove ${lockFile}.`,
+    );
     process.exit(1);
   }
 }

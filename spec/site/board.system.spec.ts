@@ -31,6 +31,8 @@ const addTask = async (device: Locator, title: string): Promise<void> => {
   await device.getByPlaceholder('Add a task').fill(title);
   await device.getByPlaceholder('Add a task').press('Enter');
 };
+/** The columns with their tasks, votes and whether these are on the server. */
+const contentsOf = (device: Locator): Promise<readonly string[]> => device.locator('board-column').allInnerTexts();
 const focused = (): Promise<string> => page.evaluate(() => document.activeElement?.textContent.trim() ?? '');
 
 const isEditing = (): boolean => document.activeElement?.matches('.editor') ?? false;
@@ -114,6 +116,35 @@ describe('the task board', () => {
     await page.keyboard.press('Delete');
     await taskOf(phone, 'Tune the harp').waitFor({ state: 'detached' });
     await page.waitForFunction(() => document.activeElement?.matches('.title'));
+  });
+
+  it('goes offline by its own switch or that of the inspector, and merges what both devices did meanwhile', async () => {
+    const network = phone.getByRole('switch', { name: 'Network' });
+    const simulate = phone.getByRole('switch', { name: 'Simulate offline' });
+    expect(await simulate.getAttribute('aria-checked')).toBe('false');
+    await network.press('Space');
+    await phone.getByText(/^next try in \d s$/).waitFor();
+    await phone.getByText('Its network is switched off.').waitFor();
+    expect(await simulate.getAttribute('aria-checked')).toBe('true');
+    await laptop.getByText('Connected', { exact: true }).waitFor();
+
+    await addTask(phone, 'Written offline');
+    for (const device of [laptop, phone])
+      await taskOf(device, 'Plan for rain').getByRole('button', { name: 'Vote' }).click();
+    await taskOf(laptop, 'Find loudspeakers').hover();
+    await taskOf(laptop, 'Find loudspeakers').getByRole('button', { name: 'to Done' }).click();
+    await phone.getByText('2 changes are not on the server yet.').waitFor();
+    await taskOf(phone, 'Written offline').getByText('Not on the server yet').waitFor();
+    await columnOf(laptop, 'Done').getByText('Find loudspeakers').waitFor();
+    expect(await contentsOf(laptop)).not.toEqual(await contentsOf(phone));
+
+    await simulate.press('Enter');
+    await phone.getByText('All changes are on the server.').waitFor();
+    expect(await network.isChecked()).toBe(true);
+    await columnOf(phone, 'Done').getByText('Find loudspeakers').waitFor();
+    await taskOf(phone, 'Plan for rain').getByRole('button', { name: '2 votes' }).waitFor();
+    await taskOf(laptop, 'Written offline').waitFor();
+    expect(await contentsOf(laptop)).toEqual(await contentsOf(phone));
   });
 
   it.each(['light', 'dark'] as const)('has no serious finding of axe in the %s scheme', async (colorScheme) => {

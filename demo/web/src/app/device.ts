@@ -7,7 +7,7 @@ import { columns } from './columns';
 import { countDown, describeConnection } from './connection-text';
 import { deviceInfo } from './device-info';
 import { InspectorPanel } from './inspector-panel';
-import { observeSimulatedOffline, simulateOffline } from './inspector';
+import { observeSimulatedOffline, simulateOffline } from 'tidemark/inspector';
 import { RejectedWrites } from './rejected-writes';
 import { TaskStore } from './task-store';
 

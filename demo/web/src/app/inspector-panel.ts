@@ -1,6 +1,6 @@
 import { afterNextRender, ChangeDetectionStrategy, Component, DestroyRef, ElementRef, inject } from '@angular/core';
 import { injectSyncClient } from 'tidemark/angular';
-import { mountInspector } from './inspector';
+import { mountInspector } from 'tidemark/inspector';
 
 /** The inspector of the client of this device. */
 @Component({
