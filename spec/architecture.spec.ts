@@ -85,6 +85,7 @@ const clocks: readonly Allowed[] = [
     why: 'it draws a secret for a server by node:crypto: no clock of an app is there',
   },
   { where: 'lib/cli/admin-socket.ts', why: 'it makes the name of a pipe by node:crypto, and draws nothing' },
+  { where: 'lib/server/inspector/user-hash.ts', why: 'it makes a mark of a name by node:crypto, and draws nothing' },
   { where: 'lib/backup/backup-file.ts', why: 'it makes a checksum by node:crypto, and draws nothing' },
 ];
 
@@ -124,6 +125,10 @@ const realTime: readonly Allowed[] = [
   {
     where: 'spec/second-implementation/initial-snapshot.spec.ts',
     why: "a server on the machine's own time makes a snapshot once it was left alone for a while",
+  },
+  {
+    where: 'spec/inspector/busy-server.ts',
+    why: 'devices write for a minute while a browser takes the picture of the inspector',
   },
   {
     where: 'spec/server/connections/replaced-connection.spec.ts',

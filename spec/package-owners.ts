@@ -30,6 +30,7 @@ export const owners: Readonly<Record<string, readonly string[]>> = {
     'lib/cli/admin-socket.ts',
     'lib/cli/logger.ts',
     'lib/cli/token-command.ts',
+    'lib/server/inspector/user-hash.ts',
   ],
   'node:fs': [
     'lib/cli/admin-socket.ts',

@@ -48,7 +48,8 @@ const usage = `Usage: tidemark serve --data <folder> [options]
 
 Serves realms to devices until it receives SIGTERM or SIGINT. It then asks its clients to reconnect
 later, stores everything that it has received, and ends; a second signal ends it immediately. It listens
-on this machine only, for a proxy with TLS. Its port also has /healthz, /readyz and /metrics.
+on this machine only, for a proxy with TLS. Its port also has /healthz, /readyz and /metrics, and with
+--inspector the page /inspector.
 
 Example: tidemark serve --data ./data --secret-file ./secret
 
@@ -99,8 +100,23 @@ const logLevelOf = ({ logLevel = 'info' }: Settings): LogLevel => {
   return level;
 };
 
-const listenOptionsOf = ({ port = 8787, host = '127.0.0.1', path, origins, trustProxy }: Settings): ListenOptions => ({
+/** Names of users, or every user with a token. `true` and `false` are what an environment variable may have. */
+const inspectorOf = (users: readonly string[]): NonNullable<ListenOptions['inspector']> => {
+  const [only] = users;
+  if (users.length === 1 && only === 'false') return false;
+  return users.includes('*') || (users.length === 1 && only === 'true') ? true : users;
+};
+
+const listenOptionsOf = ({
+  port = 8787,
+  host = '127.0.0.1',
+  path,
+  origins,
+  trustProxy,
+  inspector,
+}: Settings): ListenOptions => ({
   ...{ port, host },
+  ...(inspector === undefined ? {} : { inspector: inspectorOf(inspector) }),
   ...(path === undefined ? {} : { path }),
   ...(origins === undefined ? {} : { origins }),
   ...(trustProxy === undefined ? {} : { trustProxy }),

@@ -43,6 +43,10 @@ export const settings = {
     ...({ kind: 'text', value: 'what', impliedValue: 'all' } as const),
     help: 'for tests: a bad network, tokens that expire, a slow disk; all, or as drop=5000,disk=0-50',
   },
+  inspector: {
+    ...({ kind: 'list', value: 'user,…', impliedValue: '*' } as const),
+    help: 'serve the page /inspector: for these users, or for every user with a token',
+  },
   logLevel: { kind: 'text', value: 'level', help: 'silent, error, warn, info or debug (info)' },
 } as const satisfies Readonly<Record<string, Setting>>;
 

@@ -53,29 +53,69 @@ export interface ListenOptions extends AttachOptions {
    * @defaultValue all addresses of this machine with `authenticate`, `127.0.0.1` without
    */
   readonly host?: string;
+  /**
+   * Whether this port serves the inspector: the page `/inspector` shows connections, sessions, realms and their rates,
+   * and changes nothing. Its reader enters an access token, and sees what concerns the realms that `authorize` lets the
+   * user of the token read.
+   *
+   * - `true`: for every user with a valid token. Other users appear as hashes of their ids, without addresses.
+   * - Ids of users: for these users only. They see the ids and addresses of the others.
+   *
+   * Without `authenticate`, or with `allowAnyone`, only programs and pages of this machine get an answer.
+   *
+   * @defaultValue `false`
+   *
+   * @example
+   * ```ts
+   * await server.listen({ port: 8787 });
+   * await server.listen({ port: 8788, host: '127.0.0.1', inspector: ['ops'] });
+   * ```
+   */
+  readonly inspector?: boolean | readonly string[];
 }
 
 const loopbackAddress = '127.0.0.1';
 const loopbackNames = [loopbackAddress, '::1', 'localhost'];
 
-/** Checked options of one port: where to listen and which upgrades to accept. */
+/** The users of the inspector. */
+export interface InspectorAccess {
+  /** Ids of the users. `null`: every user with a valid token. */
+  readonly users: readonly string[] | null;
+}
+
+/** Checked options of one port: where to listen, which upgrades to accept, and who may use the inspector. */
 export interface Endpoint extends Pick<AttachOptions, 'path'> {
   readonly target: ListenTarget;
   readonly origins: AllowedOrigins;
   readonly trustProxy: boolean;
+  /** `null`: there is no inspector at this port. */
+  readonly inspector: InspectorAccess | null;
 }
 
 const attachOptionNames = ['path', 'origins', 'trustProxy'] as const;
 
+const checkInspector = (inspector: unknown, needsToken: boolean): InspectorAccess | null => {
+  if (typeof inspector === 'boolean') return inspector ? { users: null } : null;
+  const isList = Array.isArray(inspector) && inspector.every((id) => typeof id === 'string' && id !== '');
+  if (isList && inspector.length > 0 && needsToken) return { users: inspector as string[] };
+  const expected = needsToken
+    ? 'true, false, or a list with the ids of users'
+    : 'true or false on a server without tokens, where no user has an id';
+  throw new InvalidArgumentError('inspector', expected, inspector);
+};
+
 const checkEndpoint = (
   target: ListenTarget,
-  { path, origins, trustProxy = false }: AttachOptions,
+  { path, origins, trustProxy = false, inspector = false }: AttachOptions & Pick<ListenOptions, 'inspector'>,
   needsToken: boolean,
 ): Endpoint => {
   if (path !== undefined && (typeof path !== 'string' || !/^\/[^?#\s]*$/.test(path)))
     throw new InvalidArgumentError('path', 'a path that begins with "/" and has no query', path);
   if (typeof trustProxy !== 'boolean') throw new InvalidArgumentError('trustProxy', 'true or false', trustProxy);
-  const endpoint = { target, trustProxy, origins: checkOrigins(origins, needsToken ? '*' : 'local') };
+  const endpoint = {
+    ...{ target, trustProxy, origins: checkOrigins(origins, needsToken ? '*' : 'local') },
+    inspector: checkInspector(inspector, needsToken),
+  };
   return path === undefined ? endpoint : { ...endpoint, path };
 };
 
@@ -98,7 +138,7 @@ const listenTargetOf = ({ port, host }: ListenOptions, isGuarded: boolean): List
  * have a token.
  */
 export const checkListenOptions = (options: ListenOptions, isGuarded: boolean, needsToken: boolean): Endpoint => {
-  checkOptions('options of server.listen', options, ['port', 'host', ...attachOptionNames]);
+  checkOptions('options of server.listen', options, ['port', 'host', 'inspector', ...attachOptionNames]);
   return checkEndpoint(listenTargetOf(options, isGuarded), options, needsToken);
 };
 

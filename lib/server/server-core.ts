@@ -37,6 +37,10 @@ export interface ServerCore {
   readonly wire: Wire<ClientMessage, ServerMessage>;
   /** The same in callback form, for a client about which the acceptor learns more as the connection goes on. */
   readonly createAcceptor: (client: ClientInfo) => Acceptor<ClientMessage, ServerMessage>;
+  /** The open connections. */
+  readonly connections: ReadonlySet<ServerConnection>;
+  /** Logs that a token was rejected with this code. */
+  readonly logInvalidToken: (code: string) => void;
   readonly serverCounters: ServerCounters;
   readonly metrics: Metrics;
   /** Emits the present readiness once. Cold. */
@@ -128,6 +132,8 @@ export const createServerCore = (options: CheckedServerOptions): ServerCore => {
   return {
     wire: (messages$) => wireOf(createAcceptor({ user: null, sessions: 0 }))(messages$),
     createAcceptor,
+    connections,
+    logInvalidToken: throttledLog.logInvalidToken,
     ...{
       serverCounters,
       metrics,

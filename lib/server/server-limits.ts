@@ -175,6 +175,26 @@ export const serverLimits = {
   jwksCooldownMs: 30_000,
   /** Milliseconds of work on client messages before other work runs. One frame of `frameValuesMax` takes longer. */
   turnMsMax: 8,
+  /** Milliseconds between two snapshots for the inspector, which all its readers share: each visits every session. */
+  inspectorMs: 1_000,
+  /** Connections in one answer of the inspector: more than a person reads. */
+  inspectorConnectionsMax: 200,
+  /** Sessions of one connection in an answer of the inspector. All connections together have 200 KiB then. */
+  inspectorSessionsMax: 10,
+  /** Realms in one answer of the inspector: more than a person reads. */
+  inspectorRealmsMax: 200,
+  /** Realms for which the inspector asks `authorize` in one answer: those with most sessions. */
+  inspectorAccessMax: 500,
+  /** Pending calls of `authorize` for one answer of the inspector. */
+  inspectorAccessAtOnceMax: 16,
+  /** Milliseconds for which the inspector remembers the user and the access rights of a token. */
+  inspectorAccessMs: 10_000,
+  /** Tokens that the inspector remembers: more people than look at it at once. */
+  inspectorTokensMax: 100,
+  /** Requests per second from one address to the inspector, with a burst of as many: a page sends one. */
+  inspectorRequestsPerSecondMax: 10,
+  /** Requests to the inspector that wait for an answer of `authenticate` or `authorize`. */
+  inspectorRequestsAtOnceMax: 32,
   /** Milliseconds between two log entries about invalid tokens, each with their number. */
   invalidTokensLogMs: 10_000,
   /** Milliseconds after which public keys are fetched again: a withdrawn key is accepted this long. */

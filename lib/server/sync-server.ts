@@ -48,9 +48,9 @@ export interface SyncServer {
   readonly wire: Wire<ClientMessage, ServerMessage>;
   /**
    * Opens the storage and listens for WebSockets on a port of its own. The port also serves `/healthz`, `/readyz` and
-   * `/metrics`.
+   * `/metrics`, and with the option `inspector` the page `/inspector`.
    *
-   * @param options - Port, address, path and origins.
+   * @param options - Port, address, path, origins and inspector.
    * @returns A promise of the port, which resolves when the port is open.
    * @throws InvalidArgumentError (as a rejection) for an invalid option.
    * @throws StorageError (as a rejection) when the storage cannot be opened.

@@ -6,12 +6,16 @@ export interface RouteRequest {
   readonly path: string;
   /** Headers with names in lower case. */
   readonly headers: RequestHeaders;
+  /** The address of the other end of the socket, which may be a proxy. Empty if it is not known. */
+  readonly remoteAddress: string;
 }
 
 export interface RouteAnswer {
   readonly status: number;
   readonly contentType: string;
   readonly text: string;
+  /** Further headers. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 /** Answers a request with one value; `null` for a path of another handler. */
@@ -47,10 +51,10 @@ export const createResponder =
   (request, response) => {
     const { method = '', headers } = request;
     if (method !== 'GET' && method !== 'HEAD') return false;
-    const answer$ = routes({ path: pathOf(request), headers });
+    const answer$ = routes({ path: pathOf(request), headers, remoteAddress: request.socket?.remoteAddress ?? '' });
     if (answer$ === null) return false;
-    const send = ({ status, contentType, text }: RouteAnswer): void => {
-      response.writeHead(status, { 'Content-Type': contentType, 'Cache-Control': 'no-store' });
+    const send = ({ status, contentType, text, headers: more }: RouteAnswer): void => {
+      response.writeHead(status, { 'Content-Type': contentType, 'Cache-Control': 'no-store', ...more });
       response.end(method === 'HEAD' ? undefined : text);
     };
     const subscription = answer$

@@ -13,6 +13,7 @@ export interface HttpRequest {
   readonly url?: string | undefined;
   readonly method?: string | undefined;
   readonly headers: RequestHeaders;
+  readonly socket?: { readonly remoteAddress?: string | undefined };
 }
 
 /** The used part of `ServerResponse` of `node:http`. */

@@ -35,7 +35,7 @@ describe('a server in a page', () => {
     const imports = Object.values(metafile.inputs).flatMap((input) => input.imports);
     expect(imports.filter(({ path }) => path.startsWith('node:') || builtinModules.includes(path))).toEqual([]);
     const unwanted =
-      /websocket-listener|backup\/backup\.js|backup-file|prom-client|storage\/level|client-address|\/server\/node\//;
+      /websocket-listener|backup\/backup\.js|backup-file|prom-client|storage\/level|client-address|\/server\/node\/|\/server\/inspector\//;
     expect(Object.keys(metafile.inputs).filter((file) => unwanted.test(file))).toEqual([]);
   });
 });

@@ -5,6 +5,8 @@ import { filter, firstValueFrom, from, timeout } from 'rxjs';
 import { createSyncClient, isSome, memoryStorage, openRealm, type SyncSession } from '../../lib/index.js';
 import { connectRawClient } from '../server/raw-client.js';
 import { useBuiltLibrary } from '../server/server-process.js';
+import type { VisibleState } from '../../lib/server/inspector/visible-state.js';
+import { bearer, request } from '../server/inspector/inspector-kit.js';
 import { createBind, createChangeset } from '../server/test-kit.js';
 import { createTemporaryFolders } from '../storage/temporary-folders.js';
 import { secret, startServe, stopAll, signToken } from './serve-kit.js';
@@ -201,6 +203,7 @@ describe('tidemark serve', () => {
       'logLevel must be one of silent, error, warn, info, debug, received "loud"',
     ],
     [['--data', 'x', '--host', '0.0.0.0'], 'host must be one of 127.0.0.1, ::1, localhost without authenticate'],
+    [['--data', 'x', '--inspector', 'ops'], '--inspector must be true or false on a server without tokens'],
     [['--data', 'x', '--config', '/nowhere.json'], '/nowhere.json cannot be read'],
     [['--data', 'x', '--prot', '1'], "Unknown option '--prot'"],
   ])('exits with 2 for invalid settings: %j', async (args, why) => {
@@ -209,6 +212,29 @@ describe('tidemark serve', () => {
     expect(server.errorText()).toContain(`tidemark serve: `);
     expect(server.errorText()).toContain(why);
   });
+
+  it('serves the inspector to users with a token, or to the users of the setting, and not without the setting', async () => {
+    const folder = folderWith({});
+    const ask = async (more: readonly string[], user: string) => {
+      const secretFile = join(folder, 'secret');
+      const args = ['--port', '0', '--data', join(folder, 'data'), '--secret-file', secretFile, ...more];
+      const server = startServe(lib, args);
+      const port = await server.port;
+      const raw = await connectRawClient(port);
+      raw.sendMessage(createBind({ realm: 'team', token: await signToken('ann', everything) }));
+      await raw.until(({ type }) => type === 'bound');
+      const answer = await request(port, '/inspector/state', bearer(await signToken(user, { team: 'read' })));
+      server.child.kill('SIGTERM');
+      await server.ended;
+      return answer;
+    };
+    expect((await ask([], 'ann')).status).toBe(426);
+    const { connections, realms } = JSON.parse((await ask(['--inspector'], 'bob')).text) as VisibleState;
+    expect(connections.items).toMatchObject([{ user: { hash: expect.any(String) as string }, address: null }]);
+    expect(realms.items).toMatchObject([{ name: 'team', sessions: 1 }]);
+    expect((await ask(['--inspector', 'ops'], 'bob')).status).toBe(403);
+    expect((await ask(['--inspector', 'ops'], 'ops')).text).toContain('"user":{"id":"ann"}');
+  }, 60_000);
 
   it('prints its settings', async () => {
     const server = startServe(lib, ['--help']);

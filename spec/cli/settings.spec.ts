@@ -18,6 +18,14 @@ describe('a setting', () => {
   });
 
   it.each([
+    [['--inspector', '--port', '80'], { inspector: ['*'], port: 80 }],
+    [['--port', '80', '--inspector'], { inspector: ['*'], port: 80 }],
+    [['--inspector', 'ops,ann'], { inspector: ['ops', 'ann'] }],
+  ])('of the inspector may have users, or none: %j', (args, set) => {
+    expect(parseFlags(args).set).toEqual(set);
+  });
+
+  it.each([
     [['--prot', '80'], /Unknown option '--prot'/],
     [['--port', 'x'], /^--port must be a whole number, received "x"\.$/],
     [['--port', '8.5'], /^--port must be a whole number, received "8.5"\.$/],

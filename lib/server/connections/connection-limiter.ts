@@ -1,10 +1,9 @@
 import type { Clock } from '../../clock.js';
-import { serverLimits } from '../server-limits.js';
 import { networkOf } from '../../transport/client-address.js';
 import type { UpgradeRequest, UpgradeRejection } from '../../transport/websocket-listener.js';
 import type { ServerLimits } from '../server-options.js';
 import { type AllowedOrigins, isAllowedOrigin } from './allowed-origins.js';
-import { createRateLimit, type RateLimit } from './rate-limit.js';
+import { createAddressRates } from './address-rates.js';
 import { increment, type ServerCounters } from '../http/counters.js';
 import { throttleCalls, type ServerLog } from '../http/server-events.js';
 
@@ -87,7 +86,7 @@ export const createConnectionLimiter = (options: ConnectionLimiterOptions): Conn
   const open = createCounts();
   /** Connections whose token is not checked yet. */
   const unchecked = createCounts();
-  const rates = new Map<string, RateLimit>();
+  const mayUpgrade = createAddressRates(upgradesPerSecondMax, clock.now);
   const logRejection = throttleCalls(
     1_000,
     clock.now,
@@ -95,20 +94,10 @@ export const createConnectionLimiter = (options: ConnectionLimiterOptions): Conn
       log({ level: 'warn', event: 'connection-rejected', address, status, text, more }),
   );
 
-  const rateOf = (network: string): RateLimit => {
-    const known = rates.get(network);
-    if (known !== undefined) return known;
-    const [first] = rates.keys();
-    if (first !== undefined && rates.size >= serverLimits.addressesMax) rates.delete(first);
-    const rate = createRateLimit(upgradesPerSecondMax, clock.now);
-    rates.set(network, rate);
-    return rate;
-  };
-
   return {
     admit: ({ address, url, headers }) => {
       const network = networkOf(address);
-      if (!rateOf(network)())
+      if (!mayUpgrade(address))
         return createRejection(429, `More than ${upgradesPerSecondMax} upgrades per second came from one address.`);
       if (open.of(network) >= connectionsPerAddressMax)
         return createRejection(429, `The address has ${connectionsPerAddressMax} open connections already.`);

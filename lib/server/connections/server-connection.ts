@@ -8,7 +8,7 @@ import { createWireError, SessionTable } from './session-table.js';
 import { createHandshakeLimit, type HandshakeLimit, type WaitingMessages } from './handshake-limit.js';
 import { createRateLimit, type RateLimit } from './rate-limit.js';
 import type { ConnectionUser } from '../sessions/bind.js';
-import type { ServerSessionPorts } from '../sessions/server-session.js';
+import type { ServerSessionPorts, BoundSessionReport } from '../sessions/server-session.js';
 import { ConnectionCounters, type ServerCounters } from '../http/counters.js';
 import { createFailedEvent } from '../http/server-events.js';
 import type { ConnectionUsage } from './user-limits.js';
@@ -22,6 +22,28 @@ export interface ServerConnectionPorts extends ServerSessionPorts {
   readonly waiting: WaitingMessages;
 }
 
+/** The present state of a socket, for the inspector. Counts begin with the connection. */
+export interface SocketReport {
+  /** Number of the connection, from 1. */
+  readonly connection: number;
+  readonly address: string;
+  /** Start of the connection, milliseconds since the epoch. */
+  readonly since: number;
+  readonly messagesIn: number;
+  readonly messagesOut: number;
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
+/** The present state of a connection, for the inspector. */
+export interface ConnectionReport {
+  /** The user's id; `null` until a token is valid. */
+  readonly user: string | null;
+  /** `null` for a client in this process. */
+  readonly socket: SocketReport | null;
+  readonly sessions: readonly BoundSessionReport[];
+}
+
 /** Facts about a connection for the log, filled in as they become known. */
 export interface ClientInfo {
   /** The user's id, once a token is valid. */
@@ -30,6 +52,8 @@ export interface ClientInfo {
   sessions: number;
   /** Called once, when the user is known and may have another connection. */
   admitted?(usage: ConnectionUsage): void;
+  /** Returns the present state of the socket. */
+  report?(): SocketReport;
 }
 
 export interface ServerConnectionOptions {
@@ -46,6 +70,8 @@ export interface ServerConnection extends Receiver<ClientMessage> {
    * not reconnect all at once.
    */
   restart(): void;
+  /** Returns the present state of the connection. */
+  report(): ConnectionReport;
 }
 
 const restartText = 'The server is shutting down.';
@@ -105,6 +131,11 @@ class PlainConnection implements ServerConnection {
 
   restart(): void {
     this.sendLast(createRestartMessage(this.ports), closeCodes.restarting, restartText);
+  }
+
+  report(): ConnectionReport {
+    const { client, sessions } = this;
+    return { user: client.user, socket: client.report?.() ?? null, sessions: sessions.report() };
   }
 
   close(): void {

@@ -11,6 +11,7 @@ import {
   type SessionEnd,
   type SessionMessage,
   type SessionOwner,
+  type BoundSessionReport,
   type ServerSessionPorts,
 } from '../sessions/server-session.js';
 
@@ -97,6 +98,11 @@ export class SessionTable implements SessionOwner {
     if (session === undefined && message.session > this.highest)
       throw createProtocolViolation(`${message.type}: session ${message.session} was never bound.`);
     session?.receive(message);
+  }
+
+  /** Returns the present states of the bound sessions. */
+  report(): readonly BoundSessionReport[] {
+    return [...this.sessions.values()].flatMap((session) => session.report() ?? []);
   }
 
   /** Closes all sessions without a message. */

@@ -13,7 +13,7 @@ import { serveSocket, type ServeSocketOptions, type SocketServer } from '../../t
 import type { AcceptedSocket, SocketBytes } from '../../transport/websocket-listener.js';
 import { createCloseError, type Acceptor, type Receiver } from '../../transport/wire.js';
 import { createAllowance } from './traffic-allowance.js';
-import type { ClientInfo } from './server-connection.js';
+import type { ClientInfo, SocketReport } from './server-connection.js';
 import type { ConnectionLimiter, CountedConnection } from './connection-limiter.js';
 import type { ConnectionUsage } from './user-limits.js';
 import type { ServerLimits } from '../server-options.js';
@@ -86,6 +86,8 @@ export class ServedSocket implements ClientInfo, ReceiveLimiterOwner, ServeSocke
   private userKey: object = unknownUserKey;
   private server: SocketServer | null = null;
   private sink: Observer<Uint8Array> | null = null;
+  private messagesIn = 0;
+  private messagesOut = 0;
   private bytesIn = 0;
   private bytesOut = 0;
   private readonly since: number;
@@ -150,11 +152,18 @@ export class ServedSocket implements ClientInfo, ReceiveLimiterOwner, ServeSocke
 
   onFrame(way: 'in' | 'out', bytes: number): void {
     if (way === 'out') {
+      this.messagesOut += 1;
       this.bytesOut += bytes;
       return;
     }
+    this.messagesIn += 1;
     this.bytesIn += bytes;
     this.lastReceivedAt = this.context.clock.scheduler.now();
+  }
+
+  report(): SocketReport {
+    const { connection, address, since, messagesIn, messagesOut, bytesIn, bytesOut } = this;
+    return { connection, address, since, messagesIn, messagesOut, bytesIn, bytesOut };
   }
 
   onEnd(text: string): void {

@@ -7,7 +7,7 @@ import type { Readiness } from './health.js';
  * Whether a proxy forwarded the request. Metrics are for the operator only, and a request through a proxy may come from
  * outside.
  */
-const isForwarded = (headers: Readonly<Record<string, unknown>>): boolean =>
+export const isForwarded = (headers: Readonly<Record<string, unknown>>): boolean =>
   ['x-forwarded-for', 'forwarded', 'x-real-ip', 'via'].some((name) => headers[name] !== undefined);
 
 /** Whether a load balancer should send clients. A wrong clock needs attention, but the server still works. */

@@ -21,30 +21,47 @@ import { writeBackup as writeBackupFile, type BackupSummary } from '../../backup
 import { runAction } from '../../model/operators.js';
 import { closeCodes, subprotocol } from '../../protocol/messages.js';
 import type { Storage } from '../../storage/storage.js';
-import type { Respond } from '../../transport/http-handler.js';
+import { createResponder, type Respond } from '../../transport/http-handler.js';
 import { listen, type WebSocketListener } from '../../transport/websocket-listener.js';
 import type { CheckedServerOptions } from '../check-server-options.js';
 import { createConnectionLimiter } from '../connections/connection-limiter.js';
 import { createSocketHandler } from '../connections/serve-sockets.js';
+import { createInspectorRoutes } from '../inspector/inspector-routes.js';
 import type { Endpoint } from '../listen-options.js';
 import type { ServerCore } from '../server-core.js';
 
 /** Milliseconds that clients have to answer the closing handshake of their socket. */
 const graceMs = 2_000;
 
+/** Adds the inspector to the answers of a port. */
+const addInspector = (
+  core: ServerCore,
+  options: CheckedServerOptions,
+  { inspector, trustProxy }: Endpoint,
+  respond: Respond,
+): Respond => {
+  if (inspector === null) return respond;
+  const inspect = createResponder(createInspectorRoutes({ core, options, access: inspector, trustProxy }));
+  return (request, response) => inspect(request, response) || respond(request, response);
+};
+
 /** Opens a port and serves its connections. Cold: emits once the port is open, and runs until it is unsubscribed. */
 const servePort = (
   core: ServerCore,
-  { clock, middleware, limits, log }: CheckedServerOptions,
-  { origins, ...endpoint }: Endpoint,
-  respond: Respond,
+  options: CheckedServerOptions,
+  endpoint: Endpoint,
+  respondDefault: Respond,
 ): Observable<WebSocketListener> =>
   defer(() => {
+    const { clock, middleware, limits, log } = options;
+    const { origins, target, path, trustProxy } = endpoint;
+    const respond = addInspector(core, options, endpoint, respondDefault);
+    const place = { target, trustProxy, ...(path === undefined ? {} : { path }) };
     const limiter = createConnectionLimiter({ origins, limits, clock, serverCounters: core.serverCounters, log });
     const { admit, onRejected } = limiter;
     const { frameBytesMax } = limits;
     const { answer, stop, watch$ } = createSocketHandler({ core, limiter, clock, middleware, limits, log });
-    return listen({ ...endpoint, protocols: [subprotocol], frameBytesMax, clock, admit, onRejected, respond }).pipe(
+    return listen({ ...place, protocols: [subprotocol], frameBytesMax, clock, admit, onRejected, respond }).pipe(
       switchMap((listening) =>
         merge(listening.connections$.pipe(tap(answer), ignoreElements()), watch$, of(listening)),
       ),

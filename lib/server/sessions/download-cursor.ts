@@ -128,6 +128,11 @@ export class DownloadCursor {
     return true;
   }
 
+  /** The server version up to which the client has everything, its own changesets included. */
+  get confirmedTo(): Version {
+    return this.stored >= this.sent ? this.covered : this.stored;
+  }
+
   /** Whether this server version was sent in this session, or is older. */
   wasSent(version: Version): boolean {
     return version <= this.sent;

@@ -30,6 +30,8 @@ export interface DownloadFeed {
   readonly mark: (message: MarkRequest) => void;
   readonly fetch: (message: Fetch) => void;
   readonly fault: (message: Fault) => void;
+  /** Returns the server version up to which the client has everything. */
+  readonly confirmedTo: () => Version;
   /** Stops everything except objects of a snapshot that are being read. May be called again. */
   readonly stop: () => void;
 }
@@ -127,6 +129,7 @@ export const createDownloadFeed = (options: DownloadFeedOptions): DownloadFeed =
   };
 
   return {
+    confirmedTo: () => downloads.confirmedTo,
     start: () => {
       replicaCursors.begin(replica.id, snapshot ?? downloadedTo, snapshot === null ? downloadedTo : null);
       if (snapshot === null) follow(downloadedTo);

@@ -36,6 +36,19 @@ export interface ServerSessionPorts extends BindPorts {
   readonly users: Pick<ConnectedUsers, 'addConnection' | 'noteWrite'>;
 }
 
+/** The present state of a bound session, for the inspector. */
+export interface BoundSessionReport {
+  readonly realm: string;
+  readonly replica: string;
+  readonly access: AcceptedBind['access'];
+  /** The server version up to which the replica has everything. */
+  readonly position: Version;
+  /** The server version of the realm. */
+  readonly head: Version;
+  /** Bytes of the realm's history. */
+  readonly historyBytes: number;
+}
+
 /** The end of a session: the client has unbound it, or it failed with an error. */
 export type SessionEnd = { readonly kind: 'unbound' } | { readonly kind: 'failed'; readonly thrown: unknown };
 
@@ -56,6 +69,8 @@ export interface ServerSession {
   /** Starts the session for the user of the connection. */
   start(user$: Observable<ConnectionUser>): void;
   receive(message: SessionMessage): void;
+  /** Returns the present state; `null` until the session is bound. */
+  report(): BoundSessionReport | null;
   /** Releases everything without sending a message. Received uploads are still written. May be called again. */
   close(): void;
 }
@@ -130,6 +145,15 @@ class BoundSession implements ServerSession, Holder {
 
   receive(message: SessionMessage): void {
     this.guard(() => this.handle(message));
+  }
+
+  report(): BoundSessionReport | null {
+    const { acceptedBind, downloadFeed, bind } = this;
+    if (acceptedBind === null || downloadFeed === null) return null;
+    const { access, realm } = acceptedBind;
+    const { log, bytes: historyBytes } = realm.history;
+    const position = downloadFeed.confirmedTo();
+    return { realm: bind.realm, replica: bind.replica, access, position, head: log.head, historyBytes };
   }
 
   close(): void {
