@@ -8,9 +8,11 @@ export const realmName = 'board';
 
 const titles: readonly (readonly [column: string, title: string])[] = [
   ['done', 'Choose a date'],
+  ['done', 'Ask the neighbours'],
   ['done', 'Book the garden'],
   ['doing', 'Write the invitations'],
   ['doing', 'Find loudspeakers'],
+  ['todo', 'Put up the lanterns'],
   ['todo', 'Order bread and cheese'],
   ['todo', 'Borrow four tables'],
   ['todo', 'Plan for rain'],

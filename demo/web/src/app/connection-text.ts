@@ -1,5 +1,5 @@
-import { distinctUntilChanged, map, of, switchMap, takeWhile, timer, type Observable } from 'rxjs';
-import type { Reason, SyncStatus } from 'tidemark';
+import { distinctUntilChanged, map, of, startWith, switchMap, takeWhile, timer, type Observable } from 'rxjs';
+import type { Reason, SyncState, SyncStatus } from 'tidemark';
 
 /** The colour of the dot beside the text. */
 export type Tone = 'good' | 'busy' | 'off';
@@ -40,13 +40,16 @@ const inWords = (reason: Reason): string => {
   }
 };
 
+/** Titles for states in which the client does not try to connect. */
+const titles: Partial<Record<SyncState, string>> = { paused: 'Paused', waitingForAccessToken: 'Waiting' };
+
 /** Describes a connection in words. */
-export const describeConnection = ({ connection }: SyncStatus, isSwitchedOff: boolean): ConnectionText => {
+export const describeConnection = ({ connection, sync }: SyncStatus, isSwitchedOff: boolean): ConnectionText => {
   if (connection.state === 'connected') return { tone: 'good', title: 'Connected', reason: '' };
   if (connection.state === 'connecting' || connection.reason.kind === 'idle')
     return { tone: 'busy', title: 'Connecting', reason: '' };
   const reason = isSwitchedOff ? 'Its network is switched off.' : inWords(connection.reason);
-  return { tone: 'off', title: 'Offline', reason };
+  return { tone: 'off', title: titles[sync] ?? 'Offline', reason };
 };
 
 /** Emits the seconds until the next connection attempt, each second, and 0 while no attempt is planned. */
@@ -57,7 +60,8 @@ export const countDown = (status$: Observable<SyncStatus>): Observable<number> =
     switchMap((at) =>
       at === null
         ? of(0)
-        : timer(0, 1_000).pipe(
+        : timer(Math.max(0, at - Date.now()) % 1_000, 1_000).pipe(
+            startWith(0),
             map(() => Math.max(0, Math.ceil((at - Date.now()) / 1_000))),
             takeWhile((left) => left > 0, true),
           ),

@@ -6,7 +6,10 @@ import { mountInspector } from 'tidemark/inspector';
 @Component({
   selector: 'board-inspector',
   changeDetection: ChangeDetectionStrategy.OnPush,
-  template: '',
+  template: `
+    <h3>Inspector</h3>
+    <p>What the session of this device does, as it happens</p>
+  `,
 })
 export class InspectorPanel {
   private readonly client = injectSyncClient();
