@@ -46,6 +46,7 @@ const run = (script, ...args) => {
   if (status !== 0) process.exit(status ?? 1);
 };
 const build = () => {
+  console.error('Building the library …'); // It takes half a minute.
   rmSync(stampFile, { force: true });
   run('scripts/clean.js', 'dist');
   run('node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json');
