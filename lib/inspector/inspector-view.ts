@@ -19,7 +19,7 @@ const endedMax = 8;
 const changeMs = 100;
 const idleMs = 500;
 /** Milliseconds between two updates of lists, which read the storage. */
-const listMs = 1_000;
+const listMs = 300;
 
 /** A section that can be opened, with a list in it. Its content is made while it is open. */
 const createSection = (title: string) => {

@@ -5,7 +5,7 @@ import type { RowEvent, SessionRow } from './session-row.js';
 import { formatTime } from './time-axis.js';
 
 /** Milliseconds that the width shows at first. */
-const firstSpanMs = 30_000;
+const firstSpanMs = 20_000;
 /** Pixels per millisecond: from a day in 500 pixels to 20 pixels for a millisecond. */
 const scaleMin = 500 / 86_400_000;
 const scaleMax = 20;

@@ -4,6 +4,7 @@
  */
 import { firstValueFrom, map, NEVER, of } from 'rxjs';
 import { createSyncClient, memoryStorage, openRealm, systemClock, type Clock } from '../../lib/index.js';
+import { syncSupportOf } from '../../lib/client/client-registry.js';
 import { mountInspector, observeSimulatedOffline, simulateOffline } from '../../lib/inspector/index.js';
 import { allowAnyone, createSyncServer } from '../../lib/server/index.js';
 
@@ -80,6 +81,10 @@ const calls = {
   isOffline: () => firstValueFrom(observeSimulatedOffline(devices[0].client)),
   connection: () => devices[0].realm.session.status.connection,
   dials: () => dials,
+  /** Moves the clock of the devices forward, so that marbles have some distance. */
+  pass: (ms: number): void => {
+    ahead += ms;
+  },
   /** Pauses and resumes, with some time between. */
   toggle: (times: number): void => {
     for (let done = 0; done < times; done += 1) {
@@ -97,6 +102,48 @@ const calls = {
     });
   },
   removeInspector: (): void => document.querySelector('tidemark-inspector')!.remove(),
+  /** Whether an inspector observes the client. */
+  isWatched: () => {
+    const { memberAdded$ } = syncSupportOf(devices[0].client).core;
+    return 'observed' in memberAdded$ && memberAdded$.observed === true;
+  },
+  /** Counts the frames that are requested within three frames, besides its own. */
+  countFrames: async (): Promise<number> => {
+    const request = requestAnimationFrame;
+    let requested = -3;
+    globalThis.requestAnimationFrame = (callback) => {
+      requested += 1;
+      return request(callback);
+    };
+    for (let frames = 0; frames < 3; frames += 1) await new Promise((done) => requestAnimationFrame(done));
+    globalThis.requestAnimationFrame = request;
+    return requested;
+  },
+  /** Mounts an inspector in a page with zones. Counts the frames that it requests in the root zone, and in others. */
+  mountInZone: async () => {
+    const request = requestAnimationFrame;
+    const counts = { rooted: 0, outside: 0 };
+    let isRoot = false;
+    const runAs = (root: boolean, work: () => void): void => {
+      const before = isRoot;
+      isRoot = root;
+      work();
+      isRoot = before;
+    };
+    const zone = { root: { run: (work: () => void) => runAs(true, work) } };
+    Object.assign(globalThis, { Zone: zone });
+    globalThis.requestAnimationFrame = (callback) => {
+      const wasRoot = isRoot;
+      counts[wasRoot ? 'rooted' : 'outside'] += 1;
+      return request((at) => runAs(wasRoot, () => callback(at)));
+    };
+    const inspector = mountInspector(devices[0].client, document.body);
+    for (let frames = 0; frames < 3; frames += 1) await new Promise((done) => request(done));
+    inspector.remove();
+    globalThis.requestAnimationFrame = request;
+    Object.assign(globalThis, { Zone: undefined });
+    return counts;
+  },
 };
 
 export type InspectorCalls = typeof calls;
