@@ -52,6 +52,7 @@ const documents: readonly string[] = [
   'docs/data.md',
   'docs/errors.md',
   'docs/hosting.md',
+  'docs/inspector.md',
   'docs/offline.md',
   'docs/progress.md',
   'docs/recipes.md',

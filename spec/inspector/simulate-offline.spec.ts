@@ -94,7 +94,7 @@ describe('simulateOffline', () => {
 
 describe('observeSimulatedOffline', () => {
   it(
-    'emits the present value first, then every change, whoever makes it',
+    'emits the present value first, then every change',
     marbles((m) => {
       const { client } = createClient(m);
       switchAt(m, client, '                              --x-x-o');
