@@ -4,6 +4,7 @@ import { type Authenticate, type Authorize, accessOf, type User, userOf } from '
 import { createFailedEvent, type ServerLog } from '../http/server-events.js';
 import { TokenRejectedError } from '../server-errors.js';
 import { serverLimits } from '../server-limits.js';
+import { digestOf } from './user-hash.js';
 
 /** The user of a token who looks at the inspector. */
 export interface Visitor {
@@ -46,22 +47,24 @@ const createVisitor = (user: User, { authorize, log }: VisitorPorts): Visitor =>
  */
 export const createVisitors = (ports: VisitorPorts): ((token: string) => Observable<Visitor>) => {
   const { authenticate, clock } = ports;
+  /** By the digests of tokens: no token is kept. */
   const known = new Map<string, { readonly visitor: Visitor; readonly until: number }>();
 
-  const add = (token: string, visitor: Visitor): void => {
+  const add = (digest: string, visitor: Visitor): void => {
     for (const [each, { until }] of known) if (until <= clock.now()) known.delete(each);
     const [first] = known.keys();
     if (first !== undefined && known.size >= serverLimits.inspectorTokensMax) known.delete(first);
-    known.set(token, { visitor, until: clock.now() + serverLimits.inspectorAccessMs });
+    known.set(digest, { visitor, until: clock.now() + serverLimits.inspectorAccessMs });
   };
   return (token) =>
     defer(() => {
-      const present = known.get(token);
+      const digest = digestOf(token);
+      const present = known.get(digest);
       if (present !== undefined && present.until > clock.now()) return of(present.visitor);
-      known.delete(token);
+      known.delete(digest);
       return userOf(authenticate, token).pipe(
         map((user) => createVisitor(user, ports)),
-        tap((visitor) => add(token, visitor)),
+        tap((visitor) => add(digest, visitor)),
       );
     }).pipe(
       tap(({ user: { expiresAt = Infinity } }) => {

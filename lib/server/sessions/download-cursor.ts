@@ -124,7 +124,7 @@ export class DownloadCursor {
   noteReceived(version: Version): boolean {
     if (version > this.sent) return false;
     this.stored = Math.max(this.stored, version);
-    this.inFlight.remove(this.stored >= this.sent ? this.covered : this.stored);
+    this.inFlight.remove(this.confirmedTo);
     return true;
   }
 
