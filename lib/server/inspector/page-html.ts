@@ -22,7 +22,7 @@ export const pageHtml = `<!doctype html>
 </header>
 <main>
 <form id="login" hidden>
-<h2>Who are you?</h2>
+<h2>Open the inspector</h2>
 <p>The inspector shows the connections and sessions of the realms that the user of an access token may read. The token
 stays in this tab, and is sent to this server only.</p>
 <label for="token">Access token</label>

@@ -64,4 +64,10 @@ svg path + path { fill: var(--wash); stroke: none; }
 .more { margin: 8px 2px 0; color: var(--quiet); font-size: 13px; }
 .more:empty { display: none; }
 main { padding-bottom: 60px; }
+@media (max-width: 600px) {
+  header, main { padding-left: 14px; padding-right: 14px; }
+  #totals { grid-template-columns: 1fr 1fr; gap: 8px; }
+  dd { font-size: 20px; }
+  #login { padding: 20px; }
+}
 `;
