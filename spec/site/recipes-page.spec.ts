@@ -15,7 +15,7 @@ describe('docs/recipes.md', () => {
     const folders = ['react', 'vue', 'svelte', 'solid', 'ngrx', 'capacitor'];
     const files = folders.flatMap((folder) =>
       readdirSync(join(root, 'recipes', folder))
-        .filter((name) => name !== 'tsconfig.json')
+        .filter((name) => !name.endsWith('.json'))
         .map((name) => `recipes/${folder}/${name}`),
     );
     expect(blocks.map(({ path }) => path).sort()).toEqual([...files, 'recipes/schema.ts'].sort());
