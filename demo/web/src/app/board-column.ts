@@ -48,7 +48,7 @@ interface Row {
   template: `
     <header class="column-header">
       <h3 [id]="headingId()">{{ column().name }}</h3>
-      <span class="count">{{ tasks().length }}</span>
+      <span class="count">{{ count() }}</span>
     </header>
     @if (column().id === 'todo') {
       <form class="add" (submit)="add($event, title.value); title.value = ''">
@@ -98,6 +98,8 @@ export class BoardColumn {
   protected readonly headingId = computed(() => `${this.device.id}-${this.column().id}`);
   protected readonly isLoading = this.found.isLoading;
   protected readonly tasks = computed(() => (this.found.error() ? [] : this.found.value()));
+  /** The number of tasks, with a narrow space between thousands. */
+  protected readonly count = computed(() => String(this.tasks().length).replace(/\B(?=(\d{3})+$)/g, '\u202f'));
   private readonly activeIndex = computed(() => {
     const active = this.focus.active();
     return active === null ? -1 : this.tasks().findIndex(({ id }) => id === active);
