@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, Locator, Page } from 'playwright-core';
+import { of } from 'rxjs';
 import { createSyncClient, memoryStorage, openRealm } from '../../lib/index.js';
 import { createSyncServer, type SyncServer, TokenRejectedError } from '../../lib/server/index.js';
 import { findAccessibilityFaults } from '../browser/axe.js';
@@ -123,6 +124,34 @@ describe("the server's inspector in Chromium", () => {
     expect(await page.evaluate(() => sessionStorage.length)).toBe(0);
     expect(await connections.count()).toBe(0);
     expect(errors).toEqual([]);
+    await page.close();
+  }, 60_000);
+
+  it('shows clients in the process of the server, which have no number', async () => {
+    const { page, errors } = await openPage(port);
+    for (const user of ['ann', 'bob']) {
+      const client = createSyncClient({ dial: of(server.wire), accessToken: () => `token-${user}` });
+      clients.push(client);
+      await openRealm({ schema, storage: memoryStorage(), sync: { client, realm: 'team' } });
+    }
+    await page.getByLabel('Access token').fill('token-ann');
+    await page.keyboard.press('Enter');
+    const rows = page.getByRole('table', { name: 'Connections' }).locator('tbody tr').filter({ hasText: /^–/ });
+    await rows.nth(1).waitFor();
+    // The next drawing changes the charts, and adds no row.
+    const added = await page.evaluate(
+      () =>
+        new Promise<number>((resolve) => {
+          let rowsAdded = 0;
+          new MutationObserver((records) => {
+            for (const { target, addedNodes } of records)
+              if (target.nodeName === 'TBODY') rowsAdded += addedNodes.length;
+          }).observe(document.body, { childList: true, subtree: true });
+          const charts = new MutationObserver(() => resolve(rowsAdded));
+          charts.observe(document.body, { attributes: true, attributeFilter: ['d'], subtree: true });
+        }),
+    );
+    expect([added, await rows.count(), errors]).toEqual([0, 2, []]);
     await page.close();
   }, 60_000);
 

@@ -70,8 +70,12 @@ const setCell = (cell, { text, kind = '', chart }) => {
 };
 const drawRows = (body, items, keyOf, cellsOf) => {
   const present = new Map(Array.from(body.children, (row) => [row.dataset.key, row]));
+  const used = new Set();
   items.forEach((item, at) => {
-    const [key, cells] = [keyOf(item), cellsOf(item)];
+    const cells = cellsOf(item);
+    let key = keyOf(item);
+    for (; used.has(key); key += ' ') continue; // Clients in the process of the server have no number.
+    used.add(key);
     const row = present.get(key) ?? document.createElement('tr');
     present.delete(key);
     if (row.dataset.key === undefined) {
