@@ -1,5 +1,10 @@
 import { createWorld, milk, schema, until } from './realm-world.js';
-import { createEnvironmentInjector, EnvironmentInjector, runInInjectionContext } from '@angular/core';
+import {
+  createEnvironmentInjector,
+  EnvironmentInjector,
+  provideZonelessChangeDetection,
+  runInInjectionContext,
+} from '@angular/core';
 import { getTestBed, TestBed } from '@angular/core/testing';
 import { BrowserTestingModule, platformBrowserTesting } from '@angular/platform-browser/testing';
 import { memoryStorage } from 'tidemark';
@@ -18,6 +23,10 @@ import {
 } from 'tidemark/angular';
 
 getTestBed().initTestEnvironment(BrowserTestingModule, platformBrowserTesting());
+
+beforeEach(() => {
+  TestBed.configureTestingModule({ providers: [provideZonelessChangeDetection()] }); // The default since Angular 21.
+});
 
 const openApp = (...features: SyncClientFeature[]) => {
   const world = createWorld();

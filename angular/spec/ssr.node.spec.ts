@@ -1,5 +1,5 @@
 import '@angular/compiler';
-import { Component } from '@angular/core';
+import { Component, provideZonelessChangeDetection } from '@angular/core';
 import { bootstrapApplication, type BootstrapContext } from '@angular/platform-browser';
 import { provideServerRendering, renderApplication } from '@angular/platform-server';
 import { defer } from 'rxjs';
@@ -42,6 +42,7 @@ it('in server-side rendering nothing is opened, nothing connects, and rendering 
         AppComponent,
         {
           providers: [
+            provideZonelessChangeDetection(),
             provideServerRendering(),
             provideSyncClient({ dial: open('connection', () => []) as never }, withUnsentChangesGuard()),
             provideRealm({ schema, storage: open('storage', memoryStorage()) as never, sync: { realm: 'team' } }),

@@ -23,7 +23,6 @@ const drawMarble = (row: SessionRow, rowAt: number, cluster: MarbleCluster, x: n
   const { events } = row;
   const { first, last } = cluster;
   const label = labelOf(events, cluster);
-  const tone = events.slice(first, last + 1).some((event) => event.tone === 'bad') ? 'bad' : events[last]?.tone;
   const isEnd = label === '|';
   const width = Math.max(2 * radius, 10 + letterWidth * label.length);
   const shape = isEnd
@@ -32,7 +31,7 @@ const drawMarble = (row: SessionRow, rowAt: number, cluster: MarbleCluster, x: n
   return createShape(
     'g',
     {
-      class: `marble ${tone ?? 'plain'}`,
+      class: `marble ${events[last]?.tone}`,
       transform: `translate(${x},${rowAt})`,
       ...{ 'data-row': row.name, 'data-first': first, 'data-last': last },
     },

@@ -21,8 +21,7 @@ const letterOf = (state: string): string => Object.entries(letters).find(([, nam
 
 const toneOf = (state: ConnectionState | SyncState): Tone => {
   if (state === 'connected' || state === 'active') return 'good';
-  if (state === 'inactive') return 'bad';
-  return state === 'disconnected' || state === 'paused' ? 'off' : 'busy';
+  return state === 'connecting' || state === 'dying' || state === 'waitingForAccessToken' ? 'busy' : 'off';
 };
 
 const textOfConnection = (connection: ConnectionStatus): string => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
@@ -104,6 +104,26 @@ describe('the app of the Angular guide, built by ng build', () => {
   it('builds without warnings', () => {
     expect(output).toMatch(/Application bundle generation complete/);
     expect(output).not.toMatch(/warning/i);
+  });
+
+  it('contains nothing of the library that it does not import', () => {
+    const code = readdirSync(app.site)
+      .filter((name) => name.endsWith('.js'))
+      .map((name) => readFileSync(join(app.site, name), 'utf8'))
+      .join('\n');
+    expect(code).toContain('tidemark.1'); // The client is in it.
+    // One text of each part: the inspector, recordings, imports, the test kit, the server.
+    const texts = {
+      'inspector/inspector-element.js': 'tidemark-inspector',
+      'session/recording/record.js': 'tidemark recording 1',
+      'store/transfer/import.js': 'ImportError',
+      'testing/marble-error.js': 'MarbleError',
+      'server/browser/server-ports.js': 'needs Node',
+    };
+    for (const [file, text] of Object.entries(texts)) {
+      expect(readFileSync(join(root, 'dist', file), 'utf8')).toContain(text);
+      expect(code).not.toContain(text);
+    }
   });
 
   it('shows, adds and finishes tasks under a strict content security policy, with no error on the console', async () => {

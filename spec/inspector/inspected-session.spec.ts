@@ -73,7 +73,10 @@ describe('InspectedSession', () => {
       );
       acts$.subscribe();
       m.cold('2s x 1s o').subscribe((letter) => simulateOffline(client, letter === 'x'));
+      let atRest = '';
+      m.cold('300s e').subscribe(() => expect(labelsOf('connection')).toBe(atRest)); // Pings make no marble.
       m.cold('5s e').subscribe(() => {
+        atRest = labelsOf('connection');
         expect(labelsOf('connection')).toMatch(/^d c C d c C d .*C$/);
         expect(labelsOf('sync state')).toBe('i a p a');
         expect(labelsOf('uploads')).toBe('1 0 1 0');
