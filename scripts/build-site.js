@@ -4,7 +4,6 @@
  * those of the lock file. Needs the library in dist/ (npm run build). `--serve` shows the site on this machine afterwards.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
@@ -19,17 +18,7 @@ const run = (cwd, timeout, command, ...args) => {
   if (status !== 0) process.exit(status ?? 1);
 };
 
-const packagesIn = (file) => {
-  if (!existsSync(file)) return '';
-  const { packages } = JSON.parse(readFileSync(file, 'utf8'));
-  return Object.entries(packages)
-    .flatMap(([path, { version, optional }]) => (path === '' || optional ? [] : [`${path} ${version}`]))
-    .join('\n');
-};
-
-const isInstalled =
-  packagesIn(join(folder, 'node_modules', '.package-lock.json')) === packagesIn(join(folder, 'package-lock.json'));
-if (!isInstalled) run(folder, msMax, 'npm', 'ci', '--silent');
+run(root, msMax, process.execPath, join(root, 'scripts', 'install-packages.js'), folder);
 
 const program = join(folder, '.build', 'main.mjs');
 await build({
