@@ -30,6 +30,7 @@ const folders: readonly string[] = [
   'lib/transport/',
   'recipes/',
   'sim/',
+  'site/',
   'spec/',
 ];
 
@@ -66,6 +67,7 @@ const documents: readonly string[] = [
   'docs/tokens.md',
   'docs/tools.md',
   'docs/waiting.md',
+  'site/README.md',
 ];
 
 const only = process.env['PROSE']?.split(',');
@@ -78,8 +80,13 @@ const recipes = readSources(join(root, 'recipes'), ...frameworks, 'spec').map((s
   ...source,
   path: `recipes/${source.path}`,
 }));
-const sources = [...readSources(root, 'lib', 'sim', 'bench', 'fuzz', 'demo', 'spec'), ...angular, ...recipes].filter(
-  ({ path }) => (only ?? folders).some((folder) => path.startsWith(folder)),
+const site = readSources(join(root, 'site'), 'build', 'playground', '.vitepress/theme').map((source) => ({
+  ...source,
+  path: `site/${source.path}`,
+}));
+const written = readSources(root, 'lib', 'sim', 'bench', 'fuzz', 'demo', 'spec');
+const sources = [...written, ...angular, ...recipes, ...site].filter(({ path }) =>
+  (only ?? folders).some((folder) => path.startsWith(folder)),
 );
 
 describe('prose', () => {

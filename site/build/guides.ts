@@ -74,6 +74,7 @@ export const guideGroups: readonly GuideGroup[] = [
       guide('Code of conduct', 'CODE_OF_CONDUCT.md'),
       guide('Reporting a vulnerability', 'SECURITY.md'),
       guide('Releases', 'docs/releasing.md'),
+      guide('This site', 'site/README.md'),
     ],
   },
 ];
@@ -84,6 +85,7 @@ const pageNames: Readonly<Record<string, string>> = {
   'CHANGELOG.md': 'changes',
   'CODE_OF_CONDUCT.md': 'code-of-conduct',
   'SECURITY.md': 'vulnerabilities',
+  'site/README.md': 'this-site',
 };
 
 /** Returns the name of a page: the last part of its address, without an extension. */

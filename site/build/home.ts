@@ -1,6 +1,5 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { existsSync } from 'node:fs';
 
 const firstBlockOf = (markdown: string): string => /^```ts\n[\s\S]*?^```$/m.exec(markdown)?.[0] ?? '';
 
@@ -23,14 +22,21 @@ const answers: readonly string[] = ['waiting', 'connection', 'connection', 'wait
 const cardOf = ([question = '', answer = '']: readonly string[], page = 'start'): string =>
   `<a class="question" href="./${page}.html">\n\n**${question}**\n\n${answer}\n\n</a>`;
 
+const boardText =
+  'The task board on two devices side by side, each with a switch for its network and the marble diagram of its session.';
+
+/** Returns the picture in the colours that the reader has chosen. */
+const pictureOf = (name: string, text: string): string =>
+  ['light', 'dark']
+    .map((color) => `<img class="home-picture only-${color}" src="/images/${name}-${color}.png" alt="${text}">`)
+    .join('\n');
+
 /** Returns the home page. Its example and its questions are those of the README. */
 export const createHomePage = (root: string): string => {
   const readme = readFileSync(join(root, 'README.md'), 'utf8');
   const template = readFileSync(join(root, 'site', 'home.md'), 'utf8');
   const questions = rowsOf(readme, '| Question | Answer |').map((row, index) => cardOf(row, answers[index]));
-  const picture = existsSync(join(root, 'docs', 'images', 'board-light.png'))
-    ? '<picture><source srcset="/images/board-dark.png" media="(prefers-color-scheme: dark)"><img src="/images/board-light.png" alt="The example app: two devices side by side, each with its network switch and the marble diagram of its session."></picture>'
-    : '';
+  const picture = existsSync(join(root, 'docs', 'images', 'board-light.png')) ? pictureOf('board', boardText) : '';
   return template
     .replace('<!-- first example -->', () => firstBlockOf(readme))
     .replace('<!-- questions -->', () => `<div class="questions">\n\n${questions.join('\n')}\n\n</div>`)

@@ -13,6 +13,8 @@ export interface LinkTargets {
 
 const fencePattern = /^ *```/;
 const linkPattern = /\[((?:[^\]`]|`[^`]*`)*)\]\(([^)\s]+)\)/g;
+/** Pictures that are written as HTML, so that there is one for each colour scheme. */
+const picturePattern = / (src|srcset)="([^"\s]+)"/g;
 const outsidePattern = /^[a-z]+:/;
 
 /** Returns the path in the repository of a link in one of its files. */
@@ -43,10 +45,13 @@ export const rewriteLinks = (file: string, markdown: string, targets: LinkTarget
     .map((line) => {
       if (fencePattern.test(line)) isCode = !isCode;
       if (isCode) return line;
-      return line.replace(
-        linkPattern,
-        (_, text: string, link: string) => `[${textOf(file, text, link, targets)}](${addressOf(file, link, targets)})`,
-      );
+      return line
+        .replace(
+          linkPattern,
+          (_, text: string, link: string) =>
+            `[${textOf(file, text, link, targets)}](${addressOf(file, link, targets)})`,
+        )
+        .replace(picturePattern, (_, name: string, link: string) => ` ${name}="${addressOf(file, link, targets)}"`);
     })
     .join('\n');
 };

@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build, type Plugin } from 'esbuild';
 import { type Example, parseExamples } from '../../spec/example-compiler.js';
@@ -83,10 +83,9 @@ const libraryPlugin = (root: string): Plugin => ({
     bundle.onResolve({ filter: /^\.\.\/lib\/.*index\.js$/ }, ({ path }) => ({
       path: join(root, path.replace('../lib', 'dist')),
     }));
-    bundle.onResolve({ filter: /^tidemark\/inspector$/ }, () => {
-      const inspector = join(root, 'dist', 'inspector', 'index.js');
-      return { path: existsSync(inspector) ? inspector : join(root, 'site', 'playground', 'no-inspector.ts') };
-    });
+    bundle.onResolve({ filter: /^tidemark\/inspector$/ }, () => ({
+      path: join(root, 'dist', 'inspector', 'index.js'),
+    }));
   },
 });
 

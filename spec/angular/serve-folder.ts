@@ -7,6 +7,8 @@ const types: Readonly<Record<string, string>> = {
   '.css': 'text/css',
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript',
+  '.png': 'image/png',
+  '.svg': 'image/svg+xml',
 };
 
 /** Serves the files of a folder at a free port, with the headers of a strict site. */

@@ -11,17 +11,32 @@ interface Finding {
 
 const source = readFileSync(join(process.cwd(), 'node_modules/axe-core/axe.min.js'), 'utf8');
 
+interface Axe {
+  readonly run: (
+    context: { exclude: readonly string[] },
+    options: { runOnly?: readonly string[] },
+  ) => Promise<{ violations: Finding[] }>;
+}
+
 /**
  * Checks the accessibility of a page with axe, also inside of open shadow roots.
  *
+ * @param exclude - Selectors of elements that are not checked.
+ * @param rules - The only rules to check. An empty list means all rules.
  * @returns One text for each serious or critical finding.
  */
-export const findAccessibilityFaults = async (page: Page): Promise<readonly string[]> => {
+export const findAccessibilityFaults = async (
+  page: Page,
+  exclude: readonly string[] = [],
+  rules: readonly string[] = [],
+): Promise<readonly string[]> => {
   await page.evaluate(source);
   const violations = await page.evaluate(
-    async () =>
-      (await (globalThis as unknown as { axe: { run: () => Promise<{ violations: Finding[] }> } }).axe.run())
-        .violations,
+    async ([selectors, runOnly]) => {
+      const { axe } = globalThis as unknown as { axe: Axe };
+      return (await axe.run({ exclude: selectors }, runOnly.length > 0 ? { runOnly } : {})).violations;
+    },
+    [exclude, rules] as const,
   );
   return violations
     .filter(({ impact }) => impact === 'serious' || impact === 'critical')
