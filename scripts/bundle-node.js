@@ -10,7 +10,13 @@ import { build } from 'esbuild';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 /** All files are in one folder, as deep as the folders of dist/: a file finds package.json by a relative path. */
-const entryPoints = { index: 'index', server: 'server/index', testing: 'testing/index', inspector: 'inspector/index', cli: 'cli/main' };
+const entryPoints = {
+  index: 'index',
+  server: 'server/index',
+  testing: 'testing/index',
+  inspector: 'inspector/index',
+  cli: 'cli/main',
+};
 /** Maps fp-ts to the file that imports it, because the sources of fp-ts are not packed. */
 const map = { version: 3, sources: ['../../../lib/model/result.ts'], names: [], mappings: 'AAAA' };
 const mapComment = `\n//# sourceMappingURL=data:application/json;base64,${Buffer.from(JSON.stringify(map)).toString('base64')}`;

@@ -9,8 +9,8 @@ const { options } = ts.parseJsonConfigFileContent(
   ts.sys,
   root,
 );
-const entryPoints = ['lib/index.ts', 'lib/inspector/index.ts', 'lib/server/index.ts', 'lib/testing/index.ts'].map((path) =>
-  join(root, path),
+const entryPoints = ['lib/index.ts', 'lib/inspector/index.ts', 'lib/server/index.ts', 'lib/testing/index.ts'].map(
+  (path) => join(root, path),
 );
 
 /** `allowAnyone` has the type `Authenticate`, and ignores its parameter. */
