@@ -10,8 +10,6 @@ interface Timer {
   readonly run: () => void;
 }
 
-/** Milliseconds that the playground takes at most to let time pass. */
-const passMsMax = 1_500;
 /** Milliseconds after which time flows again, if the code of an example waits. */
 const holdMsMax = 1_000;
 
@@ -109,10 +107,14 @@ export const releaseTime = (): void => {
   heldUntil = 0;
 };
 
-/** Lets milliseconds pass, in a second or two. */
-export const passTime = (ms: number): Promise<void> =>
+/**
+ * Lets milliseconds pass.
+ *
+ * @param realMsMax - The milliseconds that this takes at most.
+ */
+export const passTime = (ms: number, realMsMax: number): Promise<void> =>
   new Promise((resolve) => {
-    passing = { until: nowMs + ms, speed: Math.max(1, ms / passMsMax), resolve };
+    passing = { until: nowMs + ms, speed: Math.max(1, ms / realMsMax), resolve };
   });
 
 /** Waits until the work that is ready has run. No time passes. */

@@ -28,6 +28,8 @@ export interface CompiledProgram {
   readonly run: (surroundings: Surroundings) => Promise<void>;
 }
 
+/** Milliseconds that a step of the page takes at most, with and without motion. */
+const stepMsMax = { shown: 1_500, hasty: 200 };
 /** Milliseconds between two blocks, so that a diagram shows them beside each other. */
 const pauseMs = 600;
 
@@ -65,7 +67,7 @@ class BlockGate {
     if (this.isEnded) return never();
     this.current = block;
     this.hooks.onBlock(block);
-    if (block > 0 && !isStepFirst && !this.hooks.isHasty) await passTime(pauseMs);
+    if (block > 0 && !isStepFirst && !this.hooks.isHasty) await passTime(pauseMs, pauseMs);
     holdTime();
   };
 
@@ -103,7 +105,9 @@ export const runExample = (program: CompiledProgram, lastBlock: number, hooks: E
   const ended$ = new Subject<void>();
   const online$ = new Subject<void>();
   startTime();
-  const world = createExampleWorld({ settle, pass: passTime, end: endTime }, { reconnect$: online$ });
+  const realMsMax = hooks.isHasty ? stepMsMax.hasty : stepMsMax.shown;
+  const time = { settle, pass: (ms: number) => passTime(ms, realMsMax), end: endTime };
+  const world = createExampleWorld(time, { reconnect$: online$ });
   const gate = new BlockGate(lastBlock, hooks);
   const { network, clients$ } = world;
   const observe = <A>(value$: Observable<A>, next: (value: A) => void): void =>

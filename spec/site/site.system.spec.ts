@@ -37,6 +37,12 @@ beforeAll(async () => {
 
 afterAll(() => site.close());
 
+/** Opens a page of the site, and waits until its buttons and keys work. */
+const openPath = async (path: string): Promise<void> => {
+  await page.goto(site.url + path);
+  await page.waitForFunction(() => '__vue_app__' in (document.querySelector('#app') ?? {}));
+};
+
 /** Waits until the example has run. */
 const finished = (): Promise<void> =>
   page.locator('.playground-text', { hasText: 'The example has run' }).waitFor({ timeout: stepMs });
@@ -89,7 +95,7 @@ describe('the files of the site', () => {
 
 describe('a reader of the site', () => {
   it('finds a page by the keyboard alone', async () => {
-    await page.goto(`${site.url}/index.html`);
+    await openPath('/index.html');
     await page.keyboard.press('Control+k');
     await page.getByRole('searchbox').waitFor();
     await page.keyboard.type('closing with unsent changes');
@@ -100,7 +106,7 @@ describe('a reader of the site', () => {
   }, 60_000);
 
   it('runs an example by the keyboard, switches the network off, and sees that in the diagram', async () => {
-    await page.goto(`${site.url}/sync-state.html`);
+    await openPath('/sync-state.html');
     const [first, second] = [page.locator('.example').nth(0), page.locator('.example').nth(1)];
     await first.getByRole('button', { name: 'Run' }).focus();
     await page.keyboard.press('Enter');
@@ -130,7 +136,7 @@ describe('a reader of the site', () => {
   }, 120_000);
 
   it('uses the page of the offline guide', async () => {
-    await page.goto(`${site.url}/offline.html`);
+    await openPath('/offline.html');
     await page.locator('.example-run').last().press('Enter');
     await finished();
     const shown = page.locator('.playground-page');
@@ -147,7 +153,7 @@ describe('a reader of the site', () => {
       const text = await (await route.fetch()).text();
       await route.fulfill({ contentType: 'text/javascript', body: text.replaceAll('title:"Milk"', 'title:5') });
     });
-    await page.goto(`${site.url}/tools.html`);
+    await openPath('/tools.html');
     await page.locator('.example-run').first().press('Enter');
     await finished();
     await page.unroute(address);
@@ -162,7 +168,7 @@ describe('a reader of the site', () => {
   ])(
     'gets the values that the comments of %s have',
     async (name) => {
-      await page.goto(`${site.url}/${name}.html`);
+      await openPath(`/${name}.html`);
       await page.locator('.example-run').last().press('Enter');
       await finished();
       const [example] = parseExamples(name, readFileSync(join(root, 'docs', `${name}.md`), 'utf8'));
@@ -198,7 +204,7 @@ describe('the accessibility of the site', () => {
     const guides = pages.filter(({ path }) => !path.startsWith('/api/'));
     expect(guides.length).toBeGreaterThan(30);
     for (const { path } of guides) {
-      await page.goto(site.url + path);
+      await openPath(path);
       // The sidebar is the same on all of them.
       const excluded = path === '/start.html' ? [code] : [code, '.VPSidebar'];
       expect([path, ...(await findFaultsInBothColors(excluded))]).toEqual([path]);
@@ -208,7 +214,7 @@ describe('the accessibility of the site', () => {
   it('has no serious fault in any page of the API reference, in light and dark', async () => {
     const paths = pages.map(({ path }) => path).filter((path) => path.startsWith('/api/'));
     expect(paths.length).toBeGreaterThan(200);
-    await page.goto(`${site.url}/api/tidemark/functions/openRealm.html`);
+    await openPath('/api/tidemark/functions/openRealm.html');
     expect(await findFaultsInBothColors([])).toEqual([]);
     // One page with the contents of many: their headers and sidebars are the same.
     for (let first = 0; first < paths.length; first += 40) {
@@ -223,7 +229,7 @@ if (process.env['IMAGES'] !== undefined) {
     await page.setViewportSize({ width: 1280, height: 860 });
     for (const colorScheme of ['light', 'dark'] as const) {
       await page.emulateMedia({ reducedMotion: 'no-preference', colorScheme });
-      await page.goto(`${site.url}/waiting.html`);
+      await openPath('/waiting.html');
       await page.locator('.example-run').nth(3).press('Enter');
       await finished();
       await page.evaluate(() => (document.activeElement as HTMLElement).blur());
