@@ -135,6 +135,19 @@ describe('a reader of the site', () => {
     await diagram.waitFor({ state: 'detached' });
   }, 120_000);
 
+  it('runs the programs of the README', async () => {
+    await openPath('/start.html');
+    const examples = page.locator('.example');
+    expect(await examples.count()).toBe(2);
+    for (const index of [0, 1]) {
+      const example = examples.nth(index);
+      await example.locator('.example-run').press('Enter');
+      await example.locator('.example-output').getByText("'0 changes are not on the server yet'").first().waitFor();
+      await finished();
+      expect(await page.locator('.example-output .error').count()).toBe(0);
+    }
+  }, 60_000);
+
   it('uses the page of the offline guide', async () => {
     await openPath('/offline.html');
     await page.locator('.example-run').last().press('Enter');
