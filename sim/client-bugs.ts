@@ -124,4 +124,10 @@ export const clientBugs: readonly Bug[] = [
     'disconnect.fatal ? throwError(() => disconnect) : wait(disconnect)',
     'throwError(() => disconnect)',
   ),
+  createBug(
+    'the switch of the inspector leaves an open connection',
+    'session/connection/connection-attempt.js',
+    'fault$.pipe(throwFault), ',
+    '',
+  ),
 ];

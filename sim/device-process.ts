@@ -1,6 +1,7 @@
 import { defer, filter, from, NEVER, type SchedulerLike, Subscription } from 'rxjs';
 import { createSyncClient, type OpenStorage, type SyncClient, type SyncSession } from '../lib/index.js';
 import type { Clock } from '../lib/clock.js';
+import { observeSimulatedOffline } from '../lib/inspector/simulate-offline.js';
 import { createSeededRandom } from '../lib/model/seeded-random.js';
 import { shareBetweenTabs } from '../lib/storage/tab-platform.js';
 import { createMomentRandom, mixNumbers } from './moment-random.js';
@@ -148,6 +149,16 @@ export const startTab = (options: DeviceOptions, parts: DeviceParts, hidden: boo
   );
   const jump = (): void => undefined;
   return { ...dialing, ...createRealmState(), page, kill, jump, storage, client, rejected: new Set() };
+};
+
+/** Checks that a client without a network by its switch is not connected. */
+export const checkSwitch = (deviceName: string, { client, session }: DeviceProcess): void => {
+  const values: boolean[] = []; // The present one, at once.
+  observeSimulatedOffline(client)
+    .subscribe((offline) => values.push(offline))
+    .unsubscribe();
+  if (values[0] === true && session?.connectionState === 'connected')
+    throw new InvariantError('a client that is switched off is not connected', deviceName);
 };
 
 /** Checks that the server uses a token that the client renewed in time on an open connection. */

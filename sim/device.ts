@@ -25,6 +25,8 @@ export interface Device {
   readonly changeUser: (isOther: boolean) => void;
   /** Allows the device's user to write, or only to read from the next bind on. */
   readonly mayWrite: (may: boolean) => void;
+  /** Takes the client offline by the switch of the inspector, or back online. */
+  readonly simulateOffline: (offline: boolean) => void;
   /** Ends the slow phases of the disk. */
   readonly calm: () => void;
   /** Entries on the device's disk. */

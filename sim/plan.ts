@@ -41,6 +41,8 @@ export type Act =
   | 'lost'
   | 'copied'
   | 'put back'
+  | 'offline'
+  | 'online'
   | 'cut'
   | 'half-open'
   | 'repeat'
@@ -165,6 +167,22 @@ const planBursts = ({ random, add, devices, duration }: PlanBuilder, seed: numbe
   }
 };
 
+/** In one of this many worlds the switch of the inspector takes devices offline. */
+const switchInterval = 9;
+
+/** Plans a switch that takes each device offline for a while. Draws from its own seed: other events stay the same. */
+const planSwitches = (events: PlannedEvent[], { devices, duration }: PlanBuilder, seed: number): void => {
+  if (seed % switchInterval !== 4) return;
+  const random = createSeededRandom(seed + 0x5eed);
+  for (let device = 1; device <= devices; device += 1)
+    for (let at = 8_000 + random() * 30_000; at < duration; at += 60_000 + random() * 60_000)
+      for (const [act, when] of [
+        ['offline', at],
+        ['online', at + 100 + random() * 50_000],
+      ] as const)
+        if (when < duration) events.push({ at: Math.floor(when), act, device, seed: Math.floor(random() * 2 ** 31) });
+};
+
 /**
  * Plans one device that is offline beyond the retention period, while the others write more than compaction always
  * keeps. It comes back on a slow connection, and writes while it receives a snapshot.
@@ -239,6 +257,7 @@ export const planOf = ({ seed, devices, minutes, theme = themes[seed % themes.le
   if (theme === 'tabs') planTabs(planning);
   // In one world of four the server is restored from a backup.
   planRestores(planning, themed.restores ?? (random() < 0.25 ? 1 : 0));
+  if (theme !== 'tabs') planSwitches(events, planning, seed);
   // In half of the worlds the retention period is one minute.
   const forgets = seed % 2 === 0 ? { retentionMs: 60_000 } : {};
   // In half of the worlds clients wait for the backoff at once.

@@ -57,6 +57,8 @@ const runOnDevice = (device: Device, partner: Device | undefined, network: Netwo
     lost: () => device.crash('lost'),
     copied: device.copy,
     'put back': device.putBack,
+    offline: () => device.simulateOffline(true),
+    online: () => device.simulateOffline(false),
     cut: () => network.cut(number, 'cut'),
     'half-open': () => network.cut(number, 'half-open'),
     repeat: () => network.repeat(number),

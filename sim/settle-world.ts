@@ -39,6 +39,7 @@ export const settleWorld = (world: World, done: () => void): void => {
     network.closeAfterOpen(index + 1, false);
     network.slow(index + 1, 20);
     device.calm();
+    device.simulateOffline(false);
     device.tokens.setBehaviour('works');
     device.changeUser(false);
     device.mayWrite(true);

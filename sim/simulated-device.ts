@@ -1,7 +1,9 @@
 import { from } from 'rxjs';
+import { simulateOffline } from '../lib/inspector/simulate-offline.js';
 import { createSeededRandom } from '../lib/model/seeded-random.js';
 import type { Device } from './device.js';
 import {
+  checkSwitch,
   createDeviceParts,
   type DeviceOptions,
   type DeviceProcess,
@@ -154,6 +156,10 @@ export const createDevice = (options: DeviceOptions): Device => {
       log('user', may ? 'may write' : 'may read');
       ledger.excuse([]);
     },
+    simulateOffline: (offline) => {
+      log('network', offline ? 'switched off' : 'switched on');
+      for (const { client } of running) simulateOffline(client, offline);
+    },
     calm: () => {
       disk.calm();
       tabs.calm();
@@ -172,6 +178,7 @@ export const createDevice = (options: DeviceOptions): Device => {
     realm: () => choose()?.realm ?? null,
     check: () => {
       for (const { page, queries } of running) if (page?.isFrozen() !== true) queries?.check();
+      for (const process of running) checkSwitch(`device ${number}`, process);
     },
     kept: () => countRecords(disk),
     uploaded: (done, at) => {
