@@ -82,7 +82,7 @@ describe('the task board', () => {
     await addTask(phone, title);
     const alert = phone.getByRole('alert', { name: '' }).filter({ hasText: 'A title has at most 80 characters.' });
     await alert.getByText(title).waitFor();
-    expect(await taskOf(phone, title).count()).toBe(0);
+    await taskOf(phone, title).waitFor({ state: 'detached' });
     await alert.getByRole('button', { name: 'Discard' }).click();
     await alert.waitFor({ state: 'detached' });
   });

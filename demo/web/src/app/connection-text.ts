@@ -45,7 +45,11 @@ const titles: Partial<Record<SyncState, string>> = { paused: 'Paused', waitingFo
 
 /** Describes a connection in words. */
 export const describeConnection = ({ connection, sync }: SyncStatus, isSwitchedOff: boolean): ConnectionText => {
-  if (connection.state === 'connected') return { tone: 'good', title: 'Connected', reason: '' };
+  if (connection.state === 'connected') {
+    // The switch is for the client of this tab only.
+    const reason = isSwitchedOff ? 'Another tab of this device has the connection.' : '';
+    return { tone: 'good', title: 'Connected', reason };
+  }
   if (connection.state === 'connecting' || connection.reason.kind === 'idle')
     return { tone: 'busy', title: 'Connecting', reason: '' };
   const reason = isSwitchedOff ? 'Its network is switched off.' : inWords(connection.reason);
