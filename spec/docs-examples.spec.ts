@@ -20,9 +20,7 @@ describe('the examples of the documentation', () => {
 
   it('compile if they are sketches that begin with an import', () => {
     const sketches = pages.flatMap((page) => parseSketches(page, readFileSync(page, 'utf8')));
-    expect(sketches.map(({ page }) => page)).toEqual([
-      ...['docs/hosting.md', 'docs/inspector.md', 'docs/inspector.md', 'docs/tools.md'],
-    ]);
+    expect(sketches.map(({ page }) => page)).toEqual(['docs/hosting.md', 'docs/inspector.md', 'docs/tools.md']);
     expect(compileErrorsOf(root, sketches)).toEqual([]);
   }, 60_000);
 

@@ -59,6 +59,24 @@ const isHelpFlag = (word: string | undefined): boolean => word !== undefined && 
 const isVersionFlag = (word: string | undefined): boolean =>
   word !== undefined && ['--version', '-v', 'version'].includes(word);
 
+/** Returns the name of the package that Node did not find: `ws` is optional, because most apps have no server. */
+const missingPackageOf = (thrown: unknown): string | undefined => {
+  const { code, message } = thrown as NodeJS.ErrnoException;
+  return code === 'ERR_MODULE_NOT_FOUND' ? /^Cannot find package '([^']+)'/.exec(message)?.[1] : undefined;
+};
+
+/** Runs a command. If it needs a package that is not installed, says which, and returns 1. */
+const runLoaded = async (name: string, run: () => Promise<number>, { printError }: CliOutput): Promise<number> => {
+  try {
+    return await run();
+  } catch (thrown) {
+    const missing = missingPackageOf(thrown);
+    if (missing === undefined) throw thrown;
+    printError(`tidemark ${name}: The package ${missing} is not installed. Install it with npm install ${missing}.`);
+    return 1;
+  }
+};
+
 /** Runs the command of some arguments. Resolves with its exit code; rejects only for a defect. */
 export const runCommand = async (
   args: readonly string[],
@@ -68,7 +86,7 @@ export const runCommand = async (
   const [name, ...rest] = args;
   if (isHelpFlag(name)) {
     const described = Object.hasOwn(commands, rest[0] ?? '') ? commands[rest[0] ?? ''] : undefined;
-    if (described) return described.run(['--help'], output, environment);
+    if (described) return runLoaded(rest[0] ?? '', () => described.run(['--help'], output, environment), output);
     output.printLine(usage);
     return 0;
   }
@@ -77,7 +95,7 @@ export const runCommand = async (
     return 0;
   }
   const command = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined;
-  if (command) return command.run(rest, output, environment);
+  if (command) return runLoaded(name ?? '', () => command.run(rest, output, environment), output);
   const wrong =
     name === undefined
       ? 'The command is missing.'

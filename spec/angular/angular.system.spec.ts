@@ -137,7 +137,7 @@ describe('the app of the Angular guide, built by ng build', () => {
     await page.getByPlaceholder('A new task').press('Enter');
     await until(/Adopt a cat.*Buy milk/s);
     await page.getByRole('button', { name: 'Buy milk' }).click();
-    await page.getByRole('checkbox', { name: 'done' }).check();
+    await page.getByRole('checkbox', { name: 'show finished tasks' }).check();
     await until(/connected, 0 changes.*Buy milk/s);
     expect(
       other

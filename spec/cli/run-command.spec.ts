@@ -1,6 +1,15 @@
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { decodeJwt } from 'jose';
 import { Subject } from 'rxjs';
@@ -89,6 +98,25 @@ describe('the command line', () => {
     const { code, printed, printedErrors } = await outputOf(...args);
     expect([code, printed]).toEqual([2, '']);
     expect(printedErrors).toContain(message);
+  });
+
+  it('names the package that a command needs and that is not installed', () => {
+    const folder = fresh();
+    cpSync(lib.folder, join(folder, 'lib'), { recursive: true });
+    mkdirSync(join(folder, 'node_modules'));
+    for (const name of readdirSync('node_modules'))
+      if (name !== 'ws' && !name.startsWith('.'))
+        symlinkSync(join(process.cwd(), 'node_modules', name), join(folder, 'node_modules', name));
+    const { status, stderr } = spawnSync(
+      process.execPath,
+      [join(folder, 'lib/cli/main.js'), 'serve', '--data', folder],
+      {
+        encoding: 'utf8',
+        timeout: 20_000,
+      },
+    );
+    expect(stderr).toBe('tidemark serve: The package ws is not installed. Install it with npm install ws.\n');
+    expect(status).toBe(1);
   });
 
   it('field report F-5: names settings, and not options of the library', async () => {
