@@ -18,8 +18,8 @@ const textsMax = 4;
 
 interface Selected {
   readonly row: number;
-  readonly first: number;
-  readonly last: number;
+  /** Not its index: rows drop their oldest events. */
+  readonly event: RowEvent;
 }
 
 /**
@@ -78,7 +78,7 @@ export class MarbleDiagram {
   show(rows: readonly SessionRow[]): void {
     this.#rows = rows;
     this.#drawn = null;
-    this.#select(null);
+    this.#select(-1);
     this.#labels.replaceChildren(...rows.map(({ name }) => createPart('div', {}, name)));
     this.#svg.setAttribute('height', String(axisHeight + rows.length * rowHeight));
     this.setLive(true);
@@ -117,7 +117,7 @@ export class MarbleDiagram {
   #isOutdated(start: number, now: number): boolean {
     const drawn = this.#drawn;
     if (drawn?.scale !== this.#scale || start < drawn.from || this.#end > drawn.to) return true;
-    return drawn.changes !== this.#countChanges() && now - drawn.at >= redrawMs;
+    return drawn.changes !== this.#countChanges() && Math.abs(now - drawn.at) >= redrawMs;
   }
 
   #countChanges(): number {
@@ -135,33 +135,34 @@ export class MarbleDiagram {
   /** Marks the marble whose value is shown. */
   #mark(): void {
     for (const marked of this.#moving.querySelectorAll('.selected')) marked.classList.remove('selected');
-    const selected = this.#selected;
-    if (!selected) return;
-    const { name } = this.#rows[selected.row] ?? {};
+    const { row, event } = this.#selected ?? {};
+    const { name, events } = this.#rows[row ?? -1] ?? {};
+    const index = event ? events?.indexOf(event) : -1;
     for (const marble of this.#moving.querySelectorAll<SVGElement>(`[data-row="${name}"]`)) {
       const { first, last } = marble.dataset;
-      if (Number(first) <= selected.last && Number(last) >= selected.last) marble.classList.add('selected');
+      if (Number(first) <= Number(index) && Number(last) >= Number(index)) marble.classList.add('selected');
     }
   }
 
-  #select(selected: Selected | null): void {
-    this.#selected = selected;
+  /** Shows the values of a row from `first` to `last`; with another row than those drawn, none. */
+  #select(at: number, first = 0, last = first): void {
+    const row = this.#rows[at];
+    const event = row?.events[last];
+    this.#selected = event ? { row: at, event } : null;
     this.#mark();
-    const row = selected && this.#rows[selected.row];
-    this.#tip.classList.toggle('shown', Boolean(row));
+    this.#tip.classList.toggle('shown', Boolean(event));
     setText(this.#tip, '');
-    if (!row) return;
-    const { first, last } = selected;
+    if (!row || !event) return;
     const texts = row.events
       .slice(Math.max(first, last + 1 - textsMax), last + 1)
       .map(({ at, text }) => `${formatTime(at, true)} ${row.name}: ${text}`);
     setText(this.#tip, [...(last - first < textsMax ? [] : ['…']), ...texts].join('\n'));
-    const x = ((row.events[last]?.at ?? 0) - this.#timeAt(0)) * this.#scale;
+    const x = (event.at - this.#timeAt(0)) * this.#scale;
     const isRight = x > this.#width / 2;
     Object.assign(this.#tip.style, {
       left: isRight ? '' : `${Math.max(0, x)}px`,
       right: isRight ? `${Math.max(0, this.#width - x)}px` : '',
-      top: `${axisHeight + (selected.row + 0.9) * rowHeight}px`,
+      top: `${axisHeight + (at + 0.9) * rowHeight}px`,
     });
   }
 
@@ -175,7 +176,7 @@ export class MarbleDiagram {
       draggedFrom = null;
     };
     plot.onpointerleave = () => {
-      if (draggedFrom === null && !this.element.matches(':focus-visible')) this.#select(null);
+      if (draggedFrom === null && !this.element.matches(':focus-visible')) this.#select(-1);
     };
     plot.onpointermove = ({ clientX, target }) => {
       if (draggedFrom === null) {
@@ -191,13 +192,17 @@ export class MarbleDiagram {
       if (event.ctrlKey || event.metaKey || event.altKey || !this.#onKey(event.key)) return;
       event.preventDefault();
     };
-    this.element.onblur = () => this.#select(null);
+    this.element.onblur = () => this.#select(-1);
   }
 
   #hover(target: Element): void {
     const { row, first, last } = target.closest<SVGElement>('[data-row]')?.dataset ?? {};
     if (row === undefined) return;
-    this.#select({ row: this.#rows.findIndex(({ name }) => name === row), first: Number(first), last: Number(last) });
+    this.#select(
+      this.#rows.findIndex(({ name }) => name === row),
+      Number(first),
+      Number(last),
+    );
   }
 
   #pan(pixels: number): void {
@@ -227,7 +232,7 @@ export class MarbleDiagram {
       '+': () => this.zoom(2),
       '-': () => this.zoom(0.5),
       ' ': () => this.setLive(!this.#isLive),
-      Escape: () => this.#select(null),
+      Escape: () => this.#select(-1),
     };
     actions[key]?.();
     return key in actions;
@@ -235,17 +240,18 @@ export class MarbleDiagram {
 
   /** Selects another event of the row. */
   #step(by: number): void {
-    const { row, last } = this.#selected ?? { row: 0, last: Infinity };
-    const { events } = this.#rows[row] ?? { events: [] };
-    this.#reveal(row, Math.min(events.length - 1, Math.max(0, (this.#selected ? last : events.length) + by)));
+    const { row, event } = this.#selected ?? { row: 0 };
+    const events = this.#rows[row]?.events ?? [];
+    const from = event ? events.indexOf(event) : events.length;
+    this.#reveal(row, Math.min(events.length - 1, Math.max(0, from + by)));
   }
 
   /** Selects the event of another row that is nearest in time. */
   #stepRow(by: number): void {
     const rows = this.#rows;
-    const from = this.#selected ?? { row: 0, last: -1 };
-    const at = rows[from.row]?.events[from.last]?.at ?? this.#end;
-    for (let row = from.row + by; row >= 0 && row < rows.length; row += by) {
+    const { row: from, event } = this.#selected ?? { row: 0 };
+    const at = event?.at ?? this.#end;
+    for (let row = from + by; row >= 0 && row < rows.length; row += by) {
       const index = nearestEvent(rows[row]?.events ?? [], at);
       if (index < 0) continue;
       this.#reveal(row, index);
@@ -262,6 +268,6 @@ export class MarbleDiagram {
       this.#end = event.at + this.#width / 2 / this.#scale;
       this.#drawn = null;
     }
-    this.#select({ row, first: index, last: index });
+    this.#select(row, index);
   }
 }

@@ -218,6 +218,19 @@ describe('the inspector in a page', () => {
     expect(measured.filter(isSmooth)).toHaveLength(1);
   }, 60_000);
 
+  it('keeps the selected value while the oldest ones are dropped', async () => {
+    await button('Follow').click();
+    await part('.diagram').focus();
+    await page.opened.keyboard.press('ArrowDown'); // The sync state at the present.
+    await page.opened.keyboard.press('ArrowLeft');
+    const selected = await part('.tip').textContent();
+    await page.call('toggle', 300); // Drops at least 500.
+    await page.opened.keyboard.press('ArrowLeft');
+    await page.opened.keyboard.press('ArrowRight');
+    expect(await part('.tip').textContent()).toBe(selected);
+    expect(selected).toMatch(/sync state: (active|paused)$/);
+  });
+
   it.each(['light', 'dark'] as const)('has no serious fault of accessibility, %s', async (colorScheme) => {
     await page.opened.emulateMedia({ colorScheme });
     await part('summary').filter({ hasText: 'Numbers' }).click();
