@@ -55,24 +55,24 @@ it('the app of the guide shows, adds and finishes tasks, and counts unsent chang
   document.body.innerHTML = '<app-root></app-root>';
   const app = await bootstrapApplication(App, appConfig);
   const shown = (): string => document.body.textContent.replaceAll(/\s+/g, ' ').trim();
-  await until(() => shown() === 'connected, 0 changes are not on the server yet doneNo tasks');
+  await until(() => shown() === 'connected, 0 changes are not on the server yet show finished tasksNo tasks');
 
   const client = createSyncClient({ url: `ws://127.0.0.1:${port}` });
   const schema = { Task: { primaryKey: 'id', properties: { id: 'string', title: 'string', done: 'bool' } } } as const;
   const other = await openRealm({ schema, storage: memoryStorage(), sync: { client, realm: 'team-42' } });
   await other.write((tx) => [milk, bread].forEach((task) => tx.create('Task', task)));
-  await until(() => shown().endsWith('doneBuy milk'));
+  await until(() => shown().endsWith('show finished tasksBuy milk'));
 
   const input = document.querySelector<HTMLInputElement>('input[placeholder]');
   if (!input) throw new Error('The guide has no field for a new task.');
   input.value = 'Adopt a cat';
   input.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter' }));
   await until(() => other.objects('Task', { where: { title: 'Adopt a cat' } }).length === 1);
-  await until(() => shown().endsWith('doneAdopt a catBuy milk'));
+  await until(() => shown().endsWith('show finished tasksAdopt a catBuy milk'));
   document.querySelector('button')?.click();
-  await until(() => shown() === 'connected, 0 changes are not on the server yet doneBuy milk');
+  await until(() => shown() === 'connected, 0 changes are not on the server yet show finished tasksBuy milk');
   document.querySelector<HTMLInputElement>('input[type=checkbox]')?.click();
-  await until(() => shown().endsWith('doneAdopt a catBake bread'));
+  await until(() => shown().endsWith('show finished tasksAdopt a catBake bread'));
 
   app.destroy();
   await client.close();
