@@ -28,8 +28,6 @@ export interface TabBrowser {
   readonly close: () => Promise<void>;
 }
 
-const startMs = 30_000;
-
 const createTab = async (opened: Opened, url: string): Promise<Tab> => {
   opened.setDefaultTimeout(120_000);
   const controls = await createPageControls(opened);
@@ -64,7 +62,7 @@ export const openTabBrowser = async (): Promise<TabBrowser> => {
   const origin = `http://localhost:${(server.address() as AddressInfo).port}`;
   const profile = mkdtempSync(join(tmpdir(), 'tidemark-tabs-'));
   let end: KillBrowser = () => Promise.resolve();
-  const browser = await startChromium(profile, startMs, (kill) => {
+  const browser = await startChromium(profile, (kill) => {
     end = kill;
     process.once('exit', () => void kill());
   });

@@ -1,11 +1,10 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Browser, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { createSyncClient, memoryStorage, openRealm } from 'tidemark';
 import { allowAnyone, createSyncServer, type SyncServer } from 'tidemark/server';
 import ts from 'typescript';
-import { startChromium, type KillBrowser } from '../browser/start-chromium.js';
+import { openBrowser, type OwnBrowser } from '../browser/start-chromium.js';
 import { checkDocstrings } from '../docstring-rules.js';
 import { createGuideApp, type GuideApp } from './guide-app.js';
 import { msMax, runCommand } from './run-command.js';
@@ -63,9 +62,7 @@ describe('the app of the Angular guide, built by ng build', () => {
   let port: number;
   let output: string;
   let site: Awaited<ReturnType<typeof serveFolder>>;
-  let browser: Browser;
-  let killBrowser: KillBrowser = () => Promise.resolve();
-  const profile = mkdtempSync(join(tmpdir(), 'tidemark-angular-profile-'));
+  let own: OwnBrowser | undefined;
 
   beforeAll(async () => {
     app = createGuideApp(root);
@@ -74,15 +71,14 @@ describe('the app of the Angular guide, built by ng build', () => {
     output = app.build(port);
     const policy = `default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; connect-src ws://localhost:${port}`;
     site = await serveFolder(app.site, { 'content-security-policy': policy });
-    browser = await startChromium(profile, 30_000, (kill) => (killBrowser = kill));
+    own = await openBrowser();
   }, 3 * msMax);
 
   afterAll(async () => {
-    await killBrowser();
+    await own?.close();
     await site.close();
     await server.close();
     app.remove();
-    rmSync(profile, { recursive: true, force: true });
   });
 
   const openPage = async (): Promise<{
@@ -90,7 +86,7 @@ describe('the app of the Angular guide, built by ng build', () => {
     errors: readonly string[];
     until: (text: RegExp) => Promise<void>;
   }> => {
-    const page = await browser.contexts()[0]!.newPage();
+    const page = await own!.browser.contexts()[0]!.newPage();
     const errors: string[] = [];
     page.on('pageerror', ({ message }) => errors.push(message));
     page.on('console', (message) => {

@@ -49,17 +49,13 @@ const createPage = async <Functions extends PageCalls>(opened: Opened, url: stri
   };
 };
 
-/** Milliseconds that a browser may take to start. On a busy machine some never start, and the next one does. */
-const startMs = 15_000;
-const startsMost = 3;
-
 const startBrowser = async <Functions extends PageCalls>(
   profile: string,
   url: string,
   running: KillBrowser[],
 ): Promise<Browser<Functions>> => {
   let kill: KillBrowser = () => Promise.resolve();
-  const browser = await startChromium(profile, startMs, (killStarted) => {
+  const browser = await startChromium(profile, (killStarted) => {
     kill = killStarted;
     running.push(kill);
   });
@@ -99,16 +95,7 @@ const lab = async <Functions extends PageCalls>(scriptFile: string): Promise<Lab
   return {
     origin,
     profile,
-    browser: async () => {
-      for (let left = startsMost - 1; ; left -= 1) {
-        try {
-          return await startBrowser(profile, `${origin}/`, running);
-        } catch (thrown) {
-          for (const kill of running) await kill();
-          if (left === 0) throw thrown;
-        }
-      }
-    },
+    browser: () => startBrowser(profile, `${origin}/`, running),
     end: async () => {
       for (const kill of running) await kill();
       server.closeAllConnections();

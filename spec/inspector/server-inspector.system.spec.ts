@@ -1,30 +1,22 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import type { Browser, Locator, Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import { of } from 'rxjs';
 import { createSyncClient, memoryStorage, openRealm } from '../../lib/index.js';
 import { createSyncServer, type SyncServer, TokenRejectedError } from '../../lib/server/index.js';
 import { findAccessibilityFaults } from '../browser/axe.js';
-import { type KillBrowser, startChromium } from '../browser/start-chromium.js';
+import { openBrowser, type OwnBrowser } from '../browser/start-chromium.js';
 import { openBusyServer } from './busy-server.js';
 
 const schema = { Task: { primaryKey: 'id', properties: { id: 'string' } } } as const;
 
-let browser: Browser;
-let killBrowser: KillBrowser = () => Promise.resolve();
-const profile = mkdtempSync(join(tmpdir(), 'tidemark-server-inspector-'));
+let own: OwnBrowser | undefined;
 
 beforeAll(async () => {
-  browser = await startChromium(profile, 30_000, (kill) => (killBrowser = kill));
+  own = await openBrowser();
 }, 60_000);
-afterAll(async () => {
-  await killBrowser();
-  rmSync(profile, { recursive: true, force: true });
-});
+afterAll(() => own?.close());
 
 const openPage = async (port: number): Promise<{ readonly page: Page; readonly errors: readonly string[] }> => {
-  const page = await browser.contexts()[0]!.newPage();
+  const page = await own!.browser.contexts()[0]!.newPage();
   const errors: string[] = [];
   page.on('pageerror', ({ message }) => errors.push(message));
   page.on('console', (message) => {

@@ -1,23 +1,18 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import type { Browser, Locator, Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import { firstValueFrom } from 'rxjs';
 import { createSyncClient, memoryStorage, openRealm, type Realm, type SyncClient } from 'tidemark';
 import { schema } from '../../demo/web/src/app/schema.js';
 import { msMax } from '../angular/run-command.js';
 import { findAccessibilityFaults } from '../browser/axe.js';
-import { startChromium, type KillBrowser } from '../browser/start-chromium.js';
+import { openBrowser, type OwnBrowser } from '../browser/start-chromium.js';
 import { type BoardDemo, startBoardDemo, startSecondDemo } from './board-demo.js';
 import { installFrameClock, measureChange, measureMainThread, quantile, type ShownChange } from './frame-clock.js';
 
 /* The example app, started by its real command. The specs share one server, so each uses tasks of its own. */
 const root = process.cwd();
-const profile = mkdtempSync(join(tmpdir(), 'tidemark-board-profile-'));
 
 let demo: BoardDemo;
-let browser: Browser;
-let killBrowser: KillBrowser = () => Promise.resolve();
+let own: OwnBrowser | undefined;
 let page: Page;
 let laptop: Locator;
 let phone: Locator;
@@ -39,8 +34,8 @@ const isEditing = (): boolean => document.activeElement?.matches('.editor') ?? f
 
 beforeAll(async () => {
   demo = await startBoardDemo(root);
-  browser = await startChromium(profile, 30_000, (kill) => (killBrowser = kill));
-  page = await browser.contexts()[0]!.newPage();
+  own = await openBrowser();
+  page = await own.browser.contexts()[0]!.newPage();
   page.setDefaultTimeout(15_000);
   page.on('pageerror', ({ message }) => complaints.push(message));
   page.on('console', (message) => {
@@ -59,9 +54,8 @@ beforeAll(async () => {
 }, 2 * msMax);
 
 afterAll(async () => {
-  await killBrowser();
+  await own?.close();
   demo.child.kill('SIGKILL');
-  rmSync(profile, { recursive: true, force: true });
 });
 
 describe('the task board', () => {

@@ -1,9 +1,6 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import type { Browser, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { serveFolder } from '../angular/serve-folder.js';
-import { type KillBrowser, startChromium } from '../browser/start-chromium.js';
+import { openBrowser } from '../browser/start-chromium.js';
 
 /** The policy that site/README.md advises: nothing inline, no `eval`, nothing from elsewhere. */
 export const strictPolicy = [
@@ -23,9 +20,7 @@ export interface SiteBrowser {
 /** Serves a folder under the strict policy, and opens a page of a new browser. */
 export const openSite = async (folder: string): Promise<SiteBrowser> => {
   const site = await serveFolder(folder, { 'content-security-policy': strictPolicy });
-  const profile = mkdtempSync(join(tmpdir(), 'tidemark-site-profile-'));
-  let killBrowser: KillBrowser = () => Promise.resolve();
-  const browser: Browser = await startChromium(profile, 30_000, (kill) => (killBrowser = kill));
+  const { browser, close } = await openBrowser();
   const page = await browser.contexts()[0]!.newPage();
   await page.setViewportSize({ width: 1440, height: 900 });
   const complaints: string[] = [];
@@ -42,9 +37,8 @@ export const openSite = async (folder: string): Promise<SiteBrowser> => {
     url: site.url.replace(/\/$/, ''),
     complaints,
     close: async () => {
-      await killBrowser();
+      await close();
       await site.close();
-      rmSync(profile, { recursive: true, force: true });
     },
   };
 };
