@@ -2,6 +2,7 @@ import { merge, type Subscription, tap } from 'rxjs';
 import type { ClientCore } from '../client/client-core.js';
 import type { RealmMember } from '../client/realm-member.js';
 import { observe } from '../model/operators.js';
+import type { SyncState } from '../session/state/status.js';
 import { explainStatus } from './explain-status.js';
 import { runEachFrame } from './frames.js';
 import { InspectedSession } from './inspected-session.js';
@@ -28,6 +29,8 @@ const createSection = (title: string) => {
   const element = createPart('details', {}, summary, body);
   return { element, summary, body };
 };
+
+const canPause = (sync: SyncState): boolean => sync === 'active' || sync === 'waitingForAccessToken';
 
 /** The content of an inspector: what it shows of a client, until `end`. */
 export class InspectorView {
@@ -169,7 +172,7 @@ export class InspectorView {
 
   #togglePause(): void {
     const session = this.#shown?.session;
-    if (session?.syncState === 'active' || session?.syncState === 'waitingForAccessToken') session.pause();
+    if (session && canPause(session.syncState)) session.pause();
     else session?.resume();
   }
 
@@ -216,8 +219,7 @@ export class InspectorView {
     this.#dot.className = `dot ${status.connection.state}`;
     setText(this.#state, isOver ? 'ended' : status.connection.state);
     setText(this.#text, explainStatus(status, trouble, now) + (isFollower ? ' Another tab has the connection.' : ''));
-    const canPause = status.sync === 'active' || status.sync === 'waitingForAccessToken';
-    setText(this.#pause, canPause ? 'Pause' : 'Resume');
+    setText(this.#pause, canPause(status.sync) ? 'Pause' : 'Resume');
     this.#bars.upload.value = progress.upload?.estimate ?? 1;
     this.#bars.download.value = progress.download?.estimate ?? 1;
     setText(this.#pending.summary, `Pending changes (${status.pending.changesets})`);
