@@ -1,4 +1,5 @@
-import { bread, milk, until } from './realm-world.js';
+import { bread, milk } from './realm-world.js';
+import { until } from './until.js';
 import { readGuidePrograms } from '../../spec/angular/guide-programs.js';
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';

@@ -10,15 +10,6 @@ export const schema = {
 export const milk = { id: 'milk', title: 'Buy milk', done: false };
 export const bread = { id: 'bread', title: 'Bake bread', done: true };
 
-/** Waits for the first value that a signal has, or will have, with a property. Reads it at the end of each turn. */
-export const until = async (holds: () => boolean): Promise<void> => {
-  const end = performance.now() + 10_000;
-  while (!holds()) {
-    if (performance.now() > end) throw new Error(`It did not become true within ten seconds: ${holds.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-};
-
 /** A server in this process, the network of the app, and another device. */
 export const createWorld = () => {
   const server = createSyncServer({ storage: memoryStorage(), authenticate: allowAnyone, authorize: () => 'write' });

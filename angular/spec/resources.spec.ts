@@ -1,4 +1,5 @@
-import { createWorld, bread, milk, schema, until } from './realm-world.js';
+import { createWorld, bread, milk, schema } from './realm-world.js';
+import { until } from './until.js';
 import {
   Component,
   createEnvironmentInjector,

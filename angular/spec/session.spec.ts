@@ -1,4 +1,5 @@
-import { createWorld, milk, schema, until } from './realm-world.js';
+import { createWorld, milk, schema } from './realm-world.js';
+import { until } from './until.js';
 import {
   createEnvironmentInjector,
   EnvironmentInjector,

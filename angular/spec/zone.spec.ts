@@ -14,7 +14,8 @@ import {
   provideRealm,
   provideSyncClient,
 } from 'tidemark/angular';
-import { milk, schema, until } from './realm-world.js';
+import { milk, schema } from './realm-world.js';
+import { until } from './until.js';
 
 /** Milliseconds between two pings, short so that a spec sees many. */
 const ping = 20;

@@ -8,7 +8,8 @@ import { createSyncClient, memoryStorage, openRealm } from 'tidemark';
 import { watchNativeTriggers } from '../capacitor/native-triggers';
 import { openTasks } from '../capacitor/open-tasks';
 import { schema } from '../schema';
-import { milk, until } from './realm-world';
+import { until } from '../../angular/spec/until';
+import { milk } from './realm-world';
 import { useWorld } from './recipe-contract';
 
 /** A plugin of a device: answers later, as the bridge to native code does, and counts its listeners. */

@@ -5,7 +5,7 @@ import { memoryStorage } from 'tidemark';
 import { provideRealm, provideSyncClient } from 'tidemark/angular';
 import { TaskStore } from '../ngrx/task-store';
 import { schema } from '../schema';
-import { until } from './realm-world';
+import { until } from '../../angular/spec/until';
 import { shown, useWorld } from './recipe-contract';
 
 class App {

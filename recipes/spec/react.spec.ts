@@ -15,7 +15,8 @@ import { createRoot, hydrateRoot, type Root } from 'react-dom/client';
 import { renderToString } from 'react-dom/server.node';
 import { TaskList } from '../react/task-list';
 import { useStream } from '../react/use-stream';
-import { milk, until } from './realm-world';
+import { until } from '../../angular/spec/until';
+import { milk } from './realm-world';
 import { describeRecipe, shown, useWorld } from './recipe-contract';
 
 const mount = (node: ReactNode, root: HTMLElement) => {

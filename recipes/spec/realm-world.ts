@@ -18,15 +18,6 @@ import { schema, type TaskRealm } from '../schema';
 export const milk = { id: 'milk', title: 'Buy milk', done: false };
 export const bread = { id: 'bread', title: 'Bake bread', done: true };
 
-/** Waits until a condition holds. Checks it in every turn. */
-export const until = async (holds: () => boolean): Promise<void> => {
-  const end = performance.now() + 10_000;
-  while (!holds()) {
-    if (performance.now() > end) throw new Error(`It did not become true within ten seconds: ${holds.toString()}`);
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-};
-
 /** Counts the subscriptions to a stream. */
 const createCounter = () => {
   const counter = {

@@ -1,4 +1,5 @@
-import { createWorld, milk, until, type World } from './realm-world';
+import { until } from '../../angular/spec/until';
+import { createWorld, milk, type World } from './realm-world';
 
 /** Renders the component of a recipe synchronously, and returns what removes it. */
 export type Mount = (world: World, root: HTMLElement) => () => void;
