@@ -127,7 +127,7 @@ export const clientBugs: readonly Bug[] = [
   createBug(
     'the switch of the inspector leaves an open connection',
     'session/connection/connection-attempt.js',
-    'fault$.pipe(throwFault), ',
+    "fault$.pipe(throwFault('connection')), ",
     '',
   ),
 ];

@@ -15,8 +15,8 @@ import {
 import type { Clock } from '../clock.js';
 import { SessionClosedError, type SyncError, type UndiscardedRealm } from '../model/errors.js';
 import { limits } from '../model/limits.js';
-import type { ConnectionError } from '../transport/wire.js';
 import { createConnection } from '../session/connection/connection.js';
+import type { SimulatedFault } from '../session/connection/connection-attempt.js';
 import { type SessionStore, runAtomically } from '../session/state/session-store.js';
 import type { SyncedRealm } from '../model/sync-port.js';
 import type { ClientSessionPorts } from '../session/binding/session-ports.js';
@@ -58,8 +58,8 @@ export interface ClientCore extends UserIdentity {
   readonly addMember: (member: RealmMember) => void;
   /** Emits each realm that is added, before its session starts. Hot. */
   readonly memberAdded$: Observable<RealmMember>;
-  /** The error of every connection, or `null`. For the inspector, which simulates faults. */
-  readonly fault$: BehaviorSubject<ConnectionError | null>;
+  /** The errors of every connection and attempt, or `null`. For the inspector, which simulates faults. */
+  readonly fault$: BehaviorSubject<SimulatedFault | null>;
   readonly removeMember: (member: RealmMember) => void;
   readonly members: () => readonly RealmMember[];
   /** Remembers a storage, so that a log-out can clear it after its realm is closed. */
@@ -101,7 +101,7 @@ const createSharedParts = (
   reportTrouble: (error: SyncError) => void,
   members: Iterable<RealmMember>,
 ) => {
-  const fault$ = new BehaviorSubject<ConnectionError | null>(null);
+  const fault$ = new BehaviorSubject<SimulatedFault | null>(null);
   const reconnects = new Subject<void>();
   const disconnects = new Subject<void>(); // After a log-out: the connection must not serve another user (C9).
   const closed = new ReplaySubject<void>(1);

@@ -70,6 +70,35 @@ describe('simulateOffline', () => {
   );
 
   it(
+    'cuts an attempt that is under way, which does not open its connection later',
+    marbles((m) => {
+      const attempts: string[] = [];
+      // Each attempt takes two seconds. A server in the page answers at once.
+      const wire = m.network('o', { latencyMs: 1 }).dial;
+      const dial = m.cold('2s w').pipe(
+        switchMap(() => wire),
+        tap({ subscribe: () => attempts.push('begun'), unsubscribe: () => attempts.push('cut') }),
+      );
+      const client = createSyncClient({ dial, reconnect$: NEVER, clock: m.clock });
+      const reasons: string[] = [];
+      openRealm$({ schema, storage: memoryStorage(), sync: { client, realm: 'team' } })
+        .pipe(switchMap(({ session: { status$ } }) => status$))
+        .subscribe(({ connection }) =>
+          reasons.push(connection.state === 'disconnected' ? connection.reason.kind : connection.state),
+        );
+      switchAt(m, client, '1s x');
+      m.cold('1001ms e').subscribe(() => {
+        expect(attempts).toEqual(['begun', 'cut']);
+        expect(reasons.at(-1)).toBe('unreachable');
+      });
+      m.cold('60s e').subscribe(() => {
+        expect(attempts).toEqual(['begun', 'cut']);
+        expect(reasons).not.toContain('connected');
+      });
+    }),
+  );
+
+  it(
     'ends nothing when it is repeated, and keeps a client offline that has not connected yet',
     marbles((m) => {
       const { client, session$, dials } = createClient(m);

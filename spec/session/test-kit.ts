@@ -1,17 +1,4 @@
-import {
-  defer,
-  EMPTY,
-  filter,
-  from,
-  map,
-  merge,
-  mergeMap,
-  NEVER,
-  type Observable,
-  Subject,
-  takeWhile,
-  tap,
-} from 'rxjs';
+import { defer, filter, from, map, merge, mergeMap, NEVER, type Observable, Subject, takeWhile, tap } from 'rxjs';
 import { SessionClosedError } from '../../lib/model/errors.js';
 import type { Bound, ClientMessage, ServerMessage } from '../../lib/protocol/messages.js';
 import type { Clock } from '../../lib/clock.js';
@@ -198,7 +185,7 @@ export const createTestClient = (
     tokens,
     reconnect$: trigger,
     closed$: NEVER,
-    fault$: EMPTY,
+    fault$: NEVER,
   });
   return {
     connection,

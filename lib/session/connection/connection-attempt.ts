@@ -11,10 +11,10 @@ import {
   NEVER,
   of,
   type Observable,
+  race,
   repeat,
   Subject,
   switchMap,
-  take,
   takeUntil,
   tap,
   throwError,
@@ -61,8 +61,8 @@ export interface ConnectionAttemptPorts {
   readonly probe$: Observable<unknown>;
   /** Tokens to be sent on the open connection, for all its sessions. */
   readonly token$: Observable<string>;
-  /** The error of every connection, or `null`: the present value on subscription. It ends an open connection. */
-  readonly fault$: Observable<ConnectionError | null>;
+  /** The fault of the network that is simulated, or `null`: the present value on subscription. Never completes. */
+  readonly fault$: Observable<SimulatedFault | null>;
   /** Called when a probe was answered. */
   readonly onAlive: () => void;
   /** Tracks the size of the largest frame that the connection accepts. */
@@ -75,11 +75,20 @@ const toConnectionError = (thrown: unknown): unknown =>
     ? thrown
     : new ConnectionError({ kind: 'unreachable', detail: messageOf(thrown) }, { cause: thrown });
 
-/** Errors with the first fault. Emits nothing. */
-const throwFault = filter((fault: ConnectionError | null): fault is never => {
-  if (fault) throw fault;
-  return false;
-});
+/** Errors of a network that the inspector simulates. */
+export interface SimulatedFault {
+  /** Ends a connection attempt, also one that is under way. */
+  readonly attempt: ConnectionError;
+  /** Ends an open connection. */
+  readonly connection: ConnectionError;
+}
+
+/** Errors with a fault as soon as there is one. Emits nothing. */
+const throwFault = (kind: keyof SimulatedFault) =>
+  filter((fault: SimulatedFault | null): fault is never => {
+    if (fault) throw fault[kind];
+    return false;
+  });
 
 /**
  * Makes one connection attempt, and keeps its connection open. Cold.
@@ -87,7 +96,7 @@ const throwFault = filter((fault: ConnectionError | null): fault is never => {
  * Emits the connection when it is open. Errors with a `Disconnect` when the attempt fails or the connection ends.
  */
 export const connect = ({ dial, ...ports }: ConnectionAttemptPorts): Observable<OpenConnection> =>
-  concat(ports.fault$.pipe(take(1), throwFault), dial).pipe(
+  race(ports.fault$.pipe(throwFault('attempt')), dial).pipe(
     catchError((thrown: unknown) => throwError(() => toConnectionError(thrown))),
     timeout({
       first: ports.timeouts.connect,
@@ -131,7 +140,9 @@ const runConnection = (
       catchError((thrown: unknown) => throwError(() => frames.convertError(thrown))),
       finalize(frames.recordClosed),
       // All error, and end the connection with that error.
-      takeUntil(merge(closed, fault$.pipe(throwFault), waitForSilence(timeouts.read, received.at, clock))),
+      takeUntil(
+        merge(closed, fault$.pipe(throwFault('connection')), waitForSilence(timeouts.read, received.at, clock)),
+      ),
     );
     const open: OpenConnection = {
       state: 'open',
