@@ -38,8 +38,8 @@ export const setOffline = ({ fault$, reconnect }: ClientCore, offline: boolean):
  *
  * While offline, the open connection is cut as if the network had gone (close code 1006). Each attempt fails with the
  * reason `unreachable`, also one that is under way. The client waits and tries again as it does without a network. Back
- * online, it tries at once. Realms stay open, and writes are stored on the device. In the tabs of a browser that share a
- * realm, the client of the tab that has the connection decides.
+ * online, it tries at once. Realms stay open, and writes are stored on the device. In the tabs of a browser that share
+ * a realm, the client of the tab that has the connection decides.
  *
  * @param client - The client, made by `createSyncClient`.
  * @param offline - Whether there is to be no connection.

@@ -61,7 +61,8 @@ export interface ListenOptions extends AttachOptions {
    * - `true`: for every user with a valid token. Other users appear as hashes of their ids, without addresses.
    * - Ids of users: for these users only. They see the ids and addresses of the others.
    *
-   * Without `authenticate`, or with `allowAnyone`, only programs and pages of this machine get an answer.
+   * Without `authenticate`, or with `allowAnyone`, only programs and pages of this machine get an answer. A proxy on
+   * this machine must then send `X-Forwarded-For`: otherwise its requests look like those of this machine.
    *
    * @defaultValue `false`
    *

@@ -217,6 +217,9 @@ describe('the inspector of a server', () => {
       { host: 'evil.example.com' },
       { host: `localhost.evil.com:${port}` },
       { 'x-forwarded-for': '1.2.3.4' },
+      { forwarded: 'for=1.2.3.4' },
+      { 'x-real-ip': '1.2.3.4' },
+      { via: '1.1 proxy' },
     ]) {
       const { status, text } = await request(port, '/inspector/state', headers);
       expect([status, text]).toEqual([403, expect.stringContaining('"not-local"')]);
