@@ -15,7 +15,7 @@ import {
   replaceElement,
 } from './list.js';
 import type { CollectionOperation } from './operation.js';
-import { isLater, type Stamp } from './timestamp.js';
+import { isLater, laterStampOf, type Stamp } from './timestamp.js';
 import { mutableRecordOf, type BatchOwnership } from './batch-ownership.js';
 
 /**
@@ -41,7 +41,7 @@ export const emptyCollection: CollectionState = {
   counter: [],
 };
 
-const isEmptyCollection = ({ clearedAt, list, entries, counter }: CollectionState): boolean =>
+export const isEmptyCollection = ({ clearedAt, list, entries, counter }: CollectionState): boolean =>
   clearedAt === null && isEmptyList(list) && entries.size === 0 && counter.length === 0;
 
 export const collectionStateOf = (collections: CollectionStates, property: string): CollectionState =>
@@ -49,7 +49,8 @@ export const collectionStateOf = (collections: CollectionStates, property: strin
     ? (collections[property] ?? emptyCollection)
     : emptyCollection;
 
-const removeUpTo = (collection: CollectionState, floor: Stamp): CollectionState => ({
+/** Returns the collection without what was inserted up to a stamp. Counters have no such content. */
+export const removeUpTo = (collection: CollectionState, floor: Stamp): CollectionState => ({
   ...collection,
   list: keepListAfter(collection.list, floor),
   entries: keepEntriesAfter(collection.entries, floor),
@@ -123,8 +124,6 @@ const applyToList = (
       return removeElements(list, operation.elements.filter(isKnown), batch);
   }
 };
-
-const laterStampOf = (a: Stamp | null, b: Stamp | null): Stamp | null => (a !== null && isLater(a, b) ? a : b);
 
 /**
  * Applies an operation to one of the collections; `undefined`: nothing changed. `born` and `died` are the object's

@@ -51,8 +51,8 @@ const exactSum = (a: number, b: number): number => {
 const isSame = (a: Instant | null, b: Instant | null): boolean =>
   a === b || (a !== null && b !== null && compareInstants(a, b) === 0);
 
-/** Joins chains that follow each other. */
-const joinChains = (chains: readonly Chain[]): readonly Chain[] => {
+/** Makes one chain of chains that follow each other. */
+const connectChains = (chains: readonly Chain[]): readonly Chain[] => {
   const all: Chain[] = [];
   for (const chain of chains) {
     const last = all.at(-1);
@@ -97,7 +97,7 @@ const addToChains = (
     each.replica === replica && isSame(each.upTo, chain.upTo) && isSame(each.after, after) && each.sum < by;
   if (chains.some((each) => isCounted(each, stamp) && !isRival(each))) return null;
   const others = chains.filter((each) => !isCounted(chain, { ...each.upTo, replica: each.replica }));
-  return joinChains([...others, chain].sort(compareChains));
+  return connectChains([...others, chain].sort(compareChains));
 };
 
 /**
@@ -120,6 +120,52 @@ export const addIncrement = (
   const own = mutableArrayOf(counter, batch);
   own.splice(at, life ? 1 : 0, { born, chains });
   return own;
+};
+
+/** Compares chains so that each comes after those that it contains: by replica, end, start and sum. */
+const compareExtents = (a: Chain, b: Chain): number => {
+  if (a.after === null || b.after === null)
+    return compareChains(a, b) || Number(a.after === null) - Number(b.after === null) || a.sum - b.sum;
+  return compareChains(a, b) || compareInstants(b.after, a.after) || a.sum - b.sum;
+};
+
+const isOverlapping = (a: Chain, { replica, after }: Chain): boolean =>
+  a.replica === replica && (after === null || compareInstants(a.upTo, after) > 0);
+
+const isSameChain = (a: Chain, b: Chain | undefined): boolean =>
+  a.replica === b?.replica && isSame(a.after, b.after) && isSame(a.upTo, b.upTo) && Object.is(a.sum, b.sum);
+
+/**
+ * Joins the chains of one life: a chain that another one contains is counted there. Chains that overlap in any other way
+ * exist only with replicas that are not correct; then the one with the later end counts.
+ */
+const joinChains = (a: readonly Chain[], b: readonly Chain[]): readonly Chain[] => {
+  const kept: Chain[] = [];
+  for (const chain of [...a, ...b].sort(compareExtents)) {
+    for (let last = kept.at(-1); last && isOverlapping(last, chain); last = kept.at(-1)) kept.pop();
+    kept.push(chain);
+  }
+  const joined = connectChains(kept);
+  return joined.length === a.length && joined.every((each, at) => isSameChain(each, a[at])) ? a : joined;
+};
+
+/**
+ * Joins two states of a counter, which count each increment once. Both have the increments of a replica in a life without
+ * gaps of their own, as a history gives them. Returns `a` itself when `b` has nothing more.
+ */
+export const joinCounters = (a: Counter, b: Counter): Counter => {
+  if (b.length === 0) return a;
+  const joined: Life[] = [...a];
+  for (const life of b) {
+    const at = findFirstIndex(joined, (each) => compareStamps(each.born, life.born) >= 0);
+    const found = joined[at];
+    if (!found || compareStamps(found.born, life.born) !== 0) joined.splice(at, 0, life);
+    else {
+      const chains = joinChains(found.chains, life.chains);
+      if (chains !== found.chains) joined[at] = { born: found.born, chains };
+    }
+  }
+  return joined.length === a.length && joined.every((each, at) => each === a[at]) ? a : joined;
 };
 
 /** Returns the counter without the lives that began up to a stamp. */

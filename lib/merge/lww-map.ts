@@ -56,6 +56,18 @@ export const applyEntries = (
   return after ?? null;
 };
 
+/** Joins two states: of each key, the latest change counts. Returns `a` itself when `b` has nothing more. */
+export const joinEntries = (a: LwwMap, b: LwwMap): LwwMap => {
+  let joined: Map<string, LwwEntry> | undefined;
+  for (const [key, entry] of b) {
+    const other = a.get(key);
+    if (other && !wins(entry.stamp, other.stamp, () => compareEntries(entry, other))) continue;
+    joined ??= new Map(a);
+    joined.set(key, entry);
+  }
+  return joined ?? a;
+};
+
 /** Returns the entries without removed keys that no future operation can refer to. */
 export const forgetEntryTombstones = (before: LwwMap, isPast: (stamp: Stamp) => boolean): LwwMap => {
   const after = new Map([...before].filter(([, { isRemoved, stamp }]) => !isRemoved || !isPast(stamp)));

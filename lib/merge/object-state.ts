@@ -42,18 +42,19 @@ export const isAlive = ({ born, died }: ObjectState): boolean => born !== null &
 export const propertyValueOf = ({ values }: ObjectState, property: string): Value | undefined =>
   Object.hasOwn(values, property) ? values[property] : undefined;
 
-const stampOf = ({ values, laterStamps, born }: ObjectState, property: string): Stamp | null => {
+/** Returns the stamp of the latest write of a property; `null` when none is known. */
+export const propertyStampOf = ({ values, laterStamps, born }: ObjectState, property: string): Stamp | null => {
   if (!Object.hasOwn(values, property)) return null;
   return laterStamps !== null && Object.hasOwn(laterStamps, property) ? (laterStamps[property] ?? born) : born;
 };
 
-/** Removes what a delete covers. */
-const applyDelete = (state: ObjectState, died: Stamp): ObjectState => {
+/** Removes what a delete covers. Returns the same object when the state already has this delete or a later one. */
+export const applyDelete = (state: ObjectState, died: Stamp): ObjectState => {
   if (!isLater(died, state.died)) return state;
   const values: Record<string, Value> = {};
   const later: Record<string, Stamp> = {};
   for (const property in state.values) {
-    const stamp = stampOf(state, property);
+    const stamp = propertyStampOf(state, property);
     if (stamp === null || !isLater(stamp, died)) continue;
     values[property] = state.values[property] ?? null;
     if (stamp !== state.born) later[property] = stamp;
@@ -70,7 +71,8 @@ const applyUpdate = (state: ObjectState, given: Values, stamp: Stamp, batch: Bat
   const isBorn = state.born !== null && compareStamps(stamp, state.born) === 0;
   for (const property in given) {
     const value = given[property] ?? null;
-    if (!wins(stamp, stampOf(state, property), () => compareValues(value, state.values[property] ?? null))) continue;
+    if (!wins(stamp, propertyStampOf(state, property), () => compareValues(value, state.values[property] ?? null)))
+      continue;
     values ??= mutableRecordOf(state.values, batch);
     later ??= mutableRecordOf(state.laterStamps ?? {}, batch);
     values[property] = value;
@@ -86,7 +88,7 @@ const applyLatestCreate = (state: ObjectState, given: Values, born: Stamp): Obje
   let values: Record<string, Value> | undefined;
   let later: Record<string, Stamp> | undefined;
   for (const property in state.values) {
-    const before = stampOf(state, property);
+    const before = propertyStampOf(state, property);
     const value = state.values[property] ?? null;
     if (
       before === null ||

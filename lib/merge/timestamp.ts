@@ -18,6 +18,9 @@ export const compareStamps = (a: Stamp, b: Stamp): number =>
 /** Whether a stamp is later than another, or the other is `null`. */
 export const isLater = (a: Stamp, b: Stamp | null): boolean => b === null || compareStamps(a, b) > 0;
 
+/** Returns the later of two stamps; the second when they are equal. */
+export const laterStampOf = (a: Stamp | null, b: Stamp | null): Stamp | null => (a !== null && isLater(a, b) ? a : b);
+
 /**
  * Whether a write with this stamp replaces an earlier one. Correct replicas never write two operations with the same
  * stamp. For such operations `tie` decides, so that their order of arrival does not matter.
