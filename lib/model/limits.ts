@@ -120,6 +120,12 @@ export const limits = {
    * Nested runs of a list position, each an insert in the middle of the run above. The deepest level has plain keys.
    */
   positionDepthMax: 64,
+  /** Bytes of one filter of a subscription: a thousand ids, and 256 filters fit a frame. */
+  filterBytesMax: 16 * 1024,
+  /** Filters in filters of a subscription: deeper than people write, and safe for the stack of a server. */
+  filterDepthMax: 16,
+  /** Values to which a filter compares one property: more are better written as a property of the objects. */
+  filterValuesMax: 1_000,
   /**
    * Elements of one list, set or dictionary. A write of one element stores the whole object, so more elements are
    * better kept as objects.

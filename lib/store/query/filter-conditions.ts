@@ -1,27 +1,14 @@
-import { isBytes, isDate, isRegExp, isPlainObject } from '../../model/built-ins.js';
+import { checkOperand, checkOperands, checkPath, isCondition } from '../../filter/operands.js';
+import { isBytes, isDate, isRegExp } from '../../model/built-ins.js';
 import { InvalidArgumentError } from '../../model/errors.js';
-import { expectationOf, toStoredValue } from '../../model/value-types.js';
 import type { Property } from '../../model/schema.js';
-import { compareValues, isRecord, isSameValue, type Value } from '../../model/value.js';
+import { compareValues, isSameValue, type Value } from '../../model/value.js';
 
 /** Tests one value, or a whole list or set. */
 type Test = (given: unknown) => boolean;
 
 /** Converts a value of a view to its stored form: a `Date` becomes its time. */
 export const storedValueOf = (shown: unknown): Value => (isDate(shown) ? shown.getTime() : (shown as Value));
-
-/** Converts an operand to its stored form. Throws an `InvalidArgumentError` for a value of another type. */
-export const checkOperand = (path: string, property: Property, given: unknown): Value => {
-  if (given === null) return null;
-  const value = toStoredValue(property.kind, given);
-  if (value === undefined) throw new InvalidArgumentError(path, expectationOf(property), given);
-  return value;
-};
-
-const checkOperands = (path: string, property: Property, given: unknown): readonly Value[] => {
-  if (!Array.isArray(given)) throw new InvalidArgumentError(path, 'an array', given);
-  return Array.from(given, (each) => checkOperand(path, property, each));
-};
 
 const createEqualsTest =
   (wanted: Value): Test =>
@@ -52,20 +39,6 @@ export const operators = [
   ...['$eq', '$ne', '$gt', '$gte', '$lt', '$lte', '$in', '$nin', '$all'],
   ...['$regex', '$not', '$size', '$elemMatch'],
 ];
-
-export const isCondition = (given: unknown): given is Readonly<Record<string, unknown>> =>
-  isRecord(given) &&
-  isPlainObject(given) &&
-  Object.keys(given).length > 0 &&
-  Object.keys(given).every((name) => name.startsWith('$'));
-
-/** Maximum length of the path to a condition. Only a filter that contains itself exceeds it. */
-const pathCharsMax = 1_000;
-
-export const checkPath = (path: string): void => {
-  if (path.length > pathCharsMax)
-    throw new InvalidArgumentError('where', `a filter with paths of at most ${pathCharsMax} characters`, path);
-};
 
 const negate =
   (test: Test): Test =>

@@ -1,16 +1,10 @@
+import { checkOperand, checkPath, isCondition } from '../../filter/operands.js';
 import { isPlainObject } from '../../model/built-ins.js';
 import { InvalidArgumentError } from '../../model/errors.js';
 import type { Property, Schema, TypeShape } from '../../model/schema.js';
 import type { ObjectOf, TypeName } from '../../model/schema-types.js';
 import { isRecord, isSameValue, type Value } from '../../model/value.js';
-import {
-  checkPath,
-  createConditionTest,
-  isCondition,
-  checkOperand,
-  operators,
-  storedValueOf,
-} from './filter-conditions.js';
+import { createConditionTest, operators, storedValueOf } from './filter-conditions.js';
 import type { View } from '../objects/object-view.js';
 
 /**
