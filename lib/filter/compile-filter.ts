@@ -101,8 +101,8 @@ const compileAll = (shape: TypeShape, where: unknown, path: string): StoredFilte
 };
 
 /**
- * Compiles the filter of an app to its canonical stored form, against the schema. The result matches the same objects as
- * a query with this filter.
+ * Compiles the filter of an app to its canonical stored form, against the schema. The result matches the same objects
+ * as a query with this filter.
  *
  * @throws InvalidArgumentError for an invalid filter, one over a limit, and one that a server cannot evaluate.
  */

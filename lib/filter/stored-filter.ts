@@ -1,8 +1,8 @@
 import type { Value } from '../model/value.js';
 
 /**
- * A filter as it is stored, sent and compared: a condition on the values of one object in their stored form. It needs no
- * schema, so that a server can evaluate it.
+ * A filter as it is stored, sent and compared: a condition on the values of one object in their stored form. It needs
+ * no schema, so that a server can evaluate it.
  *
  * - `true`, `false`: every object, no object.
  * - `['and', …]`, `['or', …]`: all, at least one of the filters.
@@ -12,7 +12,7 @@ import type { Value } from '../model/value.js';
  *   kind.
  *
  * A property that an object does not have is null, and null is of a kind of its own. The name of the primary key is
- * `keyName` in every type. Source: docs/PROTOCOL.md#filters.
+ * `keyName` in every type.
  */
 export type StoredFilter = boolean | Group | Negation | Membership | Order;
 

@@ -136,8 +136,8 @@ const isSameChain = (a: Chain, b: Chain | undefined): boolean =>
   a.replica === b?.replica && isSame(a.after, b.after) && isSame(a.upTo, b.upTo) && Object.is(a.sum, b.sum);
 
 /**
- * Joins the chains of one life: a chain that another one contains is counted there. Chains that overlap in any other way
- * exist only with replicas that are not correct; then the one with the later end counts.
+ * Joins the chains of one life: a chain that another one contains is counted there. Chains that overlap in any other
+ * way exist only with replicas that are not correct. Of those the one with the later end counts.
  */
 const joinChains = (a: readonly Chain[], b: readonly Chain[]): readonly Chain[] => {
   const kept: Chain[] = [];
@@ -150,8 +150,8 @@ const joinChains = (a: readonly Chain[], b: readonly Chain[]): readonly Chain[] 
 };
 
 /**
- * Joins two states of a counter, which count each increment once. Both have the increments of a replica in a life without
- * gaps of their own, as a history gives them. Returns `a` itself when `b` has nothing more.
+ * Joins two states of a counter, and counts each increment once. Both have the increments of a replica in a life
+ * without gaps of their own, as a history gives them. Returns `a` itself when `b` has nothing more.
  */
 export const joinCounters = (a: Counter, b: Counter): Counter => {
   if (b.length === 0) return a;

@@ -73,8 +73,8 @@ const wild: fc.Arbitrary<Operation> = fc.oneof(
 );
 
 /**
- * Operations that no correct writer makes, with at most one increment of each replica. Two increments with the same predecessor look like repeats, and no
- * correct writer makes them.
+ * Operations that no correct writer makes, with at most one increment of each replica. Two increments with the same
+ * predecessor look like repeats, and no correct writer makes them.
  */
 export const anyWildOperations = fc
   .uniqueArray(fc.record({ operation: wild, stamp: stampOf }), {
