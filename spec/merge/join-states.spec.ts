@@ -139,7 +139,32 @@ describe('joining a state that a device has with an earlier or later one of the 
     expect(votesOf(joinStates(late, early))).toBe(111);
     // A rejected increment is missing on the server: its chain is in two parts there.
     const parted = stateOf([steps[0]!, steps[1]!, steps[3]!])!;
-    expect(votesOf(joinStates(parted, early))).toBe(111);
+    expect(joinStates(parted, early)).toEqual(late);
+    expect(joinStates(early, parted)).toEqual(late);
+  });
+
+  it('decides between two edits with one stamp, which no correct replica writes, alike in either order', () => {
+    const target = { type: 'T', key: 1, property: 'list' };
+    const place = { run: ['a0', 'a'], key: 'a0' };
+    const insert: Stamped = {
+      operation: { kind: 'insert', ...target, ...{ run: place.run, keys: ['a0'], values: [1] } },
+      stamp: createStamp(2),
+    };
+    const element = { ...createStamp(2), index: 0 };
+    const edit = (key: string, value: number): ObjectState => {
+      const position = { run: place.run, key };
+      const stamp = createStamp(3, 'b');
+      const move: Stamped = { operation: { kind: 'move', ...target, element, position }, stamp };
+      const replace: Stamped = {
+        operation: { kind: 'replace', ...target, element, value },
+        stamp: createStamp(4, 'b'),
+      };
+      return stateOf([create({}, createStamp(1)), insert, move, replace])!;
+    };
+    const [a, b] = [edit('a1', 5), edit('a2', 4)];
+    const [joined] = joinStates(a, b).collections?.['list']?.list.elements ?? [];
+    expect(joined).toMatchObject({ position: { key: 'a2' }, value: 5 });
+    expect(joinStates(b, a)).toEqual(joinStates(a, b));
   });
 
   it('leaves a state untouched whose batch may still change it in place', () => {
