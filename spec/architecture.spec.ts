@@ -49,7 +49,9 @@ const rooms: Readonly<Record<string, Room>> = {
   'lib/server/': {
     values: [
       clock,
-      ...['model', 'merge', 'protocol', 'transport', 'log', 'storage', 'backup'].map((room) => `lib/${room}/`),
+      ...['model', 'merge', 'filter', 'protocol', 'transport', 'log', 'storage', 'backup'].map(
+        (room) => `lib/${room}/`,
+      ),
     ],
   },
   'lib/cli/': {

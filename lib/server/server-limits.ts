@@ -54,6 +54,13 @@ export const serverLimits = {
    * below `objectBytesMax` when its bytes are counted again from zero.
    */
   worksLagBytesMax: 64 * 1024,
+  /**
+   * Properties of one type that filters of a realm may name. Each costs about 10 bytes of history for each change of an
+   * object, and a row of the index for each object. Apps select by owner, list, state and a few dates.
+   */
+  watchedPropertiesMax: 16,
+  /** Types that filters of a realm may select from: as many as a client may have subscriptions. */
+  watchedTypesMax: 256,
   /** Bytes that a stored object counts for besides its state. The same as for a changeset, so both can be compared. */
   objectBytesMore: 32,
   /**
