@@ -67,12 +67,6 @@ const explainWork = ({ pending, downloaded: { behind } }: SyncStatus): string =>
     ...(behind ? [`${countOf(behind, 'change')} not here yet`] : []),
   ].join(', ');
 
-const syncTexts = {
-  paused: 'Paused: pause() was called. Nothing is sent or received until resume().',
-  waitingForAccessToken: 'The access token has expired, and the app was asked for another one.',
-  dying: 'The realm was closed, and uploads its last changes.',
-} as const;
-
 const explainConnection = (status: SyncStatus, now: number): string => {
   const { connection, stalledSince } = status;
   const work = explainWork(status);
@@ -87,7 +81,8 @@ const explainConnection = (status: SyncStatus, now: number): string => {
     case 'disconnected': {
       const { retryAt, reason } = connection;
       const why = `Not connected: ${explainReason(reason)}.`;
-      if (retryAt === null) return `${why} No attempt is planned.`;
+      // The client tries again as soon as it has a token.
+      if (retryAt === null) return reason.kind.startsWith('token') ? why : `${why} No attempt is planned.`;
       const left = retryAt - now;
       return `${why} The next attempt begins ${left > 0 ? `in ${formatWait(left)}` : 'now'}.`;
     }
@@ -100,13 +95,17 @@ const explainConnection = (status: SyncStatus, now: number): string => {
  * @param status - The status of the session.
  * @param trouble - The current error of the session, or `null`.
  * @param now - Milliseconds since the epoch.
- * @returns One to three sentences.
+ * @returns One to four sentences.
  */
 export const explainStatus = (status: SyncStatus, trouble: AnySyncError | null, now: number): string => {
   const { sync, connection } = status;
   const advice = trouble ? ` ${trouble.advice}` : '';
-  if (sync === 'inactive' && connection.state === 'disconnected')
-    return `Inactive: ${explainReason(connection.reason)}.${advice || ' resume() starts it again.'}`;
-  if (sync === 'paused' || sync === 'waitingForAccessToken') return syncTexts[sync];
-  return `${sync === 'dying' ? `${syncTexts.dying} ` : ''}${explainConnection(status, now)}${advice}`;
+  if (sync === 'inactive' && connection.state === 'disconnected') {
+    const { reason } = connection;
+    const next = reason.kind === 'logged-out' ? ' client.logIn() starts it again.' : '';
+    return `Inactive: ${explainReason(reason)}.${next}${advice}`;
+  }
+  if (sync === 'paused') return 'Paused: pause() was called. Nothing is sent or received until resume().';
+  const closing = sync === 'dying' ? 'The realm was closed, and uploads its last changes. ' : '';
+  return closing + explainConnection(status, now) + advice;
 };

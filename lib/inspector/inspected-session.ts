@@ -111,9 +111,12 @@ export class InspectedSession {
       tap((realm) => (this.realm = realm)),
       switchMap(({ store }) => store.rejectedWrites$),
       endWith([]),
-      tap((rejected) => {
-        this.rejected = rejected;
-        this.onChange();
+      tap({
+        next: (rejected) => {
+          this.rejected = rejected;
+          this.onChange();
+        },
+        complete: () => (this.realm = null), // Ended sessions keep no objects in memory.
       }),
       catchError(() => EMPTY), // The realm could not be opened. The app has that error.
       ignoreElements(),

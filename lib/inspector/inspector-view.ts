@@ -45,10 +45,7 @@ export class InspectorView {
     upload: createPart('progress'),
     download: createPart('progress'),
   };
-  readonly #diagram = new MarbleDiagram((isLive) => {
-    setText(this.#stop, isLive ? 'Stop time' : 'Follow');
-    this.#stop.setAttribute('aria-pressed', String(!isLive));
-  });
+  readonly #diagram = new MarbleDiagram((isLive) => setText(this.#stop, isLive ? 'Stop time' : 'Follow'));
   readonly #stop: HTMLButtonElement = createButton('Stop time', () => this.#diagram.setLive(!this.#diagram.isLive));
   readonly #pause = createButton('Pause', () => this.#togglePause());
   readonly #offline = createButton('Simulate offline', () => this.#toggleOffline(), { role: 'switch' });

@@ -38,9 +38,13 @@ export const readPendingItems = ({
   store,
   member,
   isFollower,
+  isOver,
 }: InspectedSession): Observable<readonly HTMLElement[]> => {
   const outbox = store?.context.outbox;
-  if (!outbox) return of(isFollower ? [createPart('li', {}, 'Another tab has the changes of this realm.')] : []);
+  if (!outbox) {
+    const text = isFollower ? 'Another tab has the changes of this realm.' : isOver ? 'The realm is closed.' : '';
+    return of(text === '' ? [] : [createPart('li', {}, text)]);
+  }
   const { floor, head } = outbox;
   if (floor === head) return of([]);
   const { sent } = member.machine.getState();

@@ -47,9 +47,14 @@ describe('explainStatus', () => {
       'Not connected: the server cannot be reached (no network). The next attempt begins now.',
     ],
     [
-      'a disconnect without another attempt',
+      'an app that was asked for a token',
       disconnected({ kind: 'token-wanted' }, null),
-      'Not connected: the app has not given an access token yet. No attempt is planned.',
+      'Not connected: the app has not given an access token yet.',
+    ],
+    [
+      'a disconnect that lasts',
+      disconnected({ kind: 'suspended', code: 'overloaded', text: '' }, null),
+      'Not connected: the server reported "overloaded". No attempt is planned.',
     ],
     [
       'a pause',
@@ -59,12 +64,22 @@ describe('explainStatus', () => {
     [
       'a log-out',
       { ...disconnected({ kind: 'logged-out' }, null), sync: 'inactive' },
-      'Inactive: no user is logged in. resume() starts it again.',
+      'Inactive: no user is logged in. client.logIn() starts it again.',
+    ],
+    [
+      'a closed realm',
+      { ...disconnected({ kind: 'closed' }, null), sync: 'inactive' },
+      'Inactive: the realm or its client was closed.',
+    ],
+    [
+      'an app that could not give another token',
+      { ...disconnected({ kind: 'token-wanted' }, now + 2_900), sync: 'waitingForAccessToken' },
+      'Not connected: the app has not given an access token yet. The next attempt begins in 3 s.',
     ],
     [
       'an expired token',
       { ...disconnected({ kind: 'token-expired' }, null), sync: 'waitingForAccessToken' },
-      'The access token has expired, and the app was asked for another one.',
+      'Not connected: the access token has expired, and the app is asked for another one.',
     ],
     [
       'a closed realm with unsent changes',
@@ -84,6 +99,9 @@ describe('explainStatus', () => {
       `Inactive: the error "storage" ended the session. ${fatal.advice}`,
     );
     expect(explainStatus(connected, new StalledError(now), now)).toContain('Nothing to do');
+    const waiting: SyncStatus = { ...disconnected({ kind: 'token-wanted' }, null), sync: 'waitingForAccessToken' };
+    const unavailable = new SyncError('token-unavailable', 'The login is away.');
+    expect(explainStatus(waiting, unavailable as never, now)).toContain(` ${unavailable.advice}`);
   });
 });
 

@@ -103,6 +103,7 @@ describe('InspectedSession', () => {
       });
       m.cold('20ms e').subscribe(() => {
         expect(session().isOver).toBe(true);
+        expect([session().realm, session().store]).toEqual([null, null]); // It keeps no objects in memory.
         for (const name of rowNames) expect(labelsOf(name)).toMatch(/\|$/);
         expect(counted()).toBe(0);
       });
