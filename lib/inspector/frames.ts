@@ -1,15 +1,8 @@
-/** Milliseconds between two frames for people who prefer less motion. */
-const calmMs = 1_000;
-
 /** Calls a function for each frame of the screen, which a hidden page has not. Returns a function that ends it. */
-export const runEachFrame = (draw: () => void, now: () => number): (() => void) => {
-  const prefersCalm = matchMedia('(prefers-reduced-motion: reduce)');
-  let drawnAt = -Infinity;
+export const runEachFrame = (draw: () => void): (() => void) => {
   let id = 0;
   const loop = (): void => {
     id = requestAnimationFrame(loop);
-    if (prefersCalm.matches && Math.abs(now() - drawnAt) < calmMs) return;
-    drawnAt = now();
     draw();
   };
   loop();

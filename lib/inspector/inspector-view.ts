@@ -30,6 +30,11 @@ const createSection = (title: string) => {
   return { element, summary, body };
 };
 
+/** Shows another content. The same one stays, so that the reader can select and copy it. */
+const showContent = (body: Element, content: Element): void => {
+  if (!body.firstChild?.isEqualNode(content)) body.replaceChildren(content);
+};
+
 const canPause = (sync: SyncState): boolean => sync === 'active' || sync === 'waitingForAccessToken';
 
 /** The content of an inspector: what it shows of a client, until `end`. */
@@ -68,7 +73,7 @@ export class InspectorView {
   ) {
     root.replaceChildren(...this.#createParts());
     this.#select.onchange = () => this.#show(this.#sessions[this.#select.selectedIndex] ?? null);
-    const { memberAdded$, clock } = core;
+    const { memberAdded$ } = core;
     for (const { element } of [this.#numbers, this.#pending, this.#rejected])
       element.ontoggle = () => {
         this.#listsAt = -Infinity;
@@ -82,7 +87,7 @@ export class InspectorView {
       () => undefined,
     );
     this.#diagram.start();
-    this.#endFrames = runEachFrame(() => this.#draw(), clock.now);
+    this.#endFrames = runEachFrame(() => this.#draw());
   }
 
   end(): void {
@@ -228,12 +233,11 @@ export class InspectorView {
     const listOf = (items: readonly HTMLElement[]): HTMLElement =>
       items.length === 0 ? createPart('p', {}, 'None.') : createPart('ul', {}, ...items);
     if (this.#pending.element.open)
-      observe(readPendingItems(shown), (items) => {
-        this.#pending.body.replaceChildren(listOf(items));
-      });
+      observe(readPendingItems(shown), (items) => showContent(this.#pending.body, listOf(items)));
     this.#drawRejected(shown, listOf);
     if (this.#numbers.element.open)
-      this.#numbers.body.replaceChildren(
+      showContent(
+        this.#numbers.body,
         createPart(
           'dl',
           {},

@@ -13,6 +13,8 @@ const scaleMax = 20;
 const edge = 24;
 /** Milliseconds between two drawings because of new events. Moving the drawing costs almost nothing. */
 const redrawMs = 100;
+/** Milliseconds between two moves of time for people who prefer less motion. */
+const calmMs = 1_000;
 /** Events of a cluster whose text is shown. */
 const textsMax = 4;
 
@@ -39,6 +41,7 @@ export class MarbleDiagram {
     if (this.#scale === 0 && this.#width > 0) this.#scale = this.#width / firstSpanMs;
     this.#drawn = null;
   });
+  readonly #prefersCalm = matchMedia('(prefers-reduced-motion: reduce)');
   #rows: readonly SessionRow[] = [];
   #width = 0;
   #scale = 0;
@@ -100,6 +103,10 @@ export class MarbleDiagram {
   /** Draws the present moment. Called for each frame of the screen. */
   draw(now: number): void {
     if (this.#width === 0) return;
+    if (this.#isLive && this.#prefersCalm.matches) {
+      if (this.#drawn?.scale === this.#scale && Math.abs(now - this.#drawn.at) < calmMs) return;
+      this.#drawn = null;
+    }
     const live = now + edge / this.#scale;
     if (this.#isLive || this.#end > live) this.#end = live;
     const start = this.#timeAt(0);

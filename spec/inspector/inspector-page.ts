@@ -101,6 +101,19 @@ const calls = {
       plot.dispatchEvent(new WheelEvent('wheel', { deltaX, bubbles: true, cancelable: true }));
     });
   },
+  /** Closes the client of the first device. It is offline, so its changes stay on the device. */
+  closeClient: (): Promise<void> => devices[0].client.close(),
+  /** Counts the drawings and moves of the diagram in 30 frames, and the milliseconds of these. */
+  countMoves: async (): Promise<{ moves: number; ms: number }> => {
+    const moving = document.querySelector('tidemark-inspector')!.shadowRoot!.querySelector('svg > g')!;
+    let [moves, last, place] = [0, moving.firstChild, moving.getAttribute('transform')];
+    const begin = performance.now();
+    await measureFrames(30, () => {
+      if (last !== moving.firstChild || place !== moving.getAttribute('transform')) moves += 1;
+      [last, place] = [moving.firstChild, moving.getAttribute('transform')];
+    });
+    return { moves, ms: performance.now() - begin };
+  },
   removeInspector: (): void => document.querySelector('tidemark-inspector')!.remove(),
   /** Whether an inspector observes the client. */
   isWatched: () => {

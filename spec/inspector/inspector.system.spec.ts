@@ -21,6 +21,12 @@ const offlineSwitch = (): Locator => page.opened.getByRole('switch', { name: 'Si
 const waitForText = (selector: string, hasText: string | RegExp): Promise<void> =>
   part(selector).filter({ hasText }).first().waitFor();
 
+const passTwoFrames = (): Promise<unknown> =>
+  waitInPage(
+    page.opened,
+    `new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))).then(() => 1)`,
+  );
+
 const takePicture = async (name: string): Promise<void> => {
   if (process.env['IMAGES'] === undefined) return;
   mkdirSync('docs/images', { recursive: true });
@@ -80,10 +86,7 @@ describe('the inspector in a page', () => {
     await page.opened.keyboard.press('Space');
     await button('Follow').waitFor();
     const stopped = await place();
-    await waitInPage(
-      page.opened,
-      `new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))).then(() => 1)`,
-    );
+    await passTwoFrames();
     expect(await place()).toBe(stopped);
     const box = (await part('.plot').boundingBox())!;
     await page.opened.mouse.move(box.x + 200, box.y + 60);
@@ -235,6 +238,38 @@ describe('the inspector in a page', () => {
     await page.opened.emulateMedia({ colorScheme });
     await part('summary').filter({ hasText: 'Numbers' }).click();
     expect(await findAccessibilityFaults(page.opened)).toEqual([]);
+  });
+
+  it('moves about once a second for people who prefer less motion, and answers at once', async () => {
+    await page.opened.emulateMedia({ reducedMotion: 'reduce' });
+    const { moves, ms } = await page.call('countMoves');
+    expect(moves).toBeLessThanOrEqual(1 + Math.ceil(ms / 1_000));
+    await button('Pause').click();
+    await page.call('pass', 200);
+    await passTwoFrames();
+    expect(await button('Resume').count()).toBe(1);
+    await button('Resume').click();
+    await page.opened.emulateMedia({ reducedMotion: 'no-preference' });
+    expect((await page.call('countMoves')).moves).toBeGreaterThan(3);
+  });
+
+  it('keeps what the reader selects, until it differs', async () => {
+    await part('summary').filter({ hasText: 'Numbers' }).click();
+    await part('dd').last().waitFor();
+    const replica = (await part('dd').last().elementHandle());
+    await page.call('pass', 1_000);
+    await passTwoFrames();
+    expect(await replica.evaluate((element) => element.isConnected)).toBe(true);
+    await part('summary').filter({ hasText: 'Numbers' }).click();
+  });
+
+  it('says what has become of a session whose client is closed', async () => {
+    await page.call('setOffline', true);
+    await page.call('write', 0, 'Left behind');
+    await page.call('closeClient');
+    await waitForText('.text', 'Inactive: the realm or its client was closed.');
+    await waitForText('li', 'The realm is closed.');
+    expect(await part('summary').filter({ hasText: 'Pending changes (1)' }).count()).toBe(1);
   });
 
   it('ends everything when it is removed', async () => {
