@@ -25,13 +25,17 @@ const load = (name: string): Promise<unknown> => import(`./.guide/${name}`);
 const write = (name: string, text: string): void => writeFileSync(join(folder, name), text);
 
 it('the programs of the guide compile with the published types, in a strict project', () => {
-  expect(programs.map(({ name }) => name)).toEqual(['schema.ts', 'app.config.ts', 'app.ts']);
+  expect(programs.map(({ name }) => name)).toEqual(['schema.ts', 'app.config.ts', 'app.ts', 'app.spec.ts']);
   for (const { name, text } of programs) write(name, text);
   // An app has the published types. They are those of the last build.
   const dist = '../../../dist';
   const compilerOptions = {
-    ...{ module: 'ESNext', moduleResolution: 'Bundler', types: [], noUnusedLocals: true },
-    paths: { tidemark: [`${dist}/index.d.ts`], 'tidemark/angular': [`${dist}/angular/index.d.ts`] },
+    ...{ module: 'ESNext', moduleResolution: 'Bundler', types: ['jest'], noUnusedLocals: true },
+    paths: {
+      tidemark: [`${dist}/index.d.ts`],
+      'tidemark/angular': [`${dist}/angular/index.d.ts`],
+      'tidemark/server': [`${dist}/server/index.d.ts`],
+    },
   };
   write('tsconfig.json', JSON.stringify({ extends: '../../tsconfig.json', compilerOptions, include: ['*.ts'] }));
   const tsc = join(here, '..', '..', 'node_modules', 'typescript', 'bin', 'tsc');
@@ -56,24 +60,24 @@ it('the app of the guide shows, adds and finishes tasks, and counts unsent chang
   document.body.innerHTML = '<app-root></app-root>';
   const app = await bootstrapApplication(App, appConfig);
   const shown = (): string => document.body.textContent.replaceAll(/\s+/g, ' ').trim();
-  await until(() => shown() === 'connected, 0 changes are not on the server yet show finished tasksNo tasks');
+  await until(() => shown() === 'connected, 0 changes are not on the server yet finished tasksNo tasks');
 
   const client = createSyncClient({ url: `ws://127.0.0.1:${port}` });
   const schema = { Task: { primaryKey: 'id', properties: { id: 'string', title: 'string', done: 'bool' } } } as const;
   const other = await openRealm({ schema, storage: memoryStorage(), sync: { client, realm: 'team-42' } });
   await other.write((tx) => [milk, bread].forEach((task) => tx.create('Task', task)));
-  await until(() => shown().endsWith('show finished tasksBuy milk'));
+  await until(() => shown().endsWith('finished tasksBuy milk'));
 
   const input = document.querySelector<HTMLInputElement>('input[placeholder]');
   if (!input) throw new Error('The guide has no field for a new task.');
   input.value = 'Adopt a cat';
   input.dispatchEvent(new KeyboardEvent('keydown', { key: 'Enter' }));
   await until(() => other.objects('Task', { where: { title: 'Adopt a cat' } }).length === 1);
-  await until(() => shown().endsWith('show finished tasksAdopt a catBuy milk'));
+  await until(() => shown().endsWith('finished tasksAdopt a catBuy milk'));
   document.querySelector('button')?.click();
-  await until(() => shown() === 'connected, 0 changes are not on the server yet show finished tasksBuy milk');
+  await until(() => shown() === 'connected, 0 changes are not on the server yet finished tasksBuy milk');
   document.querySelector<HTMLInputElement>('input[type=checkbox]')?.click();
-  await until(() => shown().endsWith('show finished tasksAdopt a catBake bread'));
+  await until(() => shown().endsWith('finished tasksAdopt a catBake bread'));
 
   app.destroy();
   await client.close();

@@ -33,7 +33,7 @@ describe('the Angular bindings', () => {
       const output = runCommand(folder, 'npm', 'test');
       expect(output).toMatch(/^Test Suites: (\d+) passed, \1 total$/m);
       expect(output).toMatch(/^Tests: +(\d+) passed, \1 total$/m);
-      for (const name of ['resources', 'session', 'zone', 'ssr.node', 'guide']) {
+      for (const name of ['resources', 'session', 'zone', 'ssr.node', 'guide', 'guide-test']) {
         expect(output).toMatch(new RegExp(`^PASS \\w+ spec/${name}\\.spec\\.ts`, 'm'));
       }
     },
@@ -133,7 +133,7 @@ describe('the app of the Angular guide, built by ng build', () => {
     await page.getByPlaceholder('A new task').press('Enter');
     await until(/Adopt a cat.*Buy milk/s);
     await page.getByRole('button', { name: 'Buy milk' }).click();
-    await page.getByRole('checkbox', { name: 'show finished tasks' }).check();
+    await page.getByRole('checkbox', { name: 'finished tasks' }).check();
     await until(/connected, 0 changes.*Buy milk/s);
     expect(
       other
