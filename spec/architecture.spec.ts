@@ -101,9 +101,10 @@ const promises: readonly Allowed[] = [
   { where: 'lib/backup/', why: 'files are written and read with promises, one page after the other' },
   { where: 'lib/cli/', why: 'a process lives until its command is done' },
   { where: 'lib/model/schema-types.ts Synchronous', why: 'it is what the function of a write must not return' },
+  { where: 'lib/model/check-arguments.ts isThenable', why: 'it finds a function of an app that is asynchronous' },
   {
-    where: 'lib/store/transaction/write.ts',
-    why: 'a function that is asynchronous is refused, and its rejection is expected',
+    where: 'lib/model/check-arguments.ts checkSynchronous',
+    why: 'such a function is refused, and its rejection is expected',
   },
   { where: 'lib/client/', why: 'opening and closing are promises to the app' },
   { where: 'lib/server/auth/access.ts MaybeAsync', why: 'the host looks users and rights up where it keeps them' },

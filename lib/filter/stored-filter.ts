@@ -1,3 +1,4 @@
+import { isBytes } from '../model/built-ins.js';
 import type { Value } from '../model/value.js';
 
 /**
@@ -41,5 +42,5 @@ export const isMembership = (filter: StoredFilter): filter is Membership =>
 export const kindOf = (value: Value): string => {
   if (value === null) return 'null';
   if (typeof value !== 'object') return typeof value;
-  return value instanceof Uint8Array ? 'bytes' : 'other';
+  return isBytes(value) ? 'bytes' : 'other';
 };

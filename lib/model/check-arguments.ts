@@ -50,3 +50,14 @@ export const checkClock = <T extends object>(given: T): T => {
   if ([scheduler?.schedule, random, now].every((member) => typeof member === 'function')) return given;
   throw new InvalidArgumentError('clock', 'an object with scheduler, random and now', given);
 };
+
+const isThenable = (value: unknown): value is PromiseLike<unknown> =>
+  typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+
+/** Throws an `InvalidArgumentError` if a function of the app, which must be synchronous, has returned a promise. */
+export const checkSynchronous = (call: string, result: unknown): void => {
+  if (!isThenable(result)) return;
+  // The promise fails at its next use of what the function was given. The error of the call gives the reason.
+  result.then(undefined, () => undefined);
+  throw new InvalidArgumentError(call, 'a synchronous function', result);
+};

@@ -120,6 +120,10 @@ export const limits = {
    * Nested runs of a list position, each an insert in the middle of the run above. The deepest level has plain keys.
    */
   positionDepthMax: 64,
+  /** Subscriptions of a realm: a screen or a list each, and a server evaluates all of them for each change. */
+  subscriptionsMax: 256,
+  /** Characters of the name of a subscription: a path in an app, with an id. */
+  subscriptionNameCharsMax: 256,
   /** Bytes of one filter of a subscription: a thousand ids, and 256 filters fit a frame. */
   filterBytesMax: 16 * 1024,
   /** Filters in filters of a subscription: deeper than people write, and safe for the stack of a server. */

@@ -2,6 +2,7 @@ import type { Observable } from 'rxjs';
 import type { Operation } from '../../merge/operation.js';
 import { encodeState } from '../../merge/state-codec.js';
 import { compareInstants, lastInstantOf, nextInstantOf } from '../../merge/timestamp.js';
+import { checkSynchronous } from '../../model/check-arguments.js';
 import type { Changeset, Instant } from '../../model/changeset.js';
 import { InvalidArgumentError, InvalidStateError } from '../../model/errors.js';
 import { limits } from '../../model/limits.js';
@@ -34,9 +35,6 @@ export interface Written<R> {
   readonly version: Version;
 }
 
-const isThenable = (value: unknown): value is PromiseLike<unknown> =>
-  typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
-
 /** The part of a realm that its transactions use. */
 export interface TransactionPorts extends Pick<CommitContext, 'shapes' | 'objects' | 'clock' | 'checkOpen'> {
   readonly optimistic: Pick<
@@ -61,11 +59,7 @@ const performWork = <R>({ optimistic }: TransactionPorts, draft: TransactionDraf
   optimistic.isWriting = true;
   try {
     const result = work();
-    if (isThenable(result)) {
-      // The promise fails at its next use of the transaction. The error of the write gives the reason.
-      result.then(undefined, () => undefined);
-      throw new InvalidArgumentError('write', 'a synchronous function', result);
-    }
+    checkSynchronous('write', result);
     if (optimistic.downloadedTo !== downloadedTo)
       throw new InvalidStateError(
         'A download was applied inside realm.write. Its function must not wait or call the session.',
