@@ -256,7 +256,7 @@ describe('the inspector in a page', () => {
   it('keeps what the reader selects, until it differs', async () => {
     await part('summary').filter({ hasText: 'Numbers' }).click();
     await part('dd').last().waitFor();
-    const replica = (await part('dd').last().elementHandle());
+    const replica = await part('dd').last().elementHandle();
     await page.call('pass', 1_000);
     await passTwoFrames();
     expect(await replica.evaluate((element) => element.isConnected)).toBe(true);
