@@ -50,19 +50,14 @@ export const buildWebApp = async (root: string): Promise<string> => {
   const packages = join(folder, 'node_modules');
   const site = join(folder, 'dist');
 
-  const lockHash = hashOf([join(folder, 'package-lock.json')]);
-  const lockStamp = join(packages, '.installed');
-  if (!isStamped(lockStamp, lockHash)) {
-    console.log('Installing the packages of the task board (only the first time) …');
-    await run(folder, 'npm', 'ci', '--prefer-offline', '--no-audit', '--no-fund');
-    writeFileSync(lockStamp, lockHash);
-  }
+  if (!existsSync(packages)) console.log('Installing the packages of the task board (only the first time) …');
+  await run(root, process.execPath, join('scripts', 'install-packages.js'), folder);
 
   const library = filesIn(join(root, 'dist')).filter((path) => !path.endsWith('.map'));
   const manifest = join(root, 'package.json');
   const sources = ['src', 'public'].flatMap((name) => filesIn(join(folder, name)));
-  const settings = ['angular.json', 'tsconfig.json'].map((name) => join(folder, name));
-  const stamp = hashOf([...library, manifest, ...sources, ...settings]) + lockHash;
+  const settings = ['angular.json', 'tsconfig.json', 'package-lock.json'].map((name) => join(folder, name));
+  const stamp = hashOf([...library, manifest, ...sources, ...settings]);
   const siteStamp = join(site, '.built');
   if (!isStamped(siteStamp, stamp)) {
     console.log('Building the task board …');

@@ -30,8 +30,8 @@ const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false
 export const createFileHandler =
   (folder: string): RequestListener =>
   ({ url = '/', method, headers: { host = '' } }, response) => {
-    // The parser of URLs removes `..`, so the path is inside of the folder.
-    const { pathname } = new URL(url, 'http://localhost');
+    // The parser of URLs removes `..`, so the path is inside of the folder. `//` alone is not a URL.
+    const pathname = URL.canParse(url, 'http://localhost') ? new URL(url, 'http://localhost').pathname : 'none';
     const path = join(folder, pathname === '/' ? 'index.html' : pathname);
     if ((method !== 'GET' && method !== 'HEAD') || !isFile(path)) {
       response.writeHead(404).end();

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 const firstBlockOf = (markdown: string): string => /^```ts\n[\s\S]*?^```$/m.exec(markdown)?.[0] ?? '';
@@ -36,9 +36,8 @@ export const createHomePage = (root: string): string => {
   const readme = readFileSync(join(root, 'README.md'), 'utf8');
   const template = readFileSync(join(root, 'site', 'home.md'), 'utf8');
   const questions = rowsOf(readme, '| Question | Answer |').map((row, index) => cardOf(row, answers[index]));
-  const picture = existsSync(join(root, 'docs', 'images', 'board-light.png')) ? pictureOf('board', boardText) : '';
   return template
     .replace('<!-- first example -->', () => firstBlockOf(readme))
     .replace('<!-- questions -->', () => `<div class="questions">\n\n${questions.join('\n')}\n\n</div>`)
-    .replace('<!-- picture -->', () => picture);
+    .replace('<!-- picture -->', () => pictureOf('board', boardText));
 };

@@ -14,20 +14,19 @@ export interface SidebarItem {
   readonly items?: readonly SidebarItem[];
 }
 
+/** The Markdown files of the repository that are pages of the site. */
+const filesOf = (groups: readonly GuideGroup[]): readonly string[] =>
+  groups.flatMap(({ guides }) => guides.map(({ file }) => file));
+
 const readGroups = (root: string): readonly GuideGroup[] => {
-  const groups = guideGroups.map(({ text, guides }) => ({
-    text,
-    // Guides that are written by other parts of the project appear when they exist.
-    guides: guides.filter(({ file }) => existsSync(join(root, file))),
-  }));
-  const known = new Set(groups.flatMap(({ guides }) => guides.map(({ file }) => file)));
+  const known = new Set(filesOf(guideGroups));
   const others = readdirSync(join(root, 'docs'))
     .filter((name) => name.endsWith('.md') && !known.has(`docs/${name}`))
     .map((name) => {
       const [, title = name] = /^# (.*)$/m.exec(readFileSync(join(root, 'docs', name), 'utf8')) ?? [];
       return { file: `docs/${name}`, text: title };
     });
-  return others.length > 0 ? [...groups, { text: 'More', guides: others }] : groups;
+  return others.length > 0 ? [...guideGroups, { text: 'More', guides: others }] : guideGroups;
 };
 
 const write = (path: string, text: string): void => {
@@ -45,17 +44,11 @@ const sourcePageOf = (root: string, path: string): string => {
 
 const copyFiles = (root: string, out: string): void => {
   cpSync(join(root, 'site', 'static'), join(out, 'public'), { recursive: true });
-  const images = join(root, 'docs', 'images');
-  if (!existsSync(images)) return;
-  cpSync(images, join(out, 'public', 'images'), { recursive: true });
+  cpSync(join(root, 'docs', 'images'), join(out, 'public', 'images'), { recursive: true });
 };
 
 /** Blocks in the formats of docs/PROTOCOL.md have no highlighting. */
 const formatPattern = /^```(conversation|frames|operations|states)$/gm;
-
-/** The Markdown files of the repository that are pages of the site. */
-const filesOf = (groups: readonly GuideGroup[]): readonly string[] =>
-  groups.flatMap(({ guides }) => guides.map(({ file }) => file));
 
 /**
  * Writes the pages of the site to a folder, from the Markdown files of the repository. Returns these files, and the

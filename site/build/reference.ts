@@ -76,13 +76,12 @@ const readSidebar = (folder: string, entryPoint: string): SidebarItem => ({
 
 /** Writes the API reference to a folder of the site's pages, from the comments of the code. Returns its sidebar. */
 export const writeReference = async (root: string, out: string): Promise<readonly SidebarItem[]> => {
-  const present = Object.entries(entryPoints).filter(([, file]) => existsSync(join(root, file)));
   const folder = join(out, 'api');
-  const files = present.map(([, file]) => join(root, file));
+  const files = Object.values(entryPoints).map((file) => join(root, file));
   const app = await Application.bootstrapWithPlugins(optionsOf(root, folder, files));
   nameModules(app);
   const project = await app.convert();
   if (!project) throw new Error('TypeDoc could not read the public names of the library.');
   await app.generateOutputs(project);
-  return present.map(([entryPoint]) => readSidebar(folder, entryPoint));
+  return Object.keys(entryPoints).map((entryPoint) => readSidebar(folder, entryPoint));
 };

@@ -56,7 +56,11 @@ const advanceTo = async (target: number, id: number): Promise<void> => {
     if (!isRunning(id) || !first || first.dueAt > target) break;
     timers = timers.slice(1);
     nowMs = Math.max(nowMs, first.dueAt);
-    first.run();
+    try {
+      first.run();
+    } catch (error) {
+      console.error(error); // As in a browser: the error ends neither time nor the other timers.
+    }
     await nextTurn();
   }
   if (isRunning(id)) nowMs = Math.max(nowMs, target);

@@ -99,7 +99,10 @@ export class Device {
 
   private async run(work: () => Promise<void>): Promise<void> {
     this.isBusy.set(true);
-    await work();
-    this.isBusy.set(false);
+    try {
+      await work();
+    } finally {
+      this.isBusy.set(false);
+    }
   }
 }
