@@ -64,6 +64,11 @@ describe('the task board', () => {
     expect(policy).not.toContain('unsafe');
   });
 
+  it('answers an address that is not one', async () => {
+    expect((await fetch(`${demo.url}/`)).status).toBe(404); // The path is `//`.
+    expect((await fetch(demo.url)).status).toBe(200);
+  });
+
   it('shows a task of one device on the other, and that it is on the server', async () => {
     await addTask(laptop, 'Buy lemonade');
     await taskOf(phone, 'Buy lemonade').getByText('On the server').waitFor();
