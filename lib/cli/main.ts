@@ -4,10 +4,12 @@ import { systemClock } from '../clock.js';
 import { runCommand } from './run-command.js';
 import { watchParentExit } from './parent-process.js';
 
-// A reader that stops early, such as `head`, is not a failure.
+// A server goes on without its log. For other commands, a reader that stops early, such as `head`, is not a failure.
+const isServer = process.argv[2] === 'serve';
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  process.exit(error.code === 'EPIPE' ? 0 : 1);
+  if (!isServer) process.exit(error.code === 'EPIPE' ? 0 : 1);
 });
+process.stderr.on('error', () => undefined);
 
 // Files that a command writes are for its user only: the data of a server, backups, the socket for commands.
 process.umask(0o077);
@@ -28,4 +30,4 @@ const output = { printLine, printError, ...(process.stderr.isTTY ? { progress } 
 
 process.exitCode = await runCommand(args, output, { env, signals$ });
 // A server that could not finish in time is not waited for.
-if (args[0] === 'serve') process.exit();
+if (isServer) process.exit();

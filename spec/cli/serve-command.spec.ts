@@ -158,6 +158,22 @@ describe('tidemark serve', () => {
     expect(log).not.toContain(secret);
   });
 
+  it('goes on without a reader of its log, and exits with 0 on SIGTERM', async () => {
+    const server = asks(folderWith({}));
+    const port = await server.port;
+    server.child.stdout?.destroy();
+    server.child.stderr?.destroy();
+    for (const name of ['ann', 'bob', 'cid']) {
+      const raw = await connectRawClient(port);
+      raw.sendMessage(createBind({ replica: name, token: await signToken(name, everything) }));
+      await raw.until(({ type }) => type === 'bound');
+      raw.send('text'); // Invalid: the server closes the connection, and logs a line.
+      await raw.closed;
+    }
+    server.child.kill('SIGTERM');
+    expect(await server.ended).toBe(0);
+  });
+
   it('exits at once with 1 on a second signal, or when it cannot finish', async () => {
     const server = startServe(lib, ['--port', '0', '--data', join(fresh(), 'data')]);
     const raw = await connectRawClient(await server.port);
