@@ -184,6 +184,8 @@ export const serverLimits = {
   turnMsMax: 8,
   /** Milliseconds between two snapshots for the inspector, which all its readers share: each visits every session. */
   inspectorMs: 1_000,
+  /** Milliseconds after which a snapshot is too old to compute rates from: some requests of a page may be lost. */
+  inspectorPauseMs: 10_000,
   /** Connections in one answer of the inspector: more than a person reads. */
   inspectorConnectionsMax: 200,
   /** Sessions of one connection in an answer of the inspector. All connections together have 200 KiB then. */

@@ -112,7 +112,8 @@ export const createServerSnapshots = (
   return () => {
     const at = scheduler.now();
     if (last !== null && at - last.counted.at < serverLimits.inspectorMs) return last.snapshot;
-    const before = last?.counted ?? null;
+    // After a pause, rates would be means over all of it.
+    const before = last !== null && at - last.counted.at < serverLimits.inspectorPauseMs ? last.counted : null;
     const seconds = before === null ? 1 : (at - before.at) / 1_000;
     const reports = Array.from(connections, (connection) => connection.report());
     const counted = countReports(reports, at);

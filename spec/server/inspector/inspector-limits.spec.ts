@@ -31,6 +31,21 @@ describe('the state of the inspector', () => {
     expect(reads.count).toBe(2);
   });
 
+  it('has no rates after a pause without readers, over which they would be means', () => {
+    const { state, reports, advance } = createRoutes();
+    const one = createReport(1, 'ann', []);
+    reports.push(one);
+    state();
+    one.socket.messagesIn += 18;
+    advance(9_000);
+    expect(state().totals.messagesIn).toBe(2);
+    advance(10_000);
+    expect(state().totals.messagesIn).toBeNull();
+    one.socket.messagesIn += 5;
+    advance(1_000);
+    expect(state().totals.messagesIn).toBe(5);
+  });
+
   it('is bounded, and says how much it left out', () => {
     const asked: string[] = [];
     const { state, reports } = createRoutes({

@@ -70,10 +70,11 @@ export class TaskStore {
     for (let from = 0; from < count; from += tasksPerWrite) {
       const length = Math.min(tasksPerWrite, count - from);
       const tasks = Array.from({ length }, (_, index) => ({ id: crypto.randomUUID(), number: from + index + 1 }));
-      await this.write(tasks, (tx) => {
+      const isDone = await this.write(tasks, (tx) => {
         for (const { id, number } of tasks)
           tx.create('Task', { id, title: `Task ${number}`, column: 'todo', movedAt: oldest - number });
       });
+      if (isDone === null) return;
     }
   }
 
