@@ -33,7 +33,7 @@ describe('the state of the inspector', () => {
 
   it('has no rates after a pause without readers, over which they would be means', () => {
     const { state, reports, advance } = createRoutes();
-    const one = createReport(1, 'ann', []);
+    const one = createReport(1, 'ann', [createSessionReport('team', 5, 10)]);
     reports.push(one);
     state();
     one.socket.messagesIn += 18;
