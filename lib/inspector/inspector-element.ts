@@ -24,12 +24,6 @@ export interface InspectorElement extends HTMLElement {
   client: SyncClient | null;
 }
 
-const createStyles = (): CSSStyleSheet => {
-  const sheet = new CSSStyleSheet(); // A strict Content Security Policy forbids style elements.
-  sheet.replaceSync(inspectorStyles);
-  return sheet;
-};
-
 /** Creates the class of the element. In a function, because a server has no `HTMLElement`. */
 const createElementClass = () =>
   class extends HTMLElement implements InspectorElement {
@@ -39,20 +33,34 @@ const createElementClass = () =>
 
     constructor() {
       super();
-      this.#root.adoptedStyleSheets = [createStyles()];
+      this.adoptedCallback();
     }
 
     get client(): SyncClient | null {
       return this.#client;
     }
-    set client(client: SyncClient | null) {
-      if (client !== null) syncSupportOf(client); // Throws for anything else.
-      this.#client = client;
+    /** Frameworks set `undefined` when a template names no client. */
+    set client(client: SyncClient | null | undefined) {
+      const next = client ?? null;
+      if (next !== null) syncSupportOf(next); // Throws for anything else.
+      this.#client = next;
       this.#begin();
     }
 
     connectedCallback(): void {
-      this.#begin();
+      const { client } = this;
+      // A client that the page set before the element was defined hides the property of this class.
+      delete (this as Partial<InspectorElement>).client;
+      this.client = client;
+    }
+
+    /** Sets the styles, which a document does not take from another one. */
+    adoptedCallback(): void {
+      const page = this.ownerDocument.defaultView;
+      if (!page) return; // The content of a template element.
+      const sheet = new page.CSSStyleSheet(); // A strict Content Security Policy forbids style elements.
+      sheet.replaceSync(inspectorStyles);
+      this.#root.adoptedStyleSheets = [sheet];
     }
 
     disconnectedCallback(): void {
@@ -71,6 +79,7 @@ const createElementClass = () =>
     #end(): void {
       this.#view?.end();
       this.#view = null;
+      this.#root.replaceChildren();
     }
   };
 

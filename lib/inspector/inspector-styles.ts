@@ -9,7 +9,7 @@ export const inspectorStyles = `
   --busy: light-dark(#9a5b00, #f2b552); --off: light-dark(#5c6878, #95a3b5); --bad: light-dark(#b3261e, #ff8a80);
   --plain: light-dark(#2a5bbf, #86b1ff);
   display: block; color: var(--ink); background: var(--back); border: 1px solid var(--edge); border-radius: 10px;
-  padding: 12px 14px; font: 13px/1.45 system-ui, sans-serif;
+  padding: 12px 14px; font: 13px/1.45 system-ui, sans-serif; overflow-wrap: anywhere;
 }
 :host([hidden]), [hidden] { display: none !important }
 * { box-sizing: border-box }
@@ -24,6 +24,7 @@ button, select, textarea {
   font: inherit; color: inherit; background: var(--plot); border: 1px solid var(--edge); border-radius: 6px;
   padding: 2px 9px; min-height: 26px;
 }
+select { max-width: 100% }
 button, summary { cursor: pointer }
 button:hover { border-color: var(--soft) }
 :focus-visible { outline: 2px solid var(--plain); outline-offset: 1px }
@@ -38,8 +39,8 @@ button:hover { border-color: var(--soft) }
   display: grid; grid-template-columns: max-content minmax(0, 1fr); background: var(--plot);
   border: 1px solid var(--edge); border-radius: 8px; margin-bottom: 10px;
 }
-.labels { padding: 22px 10px 0 12px; color: var(--soft) }
-.labels div { height: 32px; line-height: 32px }
+.labels { padding: 22px 10px 0 12px }
+.labels div { line-height: 32px }
 .plot { position: relative; cursor: grab; touch-action: pan-y }
 svg { display: block; width: 100%; overflow: hidden; user-select: none }
 .line { fill: var(--edge) }
@@ -52,17 +53,16 @@ text { fill: var(--soft); font-size: 11px; text-anchor: middle; pointer-events: 
 .selected rect { stroke: var(--ink); stroke-width: 2px }
 .tip {
   position: absolute; z-index: 2; max-width: min(340px, 92%); padding: 5px 9px; border-radius: 6px; pointer-events: none;
-  white-space: pre-line; overflow-wrap: anywhere; color: var(--back); background: var(--ink); visibility: hidden;
+  white-space: pre-line; color: var(--back); background: var(--ink); visibility: hidden;
 }
 .shown { visibility: visible }
 progress { width: 72px; height: 8px; accent-color: var(--good) }
 textarea { width: 100%; margin-top: 10px; font-family: monospace }
 .sections { margin-top: 8px }
-summary { padding: 3px 0 }
-.body { padding: 2px 0 8px 18px; overflow-wrap: anywhere }
-.tools, .body { color: var(--soft) }
+.body { padding: 2px 0 8px 18px }
+.labels, .tools, .body { color: var(--soft) }
 p, ul, dl, dd { margin: 0; padding: 0; list-style: none }
-li { padding: 2px 0 } li button { margin-left: 4px }
+summary, li { padding: 2px 0 } li button { margin-left: 4px }
 dl { display: grid; grid-template-columns: repeat(auto-fill, minmax(200px, 1fr)); gap: 6px 16px }
 dd { color: var(--ink) }
 `;

@@ -142,20 +142,22 @@ export class InspectorView {
       this.#hasChanged = true;
     });
     this.#sessions.push(session);
-    const ended = this.#sessions.filter(({ isOver }) => isOver);
-    if (ended.length > endedMax) this.#forget(ended[0]);
     if (!this.#shown || this.#shown.isOver) this.#show(session);
     this.#listSessions();
   }
 
-  #forget(session: InspectedSession | undefined): void {
-    if (!session || session === this.#shown) return;
-    session.end();
-    this.#sessions.splice(this.#sessions.indexOf(session), 1);
+  /** Forgets all but the latest sessions that have ended, and the one that is shown: many can end at once. */
+  #forgetEnded(): void {
+    const ended = this.#sessions.filter((session) => session.isOver && session !== this.#shown);
+    for (const session of ended.slice(0, -endedMax)) {
+      session.end();
+      this.#sessions.splice(this.#sessions.indexOf(session), 1);
+    }
   }
 
   /** Lists the sessions if that list has changed: the reader may have it open. */
   #listSessions(): void {
+    this.#forgetEnded();
     const names = this.#sessions.map(({ name, isOver }) => `${name}${isOver ? ' (ended)' : ''}`);
     const key = JSON.stringify([names, this.#shown && this.#sessions.indexOf(this.#shown)]);
     if (key === this.#names) return;

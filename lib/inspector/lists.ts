@@ -10,19 +10,25 @@ import type { InspectedSession } from './inspected-session.js';
 import { createButton, createPart, setText } from './parts.js';
 import { formatTime } from './time-axis.js';
 
-/** Entries of a list that are shown, and operations of a changeset. */
+/** Entries of a list that are shown, and operations or objects of an entry. */
 const shownMax = 50;
-const operationsMax = 3;
+const partsMax = 3;
 
 const moreOf = (count: number): readonly HTMLElement[] =>
   count > 0 ? [createPart('li', { class: 'more' }, `and ${count} more`)] : [];
 
-const operationsOf = (changeset: Changeset): string => {
-  const operations = decodeStoredOperations(changeset);
-  const shown = operations.slice(0, operationsMax).map(({ kind, type, key }) => `${kind} ${type} ${String(key)}`);
-  const more = operations.length - shown.length;
-  return [...shown, ...(more > 0 ? [countOf(more, 'more operation')] : [])].join(', ');
+/** Joins the texts of the first parts, and counts the others. */
+const joinFirst = <A>(parts: readonly A[], noun: string, textOf: (part: A) => string): string => {
+  const more = parts.length - partsMax;
+  return [...parts.slice(0, partsMax).map(textOf), ...(more > 0 ? [countOf(more, noun)] : [])].join('; ');
 };
+
+const operationsOf = (changeset: Changeset): string =>
+  joinFirst(
+    decodeStoredOperations(changeset),
+    'more operation',
+    ({ kind, type, key }) => `${kind} ${type} ${String(key)}`,
+  );
 
 const toPendingItem = (changeset: Changeset, sent: number): HTMLElement =>
   createPart(
@@ -77,7 +83,7 @@ const toRejectedItem = (
     'li',
     {},
     createPart('b', {}, `version ${version}`),
-    ` ${reasonCode}: ${objects.map(({ type, key, reason }) => `${type} ${String(key)}: ${reason}`).join('; ')} `,
+    ` ${reasonCode}: ${joinFirst(objects, 'more object', ({ type, key, reason }) => `${type} ${String(key)}: ${reason}`)} `,
     createButton('Retry', () => run(() => realm.store.retry(id)), { 'aria-label': `Retry ${label}` }),
     createButton('Discard', () => run(() => realm.store.discard(id)), { 'aria-label': `Discard ${label}` }),
     answer,

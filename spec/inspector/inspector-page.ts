@@ -3,7 +3,15 @@
  * functions decide nothing: each returns a result for the spec to check.
  */
 import { firstValueFrom, map, NEVER, of } from 'rxjs';
-import { createSyncClient, memoryStorage, openRealm, systemClock, type Clock } from '../../lib/index.js';
+import {
+  createSyncClient,
+  memoryStorage,
+  openRealm,
+  systemClock,
+  type Clock,
+  type Realm,
+  type SyncClient,
+} from '../../lib/index.js';
 import { syncSupportOf } from '../../lib/client/client-registry.js';
 import { mountInspector, observeSimulatedOffline, simulateOffline } from '../../lib/inspector/index.js';
 import { allowAnyone, createSyncServer } from '../../lib/server/index.js';
@@ -40,6 +48,9 @@ const openDevice = async () => {
 type Device = Awaited<ReturnType<typeof openDevice>>;
 let devices: readonly [Device, Device];
 let count = 0;
+/** An inspector whose client is set before the element is defined. */
+let early: HTMLElement & { client?: SyncClient | null | undefined };
+let others: readonly Realm<typeof schema>[] = [];
 
 const write = async ({ realm }: Device, title: string): Promise<void> => {
   count += 1;
@@ -65,6 +76,7 @@ const measureFrames = (frames: number, act: (index: number) => void): Promise<nu
 const calls = {
   start: async (width: number): Promise<void> => {
     devices = [await openDevice(), await openDevice()];
+    early = Object.assign(document.createElement('tidemark-inspector'), { client: devices[1].client });
     document.title = 'Inspector';
     document.documentElement.lang = 'en';
     const main = document.body.appendChild(document.createElement('main'));
@@ -74,6 +86,12 @@ const calls = {
     mountInspector(devices[0].client, main);
   },
   write: (device: 0 | 1, title: string): Promise<void> => write(devices[device], title),
+  /** Writes several tasks in one transaction. */
+  writeMany: async (tasks: number, title: string): Promise<void> => {
+    await devices[0].realm.write((tx) => {
+      for (let index = 0; index < tasks; index += 1) tx.create('Task', { id: `many-${index}`, title });
+    });
+  },
   titles: (device: 0 | 1): string[] => devices[device].realm.objects('Task').map(({ title }) => title),
   pause: () => devices[0].realm.session.pause(),
   syncState: () => devices[0].realm.session.syncState,
@@ -113,6 +131,33 @@ const calls = {
       [last, place] = [moving.firstChild, moving.getAttribute('transform')];
     });
     return { moves, ms: performance.now() - begin };
+  },
+  /** Opens realms with the longest possible names. */
+  openOthers: async (realms: number): Promise<void> => {
+    const { client } = devices[0];
+    const open = (name: string) =>
+      openRealm({ schema, storage: memoryStorage(), sync: { client, realm: name.padEnd(128, 'x') } });
+    others = await Promise.all(Array.from({ length: realms }, (_, index) => open(`other-${index}-`)));
+  },
+  closeOthers: async (): Promise<void> => {
+    await Promise.all(others.map((realm) => realm.close()));
+  },
+  overflow: (): number => {
+    const { scrollWidth, clientWidth } = document.querySelector('tidemark-inspector')!;
+    return scrollWidth - clientWidth;
+  },
+  /** Puts the early inspector into this page, then into another document; then takes its client away. */
+  moveEarly: () => {
+    document.body.append(early);
+    const root = early.shadowRoot!;
+    const shown = root.querySelector('select')?.value;
+    const frame = document.body.appendChild(document.createElement('iframe'));
+    frame.contentDocument!.body.append(early);
+    const { display } = getComputedStyle(root.querySelector('.head')!);
+    early.client = undefined;
+    const left = root.childElementCount;
+    frame.remove();
+    return { shown, display, left };
   },
   removeInspector: (): void => document.querySelector('tidemark-inspector')!.remove(),
   /** Whether an inspector observes the client. */
