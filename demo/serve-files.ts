@@ -24,16 +24,24 @@ const policyOf = (host: string): string =>
     "frame-ancestors 'none'",
   ].join('; ');
 
-const isFile = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isFile() ?? false;
+/** Returns the path of the file at an address; `null` for none. An address may be no valid URL, or too long. */
+const findFile = (folder: string, url: string): string | null => {
+  try {
+    // The parser of URLs removes `..`, so the path is inside of the folder.
+    const { pathname } = new URL(url, 'http://localhost');
+    const path = join(folder, pathname === '/' ? 'index.html' : pathname);
+    return statSync(path).isFile() ? path : null;
+  } catch {
+    return null;
+  }
+};
 
 /** Creates a request handler that serves the files of a folder, with the headers of a strict site. */
 export const createFileHandler =
   (folder: string): RequestListener =>
   ({ url = '/', method, headers: { host = '' } }, response) => {
-    // The parser of URLs removes `..`, so the path is inside of the folder. `//` alone is not a URL.
-    const pathname = URL.canParse(url, 'http://localhost') ? new URL(url, 'http://localhost').pathname : 'none';
-    const path = join(folder, pathname === '/' ? 'index.html' : pathname);
-    if ((method !== 'GET' && method !== 'HEAD') || !isFile(path)) {
+    const path = findFile(folder, url);
+    if ((method !== 'GET' && method !== 'HEAD') || path === null) {
       response.writeHead(404).end();
       return;
     }

@@ -78,6 +78,9 @@ describe("the server's inspector in Chromium", () => {
     await page.keyboard.type('wrong');
     await page.keyboard.press('Enter');
     await page.getByRole('alert').filter({ hasText: 'The token is not known. Enter another access token.' }).waitFor();
+    await page.keyboard.type('token-an…');
+    await page.keyboard.press('Enter');
+    await page.getByRole('alert').filter({ hasText: 'signs of ASCII' }).waitFor();
     await page.keyboard.type('token-ann');
     await page.keyboard.press('Enter');
     await page.getByRole('status').filter({ hasText: 'Live' }).waitFor();

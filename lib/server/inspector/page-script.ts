@@ -252,6 +252,8 @@ element('login').addEventListener('submit', (event) => {
   event.preventDefault();
   token = element('token').value.trim();
   element('token').value = '';
+  // A browser does not send other characters in a header.
+  if (/[^\\x21-\\x7e]/.test(token)) return askForToken('A token has only letters, digits and signs of ASCII. Enter another access token.');
   sessionStorage.setItem(keyName, token);
   needsToken = false;
   load();
