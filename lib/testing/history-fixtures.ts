@@ -3,7 +3,7 @@ import { encodeOperations } from '../merge/operation-codec.js';
 import type { Operation } from '../merge/operation.js';
 import { bytesOf } from '../model/changeset.js';
 import type { Addition, History, ReplicaRecord } from '../server/history/history.js';
-import type { Row } from '../server/history/projection.js';
+import type { Row } from '../server/history/stored-objects.js';
 import type { HistoryRecord } from '../server/history/history-record.js';
 import { allOf, assertSame } from './suite-assertions.js';
 

@@ -42,6 +42,33 @@ export const objectTests: HistoryTests = {
     assertSame('rows up to the second', (await allOf(history.projection.readAllRows(texts[1] ?? ''))).flat().length, 2);
   },
 
+  'has the living objects of watched types in the index, by the values of watched properties': async (one) => {
+    const history = await openHistory(one);
+    const { index } = history.projection;
+    await appendOperations(history, [createTask('a', 'x'), createTask('b', 'y'), createTask('c', 'x')]);
+    await advanceProjection(history);
+    assertSame('the first pass', index.createPass(), null);
+    await waitUntilDone('watch', history.watchedProperties.watch('Task', ['title'], history.log.head));
+    let pass = index.createPass();
+    for (let pages = 0; pass !== null; pages += 1) {
+      if (pages > 10) throw new Error('The pass over three objects does not end.');
+      pass = await firstValueFrom(index.build(pass));
+    }
+    assertSame('the pass after the last one', index.createPass(), null);
+    await appendOperations(history, [deleteTask('a'), createTask('d', 'x'), createTask('b', 'x')]);
+    await advanceProjection(history);
+    for (const each of [history, await reopenHistory(one, history)]) {
+      const read = async (from: string, to: string, limit: number) =>
+        (await firstValueFrom(each.projection.index.readRows('Task', 'title', { from, to }, limit))).map(
+          ({ text }) => text,
+        );
+      assertSame('all rows', await read('', '~', 10), ['Task/sb', 'Task/sc', 'Task/sd']);
+      assertSame('the rows of a value', await read('sx/', 'sx0', 2), ['Task/sb', 'Task/sc']);
+      assertSame('the rows of another value', await read('sy/', 'sy0', 10), []);
+      assertSame('what is indexed', each.projection.index.createPass(), null);
+    }
+  },
+
   'removes the tombstones before a time, and nothing else': async (one) => {
     const history = await openHistory(one);
     const { projection } = history;

@@ -5,6 +5,7 @@ import type { Log } from '../../log/log.js';
 import type { Projection } from './projection.js';
 import type { HistoryRecord } from './history-record.js';
 import type { ReplicaCursor } from './record-codec.js';
+import type { WatchedProperties } from './watched-properties.js';
 
 /** A run of a replica whose changesets were accepted. It ends where the next one begins. */
 export interface AcceptedRun {
@@ -154,6 +155,8 @@ export interface History {
    * @returns A stream without values.
    */
   readonly forgetCursors: (ids: readonly string[]) => Observable<never>;
+  /** The properties that filters of the realm name. Stored with the history. */
+  readonly watchedProperties: Pick<WatchedProperties, 'types' | 'watch' | 'raiseSince'>;
   /** The objects of the history, at a version at or before its head. */
   readonly projection: Projection;
   /**

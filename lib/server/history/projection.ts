@@ -14,13 +14,7 @@ import {
 } from 'rxjs';
 import type { LogPage } from '../../log/log.js';
 import { decodeOperationsLeniently } from '../../merge/operation-codec.js';
-import {
-  applyOperation,
-  latestTombstoneTimeOf,
-  forgetTombstones,
-  isAlive,
-  type ObjectState,
-} from '../../merge/object-state.js';
+import { applyOperation, latestTombstoneTimeOf, isAlive, type ObjectState } from '../../merge/object-state.js';
 import type { Operation } from '../../merge/operation.js';
 import { operationStampOf, type Stamp } from '../../merge/timestamp.js';
 import { createBatchOwnership } from '../../merge/batch-ownership.js';
@@ -31,7 +25,6 @@ import { requireStored } from '../../model/stored-data.js';
 import type { Storage, StorageChange } from '../../storage/storage.js';
 import type { HistoryRecord } from './history-record.js';
 import { objectTextOf } from '../../model/object-key.js';
-import { parseSortableText, sortableDigits, sortableTextOf } from '../../model/sortable-number.js';
 import { slicesOf } from './object-slices.js';
 import {
   type ObjectChanges,
@@ -42,23 +35,15 @@ import {
   createCursorMover,
   objectPrefix,
   readObjects,
+  readRowsOf,
+  type Row,
   rowBytesOf,
 } from './stored-objects.js';
+import { indexChangesOf, indexPrefix, type ObjectIndex, StoredIndex } from './object-index.js';
+import { readTombstones, sweepTombstones, tombstoneKey, tombstonePrefix, tombstoneTimeOf } from './tombstones.js';
+import type { WatchedProperties } from './watched-properties.js';
 import { type LargeObjects, openLargeObjects } from './large-objects.js';
 import { decodeCursor, endOf, readPagesUnder, readValue, deleteUnder, type ProjectionCursor } from './record-codec.js';
-
-/**
- * Index of objects with tombstones of their own or of elements or entries, by the time when these can be removed:
- * `dead/<time>/<object>`. An entry whose object has nothing to remove by then is skipped.
- */
-const tombstonePrefix = 'dead/';
-const tombstoneKey = (time: number, text: string): string => `${tombstonePrefix}${sortableTextOf(time)}/${text}`;
-const tombstoneTimeOf = (key: string): number =>
-  parseSortableText(key.slice(tombstonePrefix.length, tombstonePrefix.length + sortableDigits), key);
-const tombstoneTextOf = (key: string): string => key.slice(tombstonePrefix.length + sortableDigits + 1);
-
-/** One stored object: its name by `objectTextOf`, and the bytes of its state. */
-export type Row = readonly [text: string, state: Uint8Array];
 
 /** One operation on one object, with its stamp. */
 export interface Step {
@@ -128,9 +113,18 @@ export interface Projection {
    * completes. Errors with a `StorageError`.
    *
    * @param after - The text of the object before the page; `null` for the first page.
+   * @param type - The name of the type whose objects are read; all types if it is left out.
    * @returns A stream of one page.
    */
-  readonly readRows: (after: string | null) => Observable<readonly Row[]>;
+  readonly readRows: (after: string | null, type?: string) => Observable<readonly Row[]>;
+  /**
+   * Reads some stored objects. Cold. Emits those that exist once, in any order, and completes. Errors with a
+   * `StorageError`.
+   *
+   * @param texts - The texts of the objects, as few as one page has.
+   * @returns A stream of one array.
+   */
+  readonly readSomeRows: (texts: readonly string[]) => Observable<readonly Row[]>;
   /**
    * Reads all stored objects up to and including one of them. Cold. Emits page by page, and completes after the last
    * page. Errors with a `StorageError`.
@@ -163,6 +157,14 @@ export interface Projection {
    * @returns A stream of one boolean.
    */
   readonly sweep: (before: number) => Observable<boolean>;
+  /** The index of the objects by the values of the watched properties. */
+  readonly index: ObjectIndex;
+}
+
+/** Records that are stored with the objects. */
+interface ProjectionParts {
+  readonly large: LargeObjects;
+  readonly index: StoredIndex;
 }
 
 const isSameLife = (a: ObjectState, b: ObjectState): boolean => a.died === b.died && isAlive(a) === isAlive(b);
@@ -173,7 +175,7 @@ const changesOf = (
   known: KnownStates,
   before: ProjectionCursor,
   slice: readonly string[],
-  large: LargeObjects,
+  { large, index }: ProjectionParts,
 ): ObjectChanges => {
   const changes: StorageChange[] = [];
   let { objects, bytes } = before;
@@ -185,6 +187,7 @@ const changesOf = (
     const value = encodeState(state);
     changes.push({ type: 'put', key: objectPrefix + text, value });
     changes.push(...large.toChanges(text, value.byteLength));
+    changes.push(...indexChangesOf(index.types, text, previous?.state, state));
     objects += previous === undefined ? 1 : 0;
     bytes += rowBytesOf(value) - (previous?.bytes ?? 0);
     const at = latestTombstoneTimeOf(state);
@@ -214,7 +217,7 @@ const advanceProjection = (
   storage: Storage,
   mover: CursorMover,
   page: LogPage<HistoryRecord>,
-  large: LargeObjects,
+  parts: ProjectionParts,
 ): Observable<never> =>
   defer(() => {
     const { cursor } = mover;
@@ -226,56 +229,11 @@ const advanceProjection = (
     const steps = pageStepsOf(page);
     return changeObjects(storage, mover, {
       texts: steps.keys(),
-      isLarge: (text) => large.has(text),
-      changesOf: (known, before, slice) => changesOf(steps, known, before, slice, large),
+      isLarge: (text) => parts.large.has(text),
+      changesOf: (known, before, slice) => changesOf(steps, known, before, slice, parts),
       last: (at) => ({ ...at, version: page.upTo, total: last.total }),
     });
   });
-
-const readTombstones = (storage: Storage, before: number, limit: number, reverse = false) =>
-  storage.range({ from: tombstonePrefix, to: tombstoneKey(before, ''), limit, bytesMax: Infinity, reverse });
-
-/**
- * Removes deleted objects, and tombstones of elements and entries of others. Objects with later tombstones stay in the
- * index.
- */
-const sweepTombstones = (
-  storage: Storage,
-  mover: CursorMover,
-  before: number,
-  keys: readonly string[],
-  large: LargeObjects,
-): Observable<never> => {
-  const sweepObjects = (
-    known: KnownStates,
-    { objects: objectsBefore, bytes: bytesBefore }: ProjectionCursor,
-  ): ObjectChanges => {
-    const changes: StorageChange[] = [];
-    let [objects, bytes] = [objectsBefore, bytesBefore];
-    for (const [text, { state, bytes: size }] of known) {
-      const left = forgetTombstones(state, ({ time }) => time < before);
-      const at = left && latestTombstoneTimeOf(left);
-      if (at !== null && at >= before)
-        changes.push({ type: 'put', key: tombstoneKey(at, text), value: new Uint8Array(0) });
-      if (left === state) continue;
-      const value = left && encodeState(left);
-      changes.push(
-        value ? { type: 'put', key: objectPrefix + text, value } : { type: 'del', key: objectPrefix + text },
-      );
-      objects -= value ? 0 : 1;
-      bytes += (value ? rowBytesOf(value) : 0) - size;
-    }
-    return { changes, objects, bytes };
-  };
-  return changeObjects(storage, mover, {
-    texts: new Set(keys.map(tombstoneTextOf)),
-    isLarge: (text) => large.has(text),
-    changesOf: sweepObjects,
-    // Last: objects that are not in the index are not visited again.
-    more: keys.map((key): StorageChange => ({ type: 'del', key })),
-    last: (at) => at,
-  });
-};
 
 /** A class, because a server has one for each open realm. */
 class StoredProjection implements Projection {
@@ -284,7 +242,8 @@ class StoredProjection implements Projection {
   constructor(
     private readonly storage: Storage,
     found: ProjectionCursor,
-    private readonly large: LargeObjects,
+    readonly large: LargeObjects,
+    readonly index: StoredIndex,
   ) {
     this.mover = createCursorMover(storage, found);
   }
@@ -315,10 +274,15 @@ class StoredProjection implements Projection {
     );
   }
 
-  readRows(after: string | null): Observable<readonly Row[]> {
-    const start = after === null ? objectPrefix : `${objectPrefix}${after} `;
+  readRows(after: string | null, type?: string): Observable<readonly Row[]> {
+    const prefix = type === undefined ? objectPrefix : `${objectPrefix}${type}/`;
+    const start = after === null ? prefix : `${objectPrefix}${after} `;
     const { pageChangesetsMax: limit, pageBytesMax: bytesMax } = limits;
-    return this.storage.range({ from: start, to: endOf(objectPrefix), limit, bytesMax }).pipe(map(rowsOf));
+    return this.storage.range({ from: start, to: endOf(prefix), limit, bytesMax }).pipe(map(rowsOf));
+  }
+
+  readSomeRows(texts: readonly string[]): Observable<readonly Row[]> {
+    return readRowsOf(this.storage, texts);
   }
 
   readAllRows(upTo: string): Observable<readonly Row[]> {
@@ -326,7 +290,7 @@ class StoredProjection implements Projection {
   }
 
   advance(page: LogPage<HistoryRecord>): Observable<never> {
-    return advanceProjection(this.storage, this.mover, page, this.large);
+    return advanceProjection(this.storage, this.mover, page, this);
   }
 
   readLastTombstone(before: number): Observable<number | null> {
@@ -352,7 +316,7 @@ const emptyCursor: ProjectionCursor = { version: 0, total: 0, objects: 0, bytes:
  * Opens the objects of a realm. Without stored ones they begin before the history. Emits once and completes. Errors
  * with a `StorageError` if they are older than the start of the trimmed history, because then they cannot be rebuilt.
  */
-export const openProjection = (storage: Storage, floor: number): Observable<Projection> =>
+export const openProjection = (storage: Storage, floor: number, watched: WatchedProperties): Observable<Projection> =>
   readValue(storage, cursorKey).pipe(
     switchMap((value) => {
       const cursor = value === undefined ? emptyCursor : decodeCursor(cursorKey, value);
@@ -361,11 +325,11 @@ export const openProjection = (storage: Storage, floor: number): Observable<Proj
           `The stored objects have version ${cursor.version}, but the history begins after ${floor}. Restore a backup.`,
         );
       // Without a cursor, remains of earlier objects would be counted twice.
-      const clean$ =
-        value === undefined ? concat(deleteUnder(storage, objectPrefix), deleteUnder(storage, tombstonePrefix)) : EMPTY;
+      const prefixes = value === undefined ? [objectPrefix, tombstonePrefix, indexPrefix] : [];
+      const index = new StoredIndex(storage, watched);
       return concat(
-        clean$,
-        openLargeObjects(storage).pipe(map((large) => new StoredProjection(storage, cursor, large))),
+        ...prefixes.map((prefix) => deleteUnder(storage, prefix)),
+        openLargeObjects(storage).pipe(map((large) => new StoredProjection(storage, cursor, large, index))),
       );
     }),
   );

@@ -8,9 +8,8 @@ import { SessionFailure } from '../server-errors.js';
 import type { History } from './history.js';
 import type { SnapshotLeases } from './snapshot-leases.js';
 import { objectTextOf, parseObjectText } from '../../model/object-key.js';
-import type { Row } from './projection.js';
 import type { Projector } from './projector.js';
-import { rowBytesOf } from './stored-objects.js';
+import { type Row, rowBytesOf } from './stored-objects.js';
 
 export interface SnapshotPage {
   readonly objects: readonly StoredObject[];

@@ -15,6 +15,7 @@ import { createLatestStamp, type LatestStamp, readLatestStamp } from './latest-s
 import { openProjection, type Projection } from './projection.js';
 import { createReplicaStore, putReplica, rejectedKey, runChangesOf, type ReplicaStore } from './replica-store.js';
 import { createReplicaCache, type ReplicaCache } from '../realms/replica-cache.js';
+import { openWatchedProperties, type WatchedProperties } from './watched-properties.js';
 import { checkStoredTime, readValue, encodeRejection, type ReplicaCursor } from './record-codec.js';
 
 const idKey = 'id';
@@ -29,6 +30,7 @@ interface OpenedHistory {
   readonly retentionCutoff: number;
   readonly latestStamp: LatestStamp;
   readonly replicas: ReplicaStore;
+  readonly watchedProperties: WatchedProperties;
 }
 
 /**
@@ -39,6 +41,7 @@ class StorageHistory implements History {
   readonly id: string;
   readonly log: BlockLog<HistoryRecord>;
   readonly projection: Projection;
+  readonly watchedProperties: WatchedProperties;
   bytes: number;
   retentionCutoff: number;
   retentionCutoffFrom: Version;
@@ -47,11 +50,13 @@ class StorageHistory implements History {
 
   constructor(
     private readonly storage: Storage,
-    { id, log, projection, total, retentionCutoff, latestStamp, replicas }: OpenedHistory,
+    opened: OpenedHistory,
   ) {
+    const { id, log, projection, total, retentionCutoff, latestStamp, replicas } = opened;
     this.id = id;
     this.log = log;
     this.projection = projection;
+    this.watchedProperties = opened.watchedProperties;
     this.bytes = total;
     this.retentionCutoff = retentionCutoff;
     this.retentionCutoffFrom = log.head;
@@ -201,15 +206,23 @@ export const openHistory = (
   const openWithId = (id: string): Observable<History> =>
     openBlockLog({ storage: realmStorage, prefix: logPrefix, ...historyBlockForm }).pipe(
       switchMap((log) =>
-        openProjection(realmStorage, log.floor).pipe(
-          switchMap((projection) =>
-            forkJoin([totalOf(log, projection), readRetentionCutoff(realmStorage), readLatestStamp(realmStorage)]).pipe(
-              map(([total, retentionCutoff, time]) => {
-                const latestStamp = createLatestStamp(time, stamped);
-                const replicas = createReplicaStore(realmStorage, realm, replicaCache);
-                const opened = { id, log, projection, total, retentionCutoff, latestStamp, replicas };
-                return new StorageHistory(realmStorage, opened);
-              }),
+        openWatchedProperties(realmStorage).pipe(
+          switchMap((watchedProperties) =>
+            openProjection(realmStorage, log.floor, watchedProperties).pipe(
+              switchMap((projection) =>
+                forkJoin([
+                  totalOf(log, projection),
+                  readRetentionCutoff(realmStorage),
+                  readLatestStamp(realmStorage),
+                ]).pipe(
+                  map(([total, retentionCutoff, time]) => {
+                    const latestStamp = createLatestStamp(time, stamped);
+                    const replicas = createReplicaStore(realmStorage, realm, replicaCache);
+                    const opened = { id, log, projection, total, retentionCutoff, latestStamp, replicas };
+                    return new StorageHistory(realmStorage, { ...opened, watchedProperties });
+                  }),
+                ),
+              ),
             ),
           ),
         ),

@@ -33,24 +33,34 @@ const readsAtOnce = 32;
 /** Returns the bytes that a stored object counts. */
 export const rowBytesOf = (state: Uint8Array): number => state.byteLength + serverLimits.objectBytesMore;
 
-const decodeObjectState = (text: string, bytes: Uint8Array): ObjectState =>
+/** Decodes a stored object. Throws a `StorageError` for damaged bytes. */
+export const decodeObjectState = (text: string, bytes: Uint8Array): ObjectState =>
   requireStored(decodeState(bytes), 'object', text);
+
+/** One stored object: its name by `objectTextOf`, and the bytes of its state. */
+export type Row = readonly [text: string, state: Uint8Array];
 
 /** States of objects by their texts, each with the bytes that it counts. */
 export type KnownStates = ReadonlyMap<string, { readonly state: ObjectState; readonly bytes: number }>;
 
-/** Reads some objects. */
-export const readObjects = (storage: Storage, texts: Iterable<string>): Observable<KnownStates> =>
+/** Reads the bytes of some objects, in any order. */
+export const readRowsOf = (storage: Storage, texts: Iterable<string>): Observable<readonly Row[]> =>
   from(texts).pipe(
     mergeMap((text) => {
       const key = objectPrefix + text;
-      return storage.range(keyRangeOf(key)).pipe(map(([found]) => [text, found?.[1]] as const));
+      return storage.range(keyRangeOf(key)).pipe(map(([found]): Row[] => (found ? [[text, found[1]]] : [])));
     }, readsAtOnce),
     toArray(),
-    map((all) => {
+    map((all) => all.flat()),
+  );
+
+/** Reads some objects. */
+export const readObjects = (storage: Storage, texts: Iterable<string>): Observable<KnownStates> =>
+  readRowsOf(storage, texts).pipe(
+    map((rows) => {
       const known = new Map<string, { readonly state: ObjectState; readonly bytes: number }>();
-      for (const [text, bytes] of all)
-        if (bytes !== undefined) known.set(text, { state: decodeObjectState(text, bytes), bytes: rowBytesOf(bytes) });
+      for (const [text, bytes] of rows)
+        known.set(text, { state: decodeObjectState(text, bytes), bytes: rowBytesOf(bytes) });
       return known;
     }),
   );

@@ -10,7 +10,7 @@ import { openHistory } from '../../../lib/server/history/storage-history.js';
 import type { History } from '../../../lib/server/history/history.js';
 import type { HistoryRecord } from '../../../lib/server/history/history-record.js';
 import { objectTextOf } from '../../../lib/model/object-key.js';
-import { type Row } from '../../../lib/server/history/projection.js';
+import type { Row } from '../../../lib/server/history/stored-objects.js';
 import { rowBytesOf } from '../../../lib/server/history/stored-objects.js';
 import { levelStorage } from '../../../lib/storage/level.js';
 import { memoryStorage } from '../../../lib/storage/memory.js';
