@@ -4,13 +4,14 @@
  */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const stampFile = join(root, '.tools', 'library.stamp');
 const lockFile = join(root, '.tools', 'library.lock');
+const ownFile = `${lockFile}.${process.pid}`;
 /** Milliseconds to wait for a build in another process. */
 const msMax = 300_000;
 
@@ -71,12 +72,16 @@ const isRunning = (pid) => {
 };
 const tryLock = () => {
   try {
-    writeFileSync(lockFile, String(process.pid), { flag: 'wx' });
+    // Linked when it is whole: a lock without the number of its process would be waited for.
+    writeFileSync(ownFile, String(process.pid));
+    linkSync(ownFile, lockFile);
     process.once('exit', () => rmSync(lockFile, { force: true }));
     return true;
   } catch (error) {
     if (error.code !== 'EEXIST') throw error;
     return false;
+  } finally {
+    rmSync(ownFile, { force: true });
   }
 };
 const readOwner = () => {

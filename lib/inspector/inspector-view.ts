@@ -1,4 +1,4 @@
-import { merge, type Subscription, tap } from 'rxjs';
+import { merge, Subscription, tap } from 'rxjs';
 import type { ClientCore } from '../client/client-core.js';
 import type { RealmMember } from '../client/realm-member.js';
 import { observe } from '../model/operators.js';
@@ -62,6 +62,8 @@ export class InspectorView {
   #shown: InspectedSession | null = null;
   /** The rejected writes that are listed. */
   #listed: InspectedSession['rejected'] | null = null;
+  /** The reading of pending changes. On a slow disk it takes longer than the time to the next one. */
+  #reading = Subscription.EMPTY;
   #names = '';
   #hasChanged = true;
   #textsAt = -Infinity;
@@ -94,6 +96,7 @@ export class InspectorView {
     this.#endFrames();
     this.#diagram.end();
     this.#running.unsubscribe();
+    this.#reading.unsubscribe();
     for (const session of this.#sessions) session.end();
   }
 
@@ -167,6 +170,7 @@ export class InspectorView {
   }
 
   #show(session: InspectedSession | null): void {
+    this.#reading.unsubscribe();
     this.#shown = session;
     this.#diagram.show(session ? rowNames.map((name) => session.rows[name]) : []);
     this.#hasChanged = true;
@@ -234,8 +238,8 @@ export class InspectorView {
   #drawLists(shown: InspectedSession): void {
     const listOf = (items: readonly HTMLElement[]): HTMLElement =>
       items.length === 0 ? createPart('p', {}, 'None.') : createPart('ul', {}, ...items);
-    if (this.#pending.element.open)
-      observe(readPendingItems(shown), (items) => showContent(this.#pending.body, listOf(items)));
+    if (this.#pending.element.open && this.#reading.closed)
+      this.#reading = observe(readPendingItems(shown), (items) => showContent(this.#pending.body, listOf(items)));
     this.#drawRejected(shown, listOf);
     if (this.#numbers.element.open)
       showContent(
