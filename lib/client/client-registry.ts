@@ -8,9 +8,13 @@ export const registerClient = (client: object, support: SyncSupport): void => vo
 
 export const isClient = (value: unknown): boolean => supports.has(value as object);
 
-/** Returns the internals of a client that `createSyncClient` made. */
-export const syncSupportOf = (client: unknown): SyncSupport => {
+/**
+ * Returns the internals of a client that `createSyncClient` made. Throws an `InvalidArgumentError` for anything else.
+ *
+ * @param argument - The name of the app's argument, for that error.
+ */
+export const syncSupportOf = (client: unknown, argument: string): SyncSupport => {
   const support = supports.get(client as object);
   if (support) return support;
-  throw new InvalidArgumentError('sync.client', 'a client made by createSyncClient', client);
+  throw new InvalidArgumentError(argument, 'a client made by createSyncClient', client);
 };

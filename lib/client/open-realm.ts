@@ -47,7 +47,7 @@ const syncPlanOf = (sync: SyncOptions | undefined): SyncPlan | null => {
   }
   const names = ['client', 'realm', 'stopPolicy', 'clientReset', 'otherUser'] as const;
   const { client, ...options } = checkOptions('sync', sync, names);
-  return syncSupportOf(client).planOf(options);
+  return syncSupportOf(client, 'sync.client').planOf(options);
 };
 
 const migrationOf = (

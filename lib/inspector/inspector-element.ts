@@ -1,6 +1,5 @@
-import { syncSupportOf } from '../client/client-registry.js';
 import type { SyncClient } from '../client/sync-client.js';
-import { InvalidStateError } from '../model/errors.js';
+import { InvalidArgumentError, InvalidStateError } from '../model/errors.js';
 import { runOutsideZones } from './frames.js';
 import { inspectorStyles } from './inspector-styles.js';
 import { InspectorView } from './inspector-view.js';
@@ -42,7 +41,7 @@ const createElementClass = () =>
     /** Frameworks set `undefined` when a template names no client. */
     set client(client: SyncClient | null | undefined) {
       const next = client ?? null;
-      if (next !== null) syncSupportOf(next); // Throws for anything else.
+      if (next !== null) coreOf(next); // Throws for anything else.
       this.#client = next;
       this.#begin();
     }
@@ -98,13 +97,17 @@ export const defineInspector = (): void => {
   customElements.define(tagName, createElementClass());
 };
 
+/** Whether a node can have children. Elements of other documents count, so `instanceof` cannot be used. */
+const isParent = (node: unknown): boolean =>
+  typeof node === 'object' && node !== null && 'nodeType' in node && 'append' in node;
+
 /**
  * Shows what the sessions of a client do, as a live marble diagram with the reasons in words.
  *
  * @param client - The client, made by `createSyncClient`.
  * @param parent - The element to which the inspector is appended.
  * @returns The new element. `remove()` ends it.
- * @throws InvalidArgumentError when `client` is anything else.
+ * @throws InvalidArgumentError when `client` or `parent` is anything else.
  * @throws InvalidStateError outside of a browser.
  *
  * @example
@@ -117,7 +120,11 @@ export const mountInspector = (client: SyncClient, parent: Element): InspectorEl
     throw new InvalidStateError(
       'mountInspector needs a page in a browser. Call it after the page has loaded, not on a server.',
     );
-  syncSupportOf(client);
+  coreOf(client); // Throws for anything else.
+  if (!isParent(parent))
+    throw new InvalidArgumentError('parent', 'an element of a page', parent, {
+      advice: 'document.querySelector returns null when the page has no such element.',
+    });
   defineInspector();
   const element = document.createElement(tagName) as InspectorElement;
   element.client = client;

@@ -6,7 +6,7 @@ import { InvalidArgumentError } from '../model/errors.js';
 import { ConnectionError, createCloseError } from '../transport/wire.js';
 
 /** Returns the internals of a client. Throws an `InvalidArgumentError` for anything else. */
-export const coreOf = (client: SyncClient): ClientCore => syncSupportOf(client).core;
+export const coreOf = (client: SyncClient): ClientCore => syncSupportOf(client, 'client').core;
 
 const faultText = 'offline is simulated';
 /** The close code of a connection that broke: RFC 6455, section 7.4.1. */

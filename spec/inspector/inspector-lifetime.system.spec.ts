@@ -35,6 +35,15 @@ describe('an inspector and what it shows', () => {
     ).waitFor();
   });
 
+  it('is not mounted for anything but a client, and not in anything but an element', async () => {
+    const [nothing, record, noParent, text, property, mounted] = await page.call('mountWrongly');
+    for (const message of [nothing, record, property])
+      expect(message).toMatch(/^InvalidArgumentError: client must be a client made by createSyncClient, received /);
+    for (const message of [noParent, text])
+      expect(message).toMatch(/^InvalidArgumentError: parent must be an element of a page, received /);
+    expect(mounted).toBe('0');
+  });
+
   it('shows a client that was set early, keeps its styles in another document, and can show none', async () => {
     expect(await page.call('moveEarly')).toEqual({ shown: 'team-42', display: 'flex', left: 0 });
     expect(page.errors).toEqual([]);

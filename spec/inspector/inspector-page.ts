@@ -159,10 +159,32 @@ const calls = {
     frame.remove();
     return { shown, display, left };
   },
+  /** Returns the messages of errors for arguments that are not a client or not an element. */
+  mountWrongly: (): string[] => {
+    const [{ client }] = devices;
+    const wrong = [
+      () => mountInspector(null as never, document.body),
+      () => mountInspector({} as never, document.body),
+      () => mountInspector(client, null as never),
+      () => mountInspector(client, 'main' as never),
+      () => Object.assign(document.querySelector('tidemark-inspector')!, { client: {} }),
+    ];
+    const before = document.querySelectorAll('tidemark-inspector').length;
+    const messages = wrong.map((act) => {
+      try {
+        act();
+        return '';
+      } catch (thrown) {
+        const { name, message } = thrown as Error;
+        return `${name}: ${message}`;
+      }
+    });
+    return [...messages, String(document.querySelectorAll('tidemark-inspector').length - before)];
+  },
   removeInspector: (): void => document.querySelector('tidemark-inspector')!.remove(),
   /** Whether an inspector observes the client. */
   isWatched: () => {
-    const { memberAdded$ } = syncSupportOf(devices[0].client).core;
+    const { memberAdded$ } = syncSupportOf(devices[0].client, 'client').core;
     return 'observed' in memberAdded$ && memberAdded$.observed === true;
   },
   /** Counts the frames that are requested within three frames, besides its own. */

@@ -115,8 +115,8 @@ describe('simulateOffline', () => {
     const values: boolean[] = [];
     observeSimulatedOffline(client).subscribe((offline) => values.push(offline));
     expect(() => simulateOffline(client, 'yes' as never)).toThrow('offline must be true or false');
-    expect(() => simulateOffline({} as never, true)).toThrow('must be a client made by createSyncClient');
-    expect(() => observeSimulatedOffline({} as never)).toThrow('must be a client made by createSyncClient');
+    expect(() => simulateOffline({} as never, true)).toThrow('client must be a client made by createSyncClient');
+    expect(() => observeSimulatedOffline({} as never)).toThrow('client must be a client made by createSyncClient');
     expect(values).toEqual([false]);
   });
 });
