@@ -142,7 +142,7 @@ const openNamedDatabase = async (
     return created.storage;
   } catch (thrown) {
     await release();
-    throw thrown;
+    throw toStorageError(`${location} cannot be opened`, thrown); // A sandboxed page may not even ask.
   }
 };
 

@@ -167,5 +167,13 @@ describe('IndexedDB storage', () => {
     await bare.opened.close();
   });
 
+  it('reports that the page may not use IndexedDB, as in a sandboxed frame', async () => {
+    const bare = await browser.page();
+    const denied = `throw new DOMException('access is denied', 'SecurityError')`;
+    await bare.opened.evaluate(`void (IDBFactory.prototype.open = () => { ${denied}; })`);
+    expect(await bare.call('openStorage', 'denied')).toEqual(storageErrorWith('cannot be opened: access is denied'));
+    await bare.opened.close();
+  });
+
   it('leaves no error unhandled', () => expect(page.errors).toEqual([]));
 });
