@@ -2,11 +2,11 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
-import { firstValueFrom, lastValueFrom, merge, toArray } from 'rxjs';
+import { firstValueFrom, forkJoin, lastValueFrom, merge, toArray } from 'rxjs';
 import { StorageError } from '../../lib/model/errors.js';
 import { abstractLevelStorage, type LevelDatabase } from '../../lib/storage/abstract-level.js';
 import { levelStorage } from '../../lib/storage/level.js';
-import type { OpenStorage, Storage, StorageChange } from '../../lib/storage/storage.js';
+import { keyRangeOf, type OpenStorage, type Storage, type StorageChange } from '../../lib/storage/storage.js';
 import { createTemporaryFolders } from './temporary-folders.js';
 
 const { fresh, remove } = createTemporaryFolders();
@@ -128,6 +128,32 @@ describe('storage on an abstract-level database', () => {
     };
     return { db, waiting, events, settled };
   };
+
+  it('reads values that are asked for together in one call, if the database has such a call', async () => {
+    const calls: string[] = [];
+    const value = (key: string) => (key === 'c' ? undefined : Uint8Array.of(key.length));
+    const older: LevelDatabase = {
+      ...held().db,
+      get: (key) => Promise.resolve(void calls.push(key)).then(() => value(key)),
+    };
+    const db: LevelDatabase = {
+      ...older,
+      getMany: (keys) => Promise.resolve(void calls.push(keys.join(' '))).then(() => keys.map(value)),
+    };
+    const storage = await firstValueFrom(abstractLevelStorage(db));
+    const read = (key: string) => storage.range(keyRangeOf(key));
+    const found = await firstValueFrom(forkJoin(['a', 'bb', 'c'].map(read)));
+    expect(found.map((all) => all.map(([key, bytes]) => [key, ...bytes]))).toEqual([[['a', 1]], [['bb', 2]], []]);
+    expect(await firstValueFrom(read('a'))).toEqual([['a', Uint8Array.of(1)]]);
+    const other = await firstValueFrom(abstractLevelStorage(older));
+    await firstValueFrom(forkJoin([other.range(keyRangeOf('x')), other.range(keyRangeOf('y'))]));
+    expect(calls).toEqual(['a bb c', 'a', 'x', 'y']);
+    const failing = await firstValueFrom(
+      abstractLevelStorage({ ...db, getMany: () => Promise.reject(new Error('the disk is gone')) }),
+    );
+    const ends = ['a', 'b'].map((key) => firstValueFrom(failing.range(keyRangeOf(key))));
+    for (const { status } of await Promise.allSettled(ends)) expect(status).toBe('rejected');
+  });
 
   it('writes one batch after the other, merges those that arrive meanwhile, and syncs them if one of them asks', async () => {
     const { db, waiting, events, settled } = held();
