@@ -61,6 +61,11 @@ export const serverLimits = {
   watchedPropertiesMax: 16,
   /** Types that filters of a realm may select from: as many as a client may have subscriptions. */
   watchedTypesMax: 256,
+  /**
+   * Bytes of the values that one changeset may have besides twice its own: those of 10 000 objects before it. Above
+   * that, filters begin again after the changeset, because few bytes could otherwise store gigabytes.
+   */
+  touchesBytesMax: 1024 * 1024,
   /** Bytes that a stored object counts for besides its state. The same as for a changeset, so both can be compared. */
   objectBytesMore: 32,
   /**

@@ -84,6 +84,50 @@ const additionTests: HistoryTests = {
     assertSame('head after an error', history.log.head, 1);
   },
 
+  'keeps the touches of changesets, and has none where there are none': async (one) => {
+    const history = await openHistory(one);
+    const changesets = createChangesets(history, [createTask('a'), createTask('b'), createTask('c')]).map((each, at) =>
+      at === 0 ? each : { ...each, touches: new Uint8Array(at - 1) },
+    );
+    await appendOperations(history, [], { changesets });
+    assertSame('changesets', await changesetsOf(history), changesets);
+    assertSame('changesets of the reopened history', await changesetsOf(await reopenHistory(one, history)), changesets);
+  },
+
+  'watches each type and property once, and keeps them in this order': async (one) => {
+    const history = await openHistory(one);
+    assertSame('the number of watched types', history.watchedProperties.types.size, 0);
+    const { watchedProperties: watched } = history;
+    await waitUntilDone('watch', watched.watch('Task', ['b', 'a'], 0));
+    await appendOperations(history, [createTask('a')]);
+    await waitUntilDone('watch', watched.watch('Task', ['a', 'c'], 1));
+    await waitUntilDone('watch', watched.watch('Note', [], 1));
+    const touched = createChangesets(history, [createTask('b')]).map((each) => ({
+      ...each,
+      touches: new Uint8Array(0),
+    }));
+    await appendOperations(history, [], { changesets: touched });
+    const fresh = await reopenHistory(one, history);
+    for (const { watchedProperties } of [history, fresh]) {
+      const task = watchedProperties.types.get('Task');
+      assertSame('the version of the type', task?.since, 0);
+      assertSame(
+        'the properties',
+        task?.properties.map(({ name, since }) => [name, since]),
+        [
+          ['b', 0],
+          ['a', 0],
+          ['c', 1],
+        ],
+      );
+      assertSame('the other type', watchedProperties.types.get('Note'), { since: 1, properties: [] });
+    }
+    await waitUntilDone('raise', fresh.watchedProperties.raiseSince(['Task', 'Other'], 2));
+    const raised = (await reopenHistory(one, fresh)).watchedProperties.types;
+    assertSame('the version of the type', raised.get('Task')?.since, 2);
+    assertSame('the version of the other type', raised.get('Note')?.since, 1);
+  },
+
   'emits its head to followers when the changesets can be read, not earlier': async (one) => {
     const history = await openHistory(one);
     const heads: number[] = [];

@@ -49,6 +49,28 @@ const onObjects =
 
 const wrongs: readonly Row[] = [
   [
+    'does not store touches',
+    (history) => ({
+      append: (addition) =>
+        history.append({ ...addition, changesets: addition.changesets.map(({ touches: _, ...each }) => each) }),
+    }),
+    'keeps the touches of changesets, and has none where there are none',
+  ],
+  [
+    'watches properties in their alphabetic order',
+    (history) => ({
+      watchedProperties: changed(history.watchedProperties, {
+        watch: (type, properties, since) => history.watchedProperties.watch(type, [...properties].sort(), since),
+      }),
+    }),
+    'watches each type and property once, and keeps them in this order',
+  ],
+  [
+    'never watches again',
+    (history) => ({ watchedProperties: changed(history.watchedProperties, { raiseSince: () => EMPTY }) }),
+    'watches each type and property once, and keeps them in this order',
+  ],
+  [
     'appends without checking its head',
     (history) => ({ append: (addition) => defer(() => history.append({ ...addition, after: history.log.head })) }),
     'rejects an append that does not continue its head, and changes nothing',

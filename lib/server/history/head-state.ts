@@ -16,12 +16,26 @@ export interface HeadState {
    * the head. Nothing may be appended meanwhile.
    */
   readonly readStates: (texts: Iterable<string>) => Observable<ReadonlyMap<string, ObjectState>>;
-  /** Must be called with the appended changesets, in order. Their operations are read only if the cache is used. */
-  readonly appended: (recorded: readonly HistoryRecord[], incoming: readonly DecodedChangeset[]) => void;
+  /**
+   * Must be called with the appended changesets, in order. Their operations are read only if the cache is used.
+   */
+  readonly appended: (
+    recorded: readonly HistoryRecord[],
+    incoming: readonly DecodedChangeset[],
+    known?: KnownChanges | null,
+  ) => void;
   /** Must be called when the stored objects have reached a version. */
   readonly moved: (version: Version) => void;
   /** Clears the cache if it was not used since the last call. */
   readonly forgetUnused: () => void;
+}
+
+/** Facts about changesets that are known already. */
+export interface KnownChanges {
+  /** The operations of each changeset, by object. */
+  readonly steps: readonly ReadonlyMap<string, readonly Step[]>[];
+  /** Some of the objects after all of the changesets. */
+  readonly states: ReadonlyMap<string, ObjectState>;
 }
 
 interface DecodedChangeset {
@@ -32,13 +46,15 @@ interface RecentStep extends Step {
   readonly version: Version;
 }
 
+const noSteps: readonly RecentStep[] = [];
+
 /** An object with changes that the stored one does not contain. */
 interface RecentObject {
   /** The last version that wrote the object. */
   version: Version;
   /** State at the head; `null` until it is first read. Until then `steps` are to be applied to the stored state. */
   state: ObjectState | null;
-  steps: RecentStep[];
+  steps: readonly RecentStep[];
 }
 
 export interface HeadStatePorts {
@@ -78,11 +94,36 @@ const readCurrentStates = (
         known.set(text, state);
         if (one === undefined) continue;
         one.state = state;
-        one.steps = [];
+        one.steps = noSteps;
       }
       return known;
     }),
   );
+};
+
+/** Adds the objects of a changeset. `states` are objects after it that are known already. */
+const addRecent = (
+  recent: Map<string, RecentObject>,
+  version: Version,
+  changes: ReadonlyMap<string, readonly Step[]>,
+  states: ReadonlyMap<string, ObjectState> | null,
+): void => {
+  for (const [text, all] of changes) {
+    const known = recent.get(text);
+    const state = states?.get(text);
+    if (state !== undefined) {
+      if (known === undefined) recent.set(text, { version, state, steps: noSteps });
+      else Object.assign(known, { version, state, steps: noSteps });
+      continue;
+    }
+    const steps = all.map((step) => ({ ...step, version }));
+    if (known === undefined) recent.set(text, { version, state: null, steps });
+    else {
+      known.version = version;
+      if (known.state === null) known.steps = [...known.steps, ...steps];
+      else known.state = applySteps(known.state, steps) ?? known.state;
+    }
+  }
 };
 
 export const createHeadState = ({ history, projector, clock, lagBytesMax }: HeadStatePorts): HeadState => {
@@ -90,26 +131,20 @@ export const createHeadState = ({ history, projector, clock, lagBytesMax }: Head
   let recent: Map<string, RecentObject> | null = null; // `null` while unused.
   let isUsed = false;
 
-  const note = (entry: HistoryRecord, operations: readonly Operation[]): void => {
+  const note = (
+    entry: HistoryRecord,
+    changes: () => ReadonlyMap<string, readonly Step[]>,
+    states: ReadonlyMap<string, ObjectState> | null = null,
+  ): void => {
     if (recent === null || entry.version <= projection.cursor.version) return;
-    const { version } = entry;
-    for (const [text, all] of stepsOf(entry, operations)) {
-      const known = recent.get(text);
-      const steps = all.map((step) => ({ ...step, version }));
-      if (known === undefined) recent.set(text, { version, state: null, steps });
-      else {
-        known.version = version;
-        if (known.state === null) known.steps.push(...steps);
-        else known.state = applySteps(known.state, steps) ?? known.state;
-      }
-    }
+    addRecent(recent, entry.version, changes(), states);
   };
 
   /** Reads the changes between the stored objects and the head. */
   const read$: Observable<never> = defer(() => {
     recent = new Map();
     return readPagesAfter(log, projection.cursor.version, clock).pipe(
-      tap((entries) => entries.forEach((entry) => note(entry, operationsOf(entry)))),
+      tap((entries) => entries.forEach((entry) => note(entry, () => stepsOf(entry, operationsOf(entry))))),
       tap({ error: () => (recent = null), unsubscribe: () => (recent = null) }),
       ignoreElements(),
     );
@@ -135,9 +170,11 @@ export const createHeadState = ({ history, projector, clock, lagBytesMax }: Head
         isUsed = true;
         return statesOf([...texts]);
       }),
-    appended: (recorded, incoming) => {
+    appended: (recorded, incoming, known) => {
       if (recent === null) return;
-      recorded.forEach((entry, at) => note(entry, incoming[at]?.operations ?? []));
+      recorded.forEach((entry, at) =>
+        note(entry, () => known?.steps[at] ?? stepsOf(entry, incoming[at]?.operations ?? []), known?.states),
+      );
     },
     moved: (version) => {
       for (const [text, one] of recent ?? []) {

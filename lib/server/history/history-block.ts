@@ -10,7 +10,8 @@ import type { HistoryRecord } from './history-record.js';
  * Encodes changesets of a history in blocks: `[first, count, before, page, totals?]`. `first` is the version of the
  * first changeset, `count` the number of changesets, and `before` the total before the first one. `page` has the form
  * in which a `download` carries changesets: the origins, then `[version, index of the origin, time, count, body]` for
- * each changeset. `totals` are stored only if they do not follow from `before` and the sizes of the changesets.
+ * each changeset. A changeset with touches has them after `body`. `totals` are stored only if they do not follow from
+ * `before` and the sizes of the changesets.
  *
  * Earlier versions stored each changeset on its own: `[version, origin, time, count, body, total]`.
  */
@@ -29,10 +30,10 @@ const totalBefore = (records: readonly HistoryRecord[]): number | null => {
 
 const encode = (records: readonly HistoryRecord[]): Uint8Array => {
   const indexes = new Map<string, number>();
-  const rows = records.map(({ version, origin, time, count, body }) => {
+  const rows = records.map(({ version, origin, time, count, body, touches }) => {
     let index = indexes.get(origin);
     if (index === undefined) indexes.set(origin, (index = indexes.size));
-    return [version, index, time, count, body];
+    return touches === undefined ? [version, index, time, count, body] : [version, index, time, count, body, touches];
   });
   const before = totalBefore(records);
   const page = [[...indexes.keys()], rows];
@@ -46,10 +47,14 @@ const recordOf = (
   origin: unknown,
   [version, , time, count, body]: readonly unknown[],
   total: unknown,
+  touches?: unknown,
 ): HistoryRecord => {
   const isStamped = typeof time === 'number' && Number.isFinite(time) && isCount(count);
-  if (isCount(version) && typeof origin === 'string' && isStamped && isBytes(body) && isCount(total))
-    return { version, origin, time, count, body, total };
+  if (isCount(version) && typeof origin === 'string' && isStamped && isBytes(body) && isCount(total)) {
+    const record = { version, origin, time, count, body, total };
+    if (touches === undefined) return record;
+    if (isBytes(touches)) return { ...record, touches };
+  }
   throw createDamageError('record', key);
 };
 
@@ -68,7 +73,7 @@ const decode = (key: string, bytes: Uint8Array): readonly HistoryRecord[] => {
     const [, index, , , body] = row;
     if (isBytes(body)) total += bytesOf({ body });
     const origin = typeof index === 'number' ? origins[index] : undefined;
-    return recordOf(key, origin, row, allTotals === null ? total : allTotals[at]);
+    return recordOf(key, origin, row, allTotals === null ? total : allTotals[at], row[5]);
   });
 };
 
@@ -83,5 +88,7 @@ const lastVersionOf = (key: string, bytes: Uint8Array): Version => {
   return isBlock(count) ? first + count - 1 : first;
 };
 
+const sizeOf = (record: HistoryRecord): number => bytesOf(record) + (record.touches?.byteLength ?? 0);
+
 /** The form of the blocks of a history. */
-export const historyBlockForm: BlockForm<HistoryRecord> = { encode, decode, lastVersionOf, sizeOf: bytesOf };
+export const historyBlockForm: BlockForm<HistoryRecord> = { encode, decode, lastVersionOf, sizeOf };

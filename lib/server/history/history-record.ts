@@ -11,4 +11,9 @@ export interface HistoryRecord extends ServerChangeset {
    * replica from the totals of two changesets.
    */
   readonly total: number;
+  /**
+   * Values of the objects of watched types before and after the changeset, in the form that `touchesOf` reads. Left out
+   * in a realm that is not watched. Never sent.
+   */
+  readonly touches?: Uint8Array;
 }

@@ -5,7 +5,7 @@ import type { Log } from '../../log/log.js';
 import type { Projection } from './projection.js';
 import type { HistoryRecord } from './history-record.js';
 import type { ReplicaCursor } from './record-codec.js';
-import type { WatchedProperties } from './watched-properties.js';
+import type { WatchedTypes } from './watched-properties.js';
 
 /** A run of a replica whose changesets were accepted. It ends where the next one begins. */
 export interface AcceptedRun {
@@ -155,8 +155,11 @@ export interface History {
    * @returns A stream without values.
    */
   readonly forgetCursors: (ids: readonly string[]) => Observable<never>;
-  /** The properties that filters of the realm name. Stored with the history. */
-  readonly watchedProperties: Pick<WatchedProperties, 'types' | 'watch' | 'raiseSince'>;
+  /**
+   * The properties that filters of the realm name. Stored with the history. The server adds the values of these
+   * properties to the changesets that it appends, as `touches`.
+   */
+  readonly watchedProperties: WatchedTypes;
   /** The objects of the history, at a version at or before its head. */
   readonly projection: Projection;
   /**

@@ -1,4 +1,4 @@
-import { concat, defer, forkJoin, map, of, switchMap, throwError, type Observable } from 'rxjs';
+import { concat, defer, EMPTY, forkJoin, map, of, switchMap, throwError, type Observable } from 'rxjs';
 import { runAction } from '../../model/operators.js';
 import { createRandomId, type Clock } from '../../clock.js';
 import { openBlockLog, type BlockLog } from '../../log/open-block-log.js';
@@ -158,11 +158,43 @@ const pushReplicaChanges = (changes: StorageChange[], { replicas, rejected, runs
   for (const run of runs) changes.push(...runChangesOf(run));
 };
 
-/** Emits the bytes of a history: of its last changeset, or of the objects if the whole history is trimmed. */
-const totalOf = (log: BlockLog<HistoryRecord>, { cursor }: Projection): Observable<number> =>
+/** Facts about the last changeset of a history. */
+interface HistoryEnd {
+  /** Bytes of the history. */
+  readonly total: number;
+  /** Whether the changeset has no touches. */
+  readonly isUntouched: boolean;
+}
+
+/** Emits the end of a history: its last changeset, or the objects if the whole history is trimmed. */
+const readEnd = (log: BlockLog<HistoryRecord>, { cursor }: Projection): Observable<HistoryEnd> =>
   log.head === log.floor
-    ? of(cursor.version === log.head ? cursor.total : 0)
-    : log.page(log.head - 1).pipe(map(({ entries }) => entries.at(-1)?.total ?? 0));
+    ? of({ total: cursor.version === log.head ? cursor.total : 0, isUntouched: false })
+    : log.page(log.head - 1).pipe(
+        map(({ entries }) => {
+          const last = entries.at(-1);
+          return { total: last?.total ?? 0, isUntouched: last?.touches === undefined };
+        }),
+      );
+
+/**
+ * Watches the properties of a realm again from its head on, if an earlier version of the server has appended changesets
+ * since they were watched: these have no touches, and the index lacks their objects.
+ */
+const closeGap = (
+  storage: Storage,
+  watched: WatchedProperties,
+  head: Version,
+  { isUntouched }: HistoryEnd,
+): Observable<never> => {
+  if (!isUntouched || [...watched.types.values()].every(({ since }) => since >= head)) return EMPTY;
+  const unindex$ = storage.batch(watched.toUnindexedChanges(), { durable: true });
+  return concat(
+    unindex$,
+    runAction(() => watched.confirmUnindexed()),
+    watched.raiseSince(watched.types.keys(), head),
+  );
+};
 
 const readRetentionCutoff = (storage: Storage): Observable<number> =>
   readValue(storage, retentionCutoffKey).pipe(
@@ -211,15 +243,17 @@ export const openHistory = (
             openProjection(realmStorage, log.floor, watchedProperties).pipe(
               switchMap((projection) =>
                 forkJoin([
-                  totalOf(log, projection),
+                  readEnd(log, projection),
                   readRetentionCutoff(realmStorage),
                   readLatestStamp(realmStorage),
                 ]).pipe(
-                  map(([total, retentionCutoff, time]) => {
+                  switchMap(([end, retentionCutoff, time]) => {
                     const latestStamp = createLatestStamp(time, stamped);
                     const replicas = createReplicaStore(realmStorage, realm, replicaCache);
+                    const { total } = end;
                     const opened = { id, log, projection, total, retentionCutoff, latestStamp, replicas };
-                    return new StorageHistory(realmStorage, { ...opened, watchedProperties });
+                    const history = new StorageHistory(realmStorage, { ...opened, watchedProperties });
+                    return concat(closeGap(realmStorage, watchedProperties, log.head, end), of(history));
                   }),
                 ),
               ),

@@ -34,8 +34,12 @@ export interface WatchedType {
   readonly properties: readonly WatchedProperty[];
 }
 
-/** The types and properties that filters of a realm name. */
-export interface WatchedProperties {
+/**
+ * The types and properties that filters of a realm name.
+ *
+ * @see {@link History.watchedProperties}
+ */
+export interface WatchedTypes {
   /** The watched types by their names. Empty if the realm is not watched, as most realms. */
   readonly types: ReadonlyMap<string, WatchedType>;
   /**
@@ -58,6 +62,10 @@ export interface WatchedProperties {
    * @returns A stream without values.
    */
   readonly raiseSince: (types: Iterable<string>, since: Version) => Observable<never>;
+}
+
+/** The watched properties of a history on the server's own storage, which has an index of its objects by them. */
+export interface WatchedProperties extends WatchedTypes {
   /** Returns the change that marks a property as indexed, to be written with the last rows of its index. */
   readonly toIndexedChange: (type: string, property: string) => StorageChange;
   /** Confirms that the batch with `toIndexedChange(type, property)` is durable. */

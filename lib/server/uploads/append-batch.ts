@@ -5,6 +5,7 @@ import { serverLimits } from '../server-limits.js';
 import type { Version } from '../../model/version.js';
 import type { User } from '../auth/access.js';
 import { SessionFailure } from '../server-errors.js';
+import type { KnownChanges } from '../history/head-state.js';
 import type { AcceptedRun, Addition, History, ReplicaRecord } from '../history/history.js';
 import type { HistoryRecord } from '../history/history-record.js';
 import { type IncomingChangeset, objectsOf, rejectChangeset, type RejectionDetails } from './incoming-changeset.js';
@@ -36,14 +37,16 @@ export interface PendingUpload {
 export const createPendingUpload = (
   upload: Pick<PendingUpload, 'replica' | 'user' | 'subscriber'>,
   { changesets, read }: UploadedPage,
-  needsOperations: boolean,
+  needsOperations: () => boolean,
 ): PendingUpload => {
   let page: readonly IncomingChangeset[] | null = null;
   return {
     ...upload,
     changesets,
     get page() {
-      return (page ??= changesets.map((changeset) => read(changeset, needsOperations)));
+      if (page !== null) return page;
+      const isRead = needsOperations();
+      return (page = changesets.map((changeset) => read(changeset, isRead)));
     },
   };
 };
@@ -87,6 +90,8 @@ export interface AppendBatch {
   readonly head: Version;
   readonly bytesBefore: number;
   bytes: number;
+  /** The changes of objects, if they were read to record touches. */
+  known: KnownChanges | null;
   /** Bytes of all uploads in the batch. */
   weight: number;
 }
@@ -103,6 +108,7 @@ export const createAppendBatch = ({ log, bytes }: Pick<History, 'log' | 'bytes'>
   head: log.head,
   bytesBefore: bytes,
   bytes: 0,
+  known: null,
   weight: 0,
 });
 

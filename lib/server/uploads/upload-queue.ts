@@ -40,6 +40,7 @@ import type { HeadState } from '../history/head-state.js';
 import { readRejections, batchRejectionsOf } from './rejections.js';
 import type { Replica, Replicas } from '../realms/replicas.js';
 import type { SettledObjects } from '../history/settled-objects.js';
+import { recordTouches } from './record-touches.js';
 import { createSizeCheck } from './size-check.js';
 import type { SizeLimits, ObjectSizes } from './object-sizes.js';
 
@@ -56,6 +57,12 @@ export interface UploadQueue {
    */
   readonly append: (replica: Replica, user: User, page: UploadedPage) => Observable<UploadOutcome>;
   /**
+   * Watches a type and some of its properties, between two batches, so that every changeset after that has their
+   * values. Acts once per subscription, and unsubscribing does not undo it. Emits nothing. Completes when durable.
+   * Errors with a `WatchLimitError` or a `StorageError`.
+   */
+  readonly watch: (type: string, properties: readonly string[]) => Observable<never>;
+  /**
    * Rejects changesets stamped before this time from now on. Completes when the earlier ones are in the history, which
    * may take as long as `permit` takes.
    */
@@ -69,7 +76,10 @@ export interface UploadQueue {
 }
 
 export interface UploadQueuePorts {
-  readonly history: Pick<History, 'log' | 'append' | 'bytes' | 'retentionCutoff' | 'projection' | 'readRejected'>;
+  readonly history: Pick<
+    History,
+    'log' | 'append' | 'bytes' | 'retentionCutoff' | 'projection' | 'readRejected' | 'watchedProperties'
+  >;
   readonly replicas: Pick<Replicas, 'hold' | 'release'>;
   readonly createCheck: CreateBatchCheck;
   readonly headState: Pick<HeadState, 'readStates' | 'appended'>;
@@ -208,16 +218,18 @@ const noteAppended = (batch: AppendBatch, headState: UploadQueuePorts['headState
   for (const [replica, version] of batch.accepted) replica.accepted = Math.max(replica.accepted, version);
   for (const [replica, latest] of batch.latest) Object.assign(replica, latest);
   for (const { replica, version } of batch.rejected) replica.rejected.add(version);
-  headState.appended(batch.recorded, batch.incoming);
+  headState.appended(batch.recorded, batch.incoming, batch.known);
 };
 
 const writeBatch = (batch: AppendBatch, ports: UploadQueuePorts): Observable<never> => {
   const { history, headState } = ports;
-  const addition = additionOf(batch);
-  // Changesets that the history has already are durable: nothing is written.
-  const appending$ = addition === null ? EMPTY : history.append(addition);
+  const appending$ = defer(() => {
+    const addition = additionOf(batch);
+    // Changesets that the history has already are durable: nothing is written.
+    return addition === null ? EMPTY : history.append(addition);
+  });
   return concat(
-    appending$.pipe(
+    concat(recordTouches(batch, ports), appending$).pipe(
       tap({ complete: () => noteAppended(batch, headState), error: (thrown: unknown) => failAll(batch, thrown) }),
     ),
     answerUploads(batch, ports),
@@ -225,20 +237,29 @@ const writeBatch = (batch: AppendBatch, ports: UploadQueuePorts): Observable<nev
 };
 
 export const createUploadQueue = (ports: UploadQueuePorts): UploadQueue => {
-  const { replicas } = ports;
-  const needsOperations = ports.createCheck !== acceptAll;
+  const { replicas, history } = ports;
+  const needsOperations = (): boolean => ports.createCheck !== acceptAll || history.watchedProperties.types.size > 0;
   const queue: PendingUpload[] = [];
+  const watching: Observable<never>[] = []; // Waits until no batch is being written.
   const batchRequests = new Subject<void>();
   const busy = new BehaviorSubject(false);
-  const batches = new Subject<void>(); // Emits when a batch is written or has failed.
+  const batches = new Subject<void>(); // Emits when a batch is written or has failed, and after `watch`.
   let rejectedBefore = 0;
   const cutoff = (): number => Math.max(ports.history.retentionCutoff, rejectedBefore);
 
+  const goOn = (): void => {
+    batches.next(); // First, because the next batch is checked with what its subscribers do now.
+    if (queue.length > 0 || watching.length > 0) batchRequests.next();
+    else busy.next(false);
+  };
+  const start = (): void => {
+    if (busy.value) return;
+    busy.next(true);
+    batchRequests.next();
+  };
   const finishBatch = ({ uploads }: AppendBatch): void => {
     for (const { replica } of uploads) replicas.release(replica);
-    batches.next(); // First, because the next batch is checked with what its subscribers do now.
-    if (queue.length > 0) batchRequests.next();
-    else busy.next(false);
+    goOn();
   };
   const commitNext = (): Observable<never> =>
     takeNextBatch(queue, { ...ports, cutoff }).pipe(
@@ -250,16 +271,26 @@ export const createUploadQueue = (ports: UploadQueuePorts): UploadQueue => {
       new Observable((subscriber) => {
         replicas.hold(replica);
         queue.push(createPendingUpload({ replica, user, subscriber }, page, needsOperations));
-        if (busy.value) return;
-        busy.next(true);
-        batchRequests.next();
+        start();
+      }),
+    watch: (type, properties) =>
+      new Observable((subscriber) => {
+        const watch$ = defer(() => history.watchedProperties.watch(type, properties, history.log.head));
+        watching.push(
+          watch$.pipe(
+            tap(subscriber),
+            catchError(() => EMPTY), // The subscriber got the error already.
+            tap({ complete: goOn }),
+          ),
+        );
+        start();
       }),
     rejectBefore: (time) =>
       defer(() => {
         rejectedBefore = Math.max(rejectedBefore, time);
         return busy.value ? batches.pipe(take(1), ignoreElements()) : EMPTY;
       }),
-    working$: batchRequests.pipe(concatMap(commitNext)),
+    working$: batchRequests.pipe(concatMap(() => watching.shift() ?? commitNext())),
     isBusy: () => busy.value,
     idle$: busy.pipe(
       filter((isBusy) => !isBusy),

@@ -1,7 +1,7 @@
 import { firstValueFrom, lastValueFrom } from 'rxjs';
 import { bytesOf } from '../../../lib/model/changeset.js';
 import { decodeValue, encodeValue } from '../../../lib/model/msgpack.js';
-import { right } from '../../../lib/model/result.js';
+import { isRight, right } from '../../../lib/model/result.js';
 import { downloadPage } from '../../../lib/protocol/pages.js';
 import { historyBlockForm } from '../../../lib/server/history/history-block.js';
 import type { HistoryRecord } from '../../../lib/server/history/history-record.js';
@@ -34,6 +34,21 @@ describe('a block of a history', () => {
   it('has its changesets in the form of a download', () => {
     const block = decodeValue(encode(summed));
     expect(block).toEqual(right([7, 3, 40, downloadPage.write(summed)]));
+  });
+
+  it('may have touches, which an earlier version of the server leaves out', () => {
+    const touched = summed.map((record, at) => (at === 1 ? record : { ...record, touches: new Uint8Array(at) }));
+    const bytes = encode(touched);
+    expect(decode('k', bytes)).toEqual(touched);
+    const block = decodeValue(bytes);
+    const [, , , page] = (isRight(block) ? block.right : []) as [number, number, number, [string[], unknown[][]]];
+    const [origins, rows] = page;
+    // An earlier version reads the first five fields of a row.
+    expect([origins, rows.map((row) => row.slice(0, 5))]).toEqual(downloadPage.write(summed));
+    expect(rows.map((row) => row.length)).toEqual([6, 5, 6]);
+    expect(historyBlockForm.sizeOf(touched[2]!)).toBe(bytesOf(touched[2]!) + 2);
+    rows[0]![5] = 'no bytes';
+    expect(() => decode('k', encodeValue([7, 3, 40, page]))).toThrow(/damaged/);
   });
 
   it('may be a single changeset, as earlier versions stored it', () => {
