@@ -97,10 +97,6 @@ export const defineInspector = (): void => {
   customElements.define(tagName, createElementClass());
 };
 
-/** Whether a node can have children. Elements of other documents count, so `instanceof` cannot be used. */
-const isParent = (node: unknown): boolean =>
-  typeof node === 'object' && node !== null && 'nodeType' in node && 'append' in node;
-
 /**
  * Shows what the sessions of a client do, as a live marble diagram with the reasons in words.
  *
@@ -121,10 +117,8 @@ export const mountInspector = (client: SyncClient, parent: Element): InspectorEl
       'mountInspector needs a page in a browser. Call it after the page has loaded, not on a server.',
     );
   coreOf(client); // Throws for anything else.
-  if (!isParent(parent))
-    throw new InvalidArgumentError('parent', 'an element of a page', parent, {
-      advice: 'document.querySelector returns null when the page has no such element.',
-    });
+  // Elements of other documents count, so `instanceof` cannot be used.
+  if (!(parent as Element | null)?.append) throw new InvalidArgumentError('parent', 'an element', parent);
   defineInspector();
   const element = document.createElement(tagName) as InspectorElement;
   element.client = client;

@@ -40,7 +40,7 @@ describe('an inspector and what it shows', () => {
     for (const message of [nothing, record, property])
       expect(message).toMatch(/^InvalidArgumentError: client must be a client made by createSyncClient, received /);
     for (const message of [noParent, text])
-      expect(message).toMatch(/^InvalidArgumentError: parent must be an element of a page, received /);
+      expect(message).toMatch(/^InvalidArgumentError: parent must be an element, received /);
     expect(mounted).toBe('0');
   });
 
