@@ -20,9 +20,9 @@ export const deleteTask = (key: string): Operation => ({ kind: 'delete', type: '
 export const createTasks = (count: number): readonly Operation[] =>
   Array.from({ length: count }, (_, n) => createTask(`k${String(n).padStart(6, '0')}`));
 
-/** Creates a changeset for each operation, at the end of a history. */
+/** Creates a changeset for each operation, at the end of a history. Those of a watched one have touches. */
 export const createChangesets = (
-  { log, bytes }: Pick<History, 'log' | 'bytes'>,
+  { log, bytes, watchedProperties: { types } }: Pick<History, 'log' | 'bytes' | 'watchedProperties'>,
   operations: readonly Operation[],
   origin = 'one',
 ): readonly HistoryRecord[] => {
@@ -30,7 +30,8 @@ export const createChangesets = (
   return operations.map((operation, index) => {
     const [body, version] = [encodeOperations([operation]), log.head + index + 1];
     total += bytesOf({ body });
-    return { version, origin, time: historyStart + version, count: 0, body, total };
+    const record = { version, origin, time: historyStart + version, count: 0, body, total };
+    return types.size === 0 ? record : { ...record, touches: new Uint8Array(0) };
   });
 };
 
@@ -49,7 +50,7 @@ export const createRejection = (replica: string, version: number) => ({
 });
 
 export const additionOf = (
-  history: Pick<History, 'log' | 'bytes'>,
+  history: Pick<History, 'log' | 'bytes' | 'watchedProperties'>,
   operations: readonly Operation[],
   more: Partial<Addition> = {},
 ): Addition => ({

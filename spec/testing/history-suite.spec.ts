@@ -49,6 +49,13 @@ const onObjects =
 
 const wrongs: readonly Row[] = [
   [
+    'has no index',
+    onObjects(({ index }) => ({
+      index: changed(index, { readRows: (type, name, range) => index.readRows(type, name, range, 0) }),
+    })),
+    'has the living objects of watched types in the index, by the values of watched properties',
+  ],
+  [
     'does not store touches',
     (history) => ({
       append: (addition) =>
