@@ -1,5 +1,4 @@
 import type { Locator, Page } from 'playwright-core';
-import { firstValueFrom } from 'rxjs';
 import { createSyncClient, memoryStorage, openRealm, type Realm, type SyncClient } from 'tidemark';
 import { schema } from '../../demo/web/src/app/schema.js';
 import { msMax } from '../angular/run-command.js';
@@ -17,6 +16,9 @@ let page: Page;
 let laptop: Locator;
 let phone: Locator;
 let policy: string;
+/** A third device. */
+let client: SyncClient;
+let other: Realm<typeof schema>;
 /** Everything that the page or its policy complained about. */
 const complaints: string[] = [];
 
@@ -32,15 +34,21 @@ const focused = (): Promise<string> => page.evaluate(() => document.activeElemen
 
 const isEditing = (): boolean => document.activeElement?.matches('.editor') ?? false;
 
-beforeAll(async () => {
-  demo = await startBoardDemo(root);
-  own = await openBrowser();
-  page = await own.browser.contexts()[0]!.newPage();
-  page.setDefaultTimeout(15_000);
-  page.on('pageerror', ({ message }) => complaints.push(message));
-  page.on('console', (message) => {
+const watchPage = (watched: Page): void => {
+  watched.setDefaultTimeout(15_000);
+  watched.on('pageerror', ({ message }) => complaints.push(message));
+  watched.on('console', (message) => {
     if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text());
   });
+};
+
+beforeAll(async () => {
+  demo = await startBoardDemo(root);
+  client = createSyncClient({ url: `${demo.url.replace('http', 'ws')}sync` });
+  other = await openRealm({ schema, storage: memoryStorage(), sync: { client, realm: 'board' } });
+  own = await openBrowser();
+  page = await own.browser.contexts()[0]!.newPage();
+  watchPage(page);
   page.on('request', (request) => {
     if (!request.url().startsWith(demo.url)) complaints.push(`The page requested ${request.url()}`);
   });
@@ -55,6 +63,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await own?.close();
+  await client.close();
   demo.child.kill('SIGKILL');
 });
 
@@ -152,18 +161,95 @@ describe('the task board', () => {
   });
 });
 
+/** Makes a method of a page throw, until the page calls `restore()`. */
+const breakMethod = (type: string, method: string, message: string): string => `{
+  const { ${method} } = ${type}.prototype;
+  globalThis.restore = () => Object.assign(${type}.prototype, { ${method} });
+  ${type}.prototype.${method} = () => {
+    throw new Error('${message}');
+  };
+}`;
+
+describe('the task board, while another device or the storage interferes', () => {
+  const create = (id: string, column: string) =>
+    other.write((tx) => tx.create('Task', { id, title: id, column, movedAt: Date.now() }));
+
+  it('keeps a title that is being typed when another device renames the task, and says when it has deleted it', async () => {
+    await create('Rent chairs', 'todo');
+    await taskOf(phone, 'Rent chairs').locator('.title').click();
+    await page.waitForFunction(isEditing);
+    await page.keyboard.type('Rent tables');
+    await other.write((tx) => tx.update('Task', 'Rent chairs', { title: 'Rent benches' }));
+    await taskOf(laptop, 'Rent benches').waitFor();
+    expect(await phone.locator('.editor').inputValue()).toBe('Rent tables');
+    await other.write((tx) => tx.delete('Task', 'Rent chairs'));
+    await phone.getByText('This task was deleted on another device.').waitFor();
+    await addTask(phone, 'Ask for a tent');
+    await phone.locator('.problem').waitFor({ state: 'detached' });
+  });
+
+  it('leaves the focus to the user when a task comes into an empty column, and keeps it when the last one goes', async () => {
+    await other.write((tx) => {
+      for (const { id } of tx.objects('Task', { where: { column: 'done' } })) tx.delete('Task', id);
+    });
+    const done = columnOf(laptop, 'Done');
+    await done.getByText('No tasks').waitFor();
+    await columnOf(laptop, 'In progress').locator('.title').first().focus();
+    await page.keyboard.press('ArrowRight');
+    const input = laptop.getByPlaceholder('Add a task');
+    await input.click();
+    await create('Hang up lights', 'done');
+    await done.locator('.title').waitFor();
+    await page.keyboard.type('Invite');
+    expect(await input.inputValue()).toBe('Invite');
+    await input.fill('');
+    await done.locator('.title').focus();
+    await page.keyboard.press('Delete');
+    await done.getByText('No tasks').waitFor();
+    await page.waitForFunction(() => document.activeElement?.matches('.task-list'));
+  });
+
+  it('keeps a title that cannot be stored, and says why', async () => {
+    await page.evaluate(breakMethod('IDBObjectStore', 'put', 'no space is left'));
+    await addTask(laptop, 'Bake a cake');
+    await laptop.getByText('no space is left').waitFor();
+    expect(await laptop.getByPlaceholder('Add a task').inputValue()).toBe('Bake a cake');
+    await page.evaluate('restore()');
+    await laptop.getByPlaceholder('Add a task').press('Enter');
+    await taskOf(phone, 'Bake a cake').waitFor();
+    await laptop.locator('.problem').waitFor({ state: 'detached' });
+  });
+
+  it('says that a storage cannot be opened, and opens it again', async () => {
+    const second = await page.context().newPage();
+    watchPage(second);
+    // Without Web Locks no other tab shares its realm.
+    await second.addInitScript(`
+      Object.defineProperty(navigator, 'locks', { value: undefined });
+      ${breakMethod('IDBFactory', 'open', 'access is denied')}
+    `);
+    await second.goto(demo.url);
+    const device = second.getByRole('region', { name: 'Laptop' });
+    await device.getByText('Not open', { exact: true }).waitFor();
+    await device.getByText('The tasks of this device cannot be shown.').waitFor();
+    expect(await device.getByRole('button', { name: 'Delete all' }).isDisabled()).toBe(true);
+    await addTask(device, 'Write a speech');
+    await second.waitForFunction(() => document.querySelector<HTMLInputElement>('.add input')?.value !== '');
+    expect(await device.getByRole('alert').count()).toBe(1);
+    expect(await findAccessibilityFaults(second)).toEqual([]);
+    await second.evaluate('restore()');
+    await device.getByRole('button', { name: 'Try again' }).click();
+    await taskOf(device, 'Bake a cake').waitFor();
+    await second.close();
+  });
+});
+
 describe('with ten thousand tasks in a column', () => {
   const changes = 30;
   /** At 60 frames in a second. */
   const frameMs = 1_000 / 60;
-  let client: SyncClient;
-  let other: Realm<typeof schema>;
 
   beforeAll(async () => {
-    client = createSyncClient({ url: `${demo.url.replace('http', 'ws')}sync` });
-    const realm = await openRealm({ schema, storage: memoryStorage(), sync: { client, realm: 'board' } });
-    await firstValueFrom(realm.session.downloadComplete$);
-    other = realm;
     await phone.getByRole('button', { name: 'Add 10 000 tasks' }).click();
     const hasAll = (): boolean =>
       [...document.querySelectorAll('board-column:first-child .count')].every(
@@ -173,8 +259,6 @@ describe('with ten thousand tasks in a column', () => {
     await laptop.getByText('All changes are on the server.').waitFor({ timeout: 60_000 });
     await phone.getByText('All changes are on the server.').waitFor({ timeout: 60_000 });
   }, 150_000);
-
-  afterAll(() => client.close());
 
   const measure = async (round: number): Promise<readonly ShownChange[]> => {
     const shown: ShownChange[] = [];

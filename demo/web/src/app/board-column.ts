@@ -51,11 +51,11 @@ interface Row {
       <span class="count">{{ count() }}</span>
     </header>
     @if (column().id === 'todo') {
-      <form class="add" (submit)="add($event, title.value); title.value = ''">
+      <form class="add" (submit)="add($event, title)">
         <input #title placeholder="Add a task" aria-label="Add a task" autocomplete="off" maxlength="500" />
       </form>
     }
-    <div #list class="task-list" (scroll)="measure()">
+    <div #list class="task-list" tabindex="-1" (scroll)="measure()">
       @if (tasks().length > 0) {
         <ul [style.height.px]="tasks().length * rowHeight">
           @for (row of rows(); track row.task.id) {
@@ -133,11 +133,14 @@ export class BoardColumn {
     this.rowsShown.set(Math.ceil(clientHeight / rowHeight) + 1);
   }
 
-  protected async add(event: Event, title: string): Promise<void> {
+  protected async add(event: Event, input: HTMLInputElement): Promise<void> {
     event.preventDefault();
-    if (title.trim() === '') return;
-    await this.store.add(title.trim(), this.column().id);
-    this.list().nativeElement.scrollTop = 0;
+    const { value } = input;
+    if (value.trim() === '') return;
+    input.value = ''; // At once, so that the next title can be typed.
+    const id = await this.store.add(value.trim(), this.column().id);
+    if (id !== null) this.list().nativeElement.scrollTop = 0;
+    else if (input.value === '') input.value = value;
   }
 
   protected navigate(index: number, to: Direction): void {
@@ -155,8 +158,10 @@ export class BoardColumn {
 
   protected async delete({ task, index }: Row): Promise<void> {
     const next = this.tasks()[index + 1] ?? this.tasks()[index - 1];
-    await this.store.delete(task.id);
+    const isDone = await this.store.delete(task.id);
+    if (isDone === null) return;
     if (next) this.focus.wanted.set({ id: next.id });
+    else this.list().nativeElement.focus();
   }
 
   protected allowDrop(event: DragEvent): void {
@@ -178,7 +183,11 @@ export class BoardColumn {
     if (!wanted) return;
     const index = this.indexOf(wanted);
     const task = this.tasks()[index];
-    if (!task) return;
+    if (!task) {
+      // Otherwise the first task that comes into an empty column later would take the focus.
+      if ('column' in wanted && wanted.column === this.column().id) this.focus.wanted.set(null);
+      return;
+    }
     this.show(index);
     if (!this.rows().some((row) => row.index === index)) return;
     const button = this.list().nativeElement.querySelector<HTMLElement>(`[data-task="${CSS.escape(task.id)}"]`);

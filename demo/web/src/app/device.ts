@@ -4,7 +4,7 @@ import { of } from 'rxjs';
 import { injectRealm, injectSyncClient, injectSyncStatus } from 'tidemark/angular';
 import { BoardColumn } from './board-column';
 import { columns } from './columns';
-import { countDown, describeConnection } from './connection-text';
+import { type ConnectionText, countDown, describeConnection } from './connection-text';
 import { deviceInfo } from './device-info';
 import { InspectorPanel } from './inspector-panel';
 import { observeSimulatedOffline, simulateOffline } from 'tidemark/inspector';
@@ -42,7 +42,9 @@ import { TaskStore } from './task-store';
       </header>
       <p class="upload-line" [class.is-waiting]="unsent() > 0">
         <span role="status">
-          @if (unsent() > 0) {
+          @if (realm.error()) {
+            The tasks of this device cannot be shown.
+          } @else if (unsent() > 0) {
             {{ unsent() }} {{ unsent() === 1 ? 'change is' : 'changes are' }} not on the server yet.
           } @else {
             All changes are on the server.
@@ -51,9 +53,11 @@ import { TaskStore } from './task-store';
         <span class="reason">{{ connection().reason }}</span>
       </p>
       @if (realm.error(); as error) {
-        <p class="problem" role="alert">{{ error.message }}</p>
-      }
-      @if (tasks.message(); as message) {
+        <p class="problem" role="alert">
+          {{ error.message }}
+          <button type="button" class="quiet" (click)="realm.reload()">Try again</button>
+        </p>
+      } @else if (tasks.message(); as message) {
         <p class="problem" role="alert">{{ message }}</p>
       }
       <div class="columns">
@@ -80,10 +84,14 @@ export class Device {
   protected readonly isSwitchedOff = toSignal(this.client ? observeSimulatedOffline(this.client) : of(false), {
     initialValue: false,
   });
-  protected readonly connection = computed(() => describeConnection(this.status(), this.isSwitchedOff()));
+  protected readonly connection = computed((): ConnectionText => {
+    if (this.realm.error()) return { tone: 'off', title: 'Not open', reason: '' };
+    return describeConnection(this.status(), this.isSwitchedOff());
+  });
   protected readonly unsent = computed(() => this.status().pending.changesets);
   protected readonly secondsLeft = toSignal(countDown(toObservable(this.status)), { initialValue: 0 });
-  protected readonly isBusy = signal(false);
+  private readonly isWriting = signal(false);
+  protected readonly isBusy = computed(() => this.isWriting() || !this.realm.hasValue());
 
   protected switchNetwork(): void {
     if (this.client) simulateOffline(this.client, !this.isSwitchedOff());
@@ -98,11 +106,11 @@ export class Device {
   }
 
   private async run(work: () => Promise<void>): Promise<void> {
-    this.isBusy.set(true);
+    this.isWriting.set(true);
     try {
       await work();
     } finally {
-      this.isBusy.set(false);
+      this.isWriting.set(false);
     }
   }
 }

@@ -1,8 +1,9 @@
-import { ChangeDetectionStrategy, Component, computed } from '@angular/core';
-import { toSignal } from '@angular/core/rxjs-interop';
-import { defer, switchMap } from 'rxjs';
+import { ChangeDetectionStrategy, Component, computed, inject } from '@angular/core';
+import { toObservable, toSignal } from '@angular/core/rxjs-interop';
+import { of, switchMap } from 'rxjs';
 import type { RejectedTransaction } from 'tidemark';
 import { injectRealm } from 'tidemark/angular';
+import { TaskStore } from './task-store';
 
 /** The title that a rejected write gave its task, if it gave one. */
 const titleOf = ({ operations }: RejectedTransaction): string => {
@@ -32,8 +33,10 @@ const titleOf = ({ operations }: RejectedTransaction): string => {
 })
 export class RejectedWrites {
   private readonly realm = injectRealm();
+  private readonly store = inject(TaskStore);
+  private readonly opened = computed(() => (this.realm.hasValue() ? this.realm.value() : undefined));
   private readonly transactions = toSignal(
-    defer(() => this.realm.opened()).pipe(switchMap(({ rejectedWrites$ }) => rejectedWrites$)),
+    toObservable(this.opened).pipe(switchMap((realm) => realm?.rejectedWrites$ ?? of([]))),
     { initialValue: [] },
   );
   protected readonly rejected = computed(() =>
@@ -45,6 +48,6 @@ export class RejectedWrites {
   );
 
   protected discard(id: number): void {
-    void this.realm.value()?.discard(id);
+    void this.store.discard(id);
   }
 }

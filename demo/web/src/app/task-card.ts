@@ -53,7 +53,7 @@ const newMs = 2_000;
         aria-label="Title"
         autocomplete="off"
         maxlength="500"
-        [value]="task().title"
+        [value]="titleBefore"
         (blur)="rename(editor.value)"
       />
     } @else {
@@ -133,6 +133,8 @@ export class TaskCard {
   private readonly editor = viewChild<ElementRef<HTMLInputElement>>('editor');
 
   protected readonly isEditing = signal(false);
+  /** The title at the beginning of a rename. The other device may change it meanwhile: the typed text stays. */
+  protected titleBefore = '';
   protected readonly upload = computed(() => this.store.uploadStateOf(this.task().id));
   protected readonly uploadText = computed(() => uploadTexts[this.upload()]);
   protected readonly tabIndex = computed(() => (this.isActive() ? 0 : -1));
@@ -146,6 +148,7 @@ export class TaskCard {
   }
 
   protected edit(): void {
+    this.titleBefore = this.task().title;
     this.isEditing.set(true);
     const select = (): void => {
       this.editor()?.nativeElement.focus();
@@ -157,7 +160,7 @@ export class TaskCard {
   protected rename(title: string): void {
     if (!this.isEditing()) return;
     this.isEditing.set(false);
-    if (title.trim() !== '' && title.trim() !== this.task().title) void this.store.rename(this.task().id, title.trim());
+    if (title.trim() !== '' && title.trim() !== this.titleBefore) void this.store.rename(this.task().id, title.trim());
   }
 
   protected async move(step: -1 | 1): Promise<void> {
@@ -178,7 +181,7 @@ export class TaskCard {
   private onEditorKey({ key }: KeyboardEvent): void {
     if (key !== 'Enter' && key !== 'Escape') return;
     const title = this.editor()?.nativeElement.value ?? '';
-    this.rename(key === 'Enter' ? title : this.task().title);
+    this.rename(key === 'Enter' ? title : this.titleBefore);
     this.focus.wanted.set({ id: this.task().id });
   }
 

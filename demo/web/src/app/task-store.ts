@@ -44,7 +44,7 @@ export class TaskStore {
   }
 
   rename(id: string, title: string): Promise<string | null> {
-    return this.write([{ id }], (tx) => tx.update('Task', id, { title }));
+    return this.change(id, (tx) => tx.update('Task', id, { title }));
   }
 
   move(task: Task, step: -1 | 1): Promise<string | null> {
@@ -53,15 +53,17 @@ export class TaskStore {
   }
 
   moveTo(id: string, column: string): Promise<string | null> {
-    return this.write([{ id }], (tx) => tx.update('Task', id, { column, movedAt: Date.now() }));
+    return this.change(id, (tx) => tx.update('Task', id, { column, movedAt: Date.now() }));
   }
 
   vote(id: string): Promise<string | null> {
-    return this.write([{ id }], (tx) => tx.increment('Task', id, 'votes', 1));
+    return this.change(id, (tx) => tx.increment('Task', id, 'votes', 1));
   }
 
   delete(id: string): Promise<string | null> {
-    return this.write([{ id }], (tx) => tx.delete('Task', id));
+    return this.write([{ id }], (tx) => {
+      if (tx.get('Task', id)) tx.delete('Task', id);
+    });
   }
 
   /** Adds many tasks, which are older than every present one, so that the present ones stay on top. */
@@ -79,27 +81,49 @@ export class TaskStore {
   }
 
   async deleteAll(): Promise<void> {
-    const realm = await this.realm.opened();
     for (;;) {
-      // Read again each time: the other device may delete tasks meanwhile.
-      const tasks = realm.objects('Task', { limit: tasksPerWrite });
-      if (tasks.length === 0) return;
-      const isDone = await this.write(tasks, (tx) => {
+      let found = 0;
+      const isDone = await this.write([], (tx) => {
+        // Read in the transaction: the other device may delete tasks meanwhile.
+        const tasks = tx.objects('Task', { limit: tasksPerWrite });
+        found = tasks.length;
         for (const { id } of tasks) tx.delete('Task', id);
       });
-      if (isDone === null) return;
+      if (isDone === null || found < tasksPerWrite) return;
     }
   }
 
-  /** Writes one transaction. Returns the id of the first task, or `null` when the write was not possible. */
+  /** Discards a rejected write. */
+  async discard(id: number): Promise<void> {
+    try {
+      await (await this.realm.opened()).discard(id);
+    } catch (error) {
+      this.show(error);
+    }
+  }
+
+  /** Changes a task, which the other device may have deleted since the user saw it. */
+  private change(id: string, change: Change): Promise<string | null> {
+    return this.write([{ id }], (tx) => {
+      if (!tx.get('Task', id)) throw new Error('This task was deleted on another device.');
+      change(tx);
+    });
+  }
+
+  /** Shows an error until the next write. One of the realm is shown beside it. */
+  private show(error: unknown): void {
+    if (!this.realm.error()) this.message.set(error instanceof Error ? error.message : String(error));
+  }
+
+  /** Writes one transaction. Returns the id of the first task, or an empty text; `null` when the write was not possible. */
   private async write(tasks: readonly Pick<Task, 'id'>[], change: Change): Promise<string | null> {
     try {
       const { version } = await this.realm.write(change);
       this.follow(tasks, version);
       this.message.set('');
-      return tasks[0]?.id ?? null;
+      return tasks[0]?.id ?? '';
     } catch (error) {
-      this.message.set(error instanceof Error ? error.message : String(error));
+      this.show(error);
       return null;
     }
   }
