@@ -14,7 +14,7 @@ import type { Permit } from '../../../lib/server/index.js';
 import { serverLimits } from '../../../lib/server/server-limits.js';
 import { memoryStorage } from '../../../lib/storage/memory.js';
 import { createFaultyStorage } from '../test-kit.js';
-import { openWatchedRealm, type WatchedRealm } from '../watched-realm.js';
+import { openWatchedRealm, run, type WatchedRealm } from '../watched-realm.js';
 
 const create = (key: string, values: Values, type = 'Task'): Operation => ({ kind: 'create', type, key, values });
 const update = (key: string, values: Values, type = 'Task'): Operation => ({ kind: 'update', type, key, values });
@@ -71,9 +71,8 @@ describe('the touches of a changeset', () => {
     expect(sizes).toEqual([24, 3, 47]); // One byte is for all touches of a changeset.
   });
 
-  it('are not in a realm that is not watched, which stores the same bytes as before', async () => {
-    const storage = memoryStorage();
-    const one = await openWatchedRealm(storage);
+  it('are not in a realm that is not watched', async () => {
+    const one = await openWatchedRealm(memoryStorage());
     one.upload('a', 1, [create('x', { list: 'in' })]);
     const [record] = await one.records();
     expect(record).not.toHaveProperty('touches');
@@ -137,6 +136,17 @@ describe('the touches of a changeset', () => {
     const task = one.history.watchedProperties.types.get('Task');
     expect([task?.since, task?.properties.map(({ since }) => since)]).toEqual([2, [2, 2]]);
     expect(await touchTextsOf(one)).toEqual([null, null, ['Task x ["in",null] > ["in",true]']]);
+  });
+
+  it('do not keep the retention cutoff waiting while a property begins to be watched', async () => {
+    const storage = createFaultyStorage();
+    const one = await openWatchedRealm(storage);
+    storage.hold();
+    one.watch('Task', 'list');
+    const rejecting = run(one.realm.uploadQueue.rejectBefore(5));
+    expect(rejecting.end()).toBe('open');
+    storage.release();
+    expect(rejecting.end()).toBe('complete');
   });
 
   it('are not missing after an upload or a watch that failed', async () => {
