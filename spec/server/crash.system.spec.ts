@@ -1,9 +1,15 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { defaultIfEmpty, firstValueFrom, lastValueFrom, type Observable, tap, toArray } from 'rxjs';
 import { decodeOperations, encodeOperations } from '../../lib/merge/operation-codec.js';
 import { isLeft } from '../../lib/model/result.js';
 import type { Changeset, ServerChangeset } from '../../lib/model/changeset.js';
+import { touchesOf } from '../../lib/server/history/touches.js';
+import { openHistory } from '../../lib/server/history/storage-history.js';
+import { levelStorage } from '../../lib/storage/level.js';
+import { readLogPages } from '../../lib/log/read-log-pages.js';
+import type { History } from '../../lib/server/history/history.js';
 import { createSeededRandom, type SeededRandom } from '../../fuzz/seeded-random.js';
 import { useBuiltLibrary, startServerProcess, type ServerProcess } from './server-process.js';
 import { connectRawClient } from './raw-client.js';
@@ -124,6 +130,31 @@ const life = async (server: ServerProcess, chance: SeededRandom, replicas: reado
   await server.kill();
 };
 
+/** Opens the history of the realm while no server runs. */
+const withHistory = async (folder: string, work: (history: History) => Observable<unknown>): Promise<unknown> => {
+  const storage = await firstValueFrom(levelStorage(folder));
+  const history = await firstValueFrom(openHistory(storage, 'team', { random: Math.random }));
+  const result = await lastValueFrom(work(history).pipe(defaultIfEmpty(null)));
+  await lastValueFrom(storage.close(), { defaultValue: null });
+  return result;
+};
+
+/** Checks that each changeset of a history has the values of its object before and after it. */
+const checkTouches = async (folder: string, versions: number): Promise<void> => {
+  await withHistory(folder, ({ log, watchedProperties }) => {
+    expect(watchedProperties.types.get('Note')).toMatchObject({ since: 0, properties: [{ name: 'text', since: 0 }] });
+    return readLogPages(log.floor, (after) => log.page(after)).pipe(
+      toArray(),
+      tap((pages) => {
+        const records = pages.flatMap(({ entries }) => entries);
+        expect(records.length).toBe(versions);
+        for (const record of records)
+          expect(touchesOf(record)?.map(({ change }) => change)).toEqual([{ before: null, after: [textOf(record)] }]);
+      }),
+    );
+  });
+};
+
 describe(`a server that is killed ${kills} times while ${writersMany} clients upload and one reads`, () => {
   const code = useBuiltLibrary();
   let storage: string;
@@ -135,12 +166,13 @@ describe(`a server that is killed ${kills} times while ${writersMany} clients up
   });
 
   it(
-    `has everything it acknowledged, once and in order, and nothing that was not written, and all of it reaches all devices (seed ${seed})`,
+    `has everything it acknowledged, once and in order, and nothing that was not written, with all watched values, and all of it reaches all devices (seed ${seed})`,
     async () => {
       const chance = createSeededRandom(seed);
       const writers = Array.from({ length: writersMany }, (_, index) => fresh(`writer-${index}`));
       const reader = fresh('reader');
       const replicas = [...writers, reader];
+      await withHistory(storage, (history) => history.watchedProperties.watch('Note', ['text'], 0));
       for (let kill = 0; kill < kills; kill += 1) await life(await startServerProcess(code, storage), chance, replicas);
 
       const server = await startServerProcess(code, storage);
@@ -148,6 +180,7 @@ describe(`a server that is killed ${kills} times while ${writersMany} clients up
       for (const self of [whole, ...replicas]) await caughtUp(self, server.port);
       await server.kill();
       const history = whole.arrived;
+      await checkTouches(storage, history.length);
       expect(history.map(({ version }) => version)).toEqual(history.map((_, index) => index + 1));
       for (const { replica, acknowledged } of writers) {
         const own = history.filter(({ origin }) => origin === replica).map(textOf);

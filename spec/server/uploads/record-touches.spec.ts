@@ -136,6 +136,13 @@ describe('the touches of a changeset', () => {
     const task = one.history.watchedProperties.types.get('Task');
     expect([task?.since, task?.properties.map(({ since }) => since)]).toEqual([2, [2, 2]]);
     expect(await touchTextsOf(one)).toEqual([null, null, ['Task x ["in",null] > ["in",true]']]);
+    const others = [one.upload('a', 3, [remove('x')]), one.watch('Task', 'n'), one.watch('Note')];
+    while (others[0]?.end() === 'open') {
+      storage.release();
+      storage.hold();
+    }
+    for (let batches = 0; batches < 2; batches += 1) storage.release(); // No upload waits.
+    expect(others.map(({ end }) => end())).toEqual(['complete', 'complete', 'complete']);
   });
 
   it('do not keep the retention cutoff waiting while a property begins to be watched', async () => {
