@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Page } from 'playwright-core';
 import { runCommand } from '../angular/run-command.js';
 
 /** The program of `npm run demo -- --web`, as a process. */
@@ -62,3 +63,21 @@ export const startSecondDemo = async (root: string, url: string): Promise<readon
   const [code] = (await once(child, 'close')) as [number | null];
   return [code, output()];
 };
+
+/** Adds everything that a page complains about to a list. */
+export const watchPage = (page: Page, complaints: string[]): void => {
+  page.setDefaultTimeout(15_000);
+  page.on('pageerror', ({ message }) => complaints.push(message));
+  page.on('console', (message) => {
+    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text());
+  });
+};
+
+/** Makes a method of a page throw, until the page calls `restore()`. */
+export const breakMethod = (type: string, method: string, message: string): string => `{
+  const { ${method} } = ${type}.prototype;
+  globalThis.restore = () => Object.assign(${type}.prototype, { ${method} });
+  ${type}.prototype.${method} = () => {
+    throw new Error('${message}');
+  };
+}`;

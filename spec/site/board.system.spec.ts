@@ -4,7 +4,7 @@ import { schema } from '../../demo/web/src/app/schema.js';
 import { msMax } from '../angular/run-command.js';
 import { findAccessibilityFaults } from '../browser/axe.js';
 import { openBrowser, type OwnBrowser } from '../browser/start-chromium.js';
-import { type BoardDemo, startBoardDemo, startSecondDemo } from './board-demo.js';
+import { type BoardDemo, breakMethod, startBoardDemo, startSecondDemo, watchPage } from './board-demo.js';
 import { installFrameClock, measureChange, measureMainThread, quantile, type ShownChange } from './frame-clock.js';
 
 /* The example app, started by its real command. The specs share one server, so each uses tasks of its own. */
@@ -34,21 +34,13 @@ const focused = (): Promise<string> => page.evaluate(() => document.activeElemen
 
 const isEditing = (): boolean => document.activeElement?.matches('.editor') ?? false;
 
-const watchPage = (watched: Page): void => {
-  watched.setDefaultTimeout(15_000);
-  watched.on('pageerror', ({ message }) => complaints.push(message));
-  watched.on('console', (message) => {
-    if (message.type() === 'error' || message.type() === 'warning') complaints.push(message.text());
-  });
-};
-
 beforeAll(async () => {
   demo = await startBoardDemo(root);
   client = createSyncClient({ url: `${demo.url.replace('http', 'ws')}sync` });
   other = await openRealm({ schema, storage: memoryStorage(), sync: { client, realm: 'board' } });
   own = await openBrowser();
   page = await own.browser.contexts()[0]!.newPage();
-  watchPage(page);
+  watchPage(page, complaints);
   page.on('request', (request) => {
     if (!request.url().startsWith(demo.url)) complaints.push(`The page requested ${request.url()}`);
   });
@@ -161,15 +153,6 @@ describe('the task board', () => {
   });
 });
 
-/** Makes a method of a page throw, until the page calls `restore()`. */
-const breakMethod = (type: string, method: string, message: string): string => `{
-  const { ${method} } = ${type}.prototype;
-  globalThis.restore = () => Object.assign(${type}.prototype, { ${method} });
-  ${type}.prototype.${method} = () => {
-    throw new Error('${message}');
-  };
-}`;
-
 describe('the task board, while another device or the storage interferes', () => {
   const create = (id: string, column: string) =>
     other.write((tx) => tx.create('Task', { id, title: id, column, movedAt: Date.now() }));
@@ -222,7 +205,7 @@ describe('the task board, while another device or the storage interferes', () =>
 
   it('says that a storage cannot be opened, and opens it again', async () => {
     const second = await page.context().newPage();
-    watchPage(second);
+    watchPage(second, complaints);
     // Without Web Locks no other tab shares its realm.
     await second.addInitScript(`
       Object.defineProperty(navigator, 'locks', { value: undefined });

@@ -115,7 +115,7 @@ export class TaskStore {
     if (!this.realm.error()) this.message.set(error instanceof Error ? error.message : String(error));
   }
 
-  /** Writes one transaction. Returns the id of the first task, or an empty text; `null` when the write was not possible. */
+  /** Writes one transaction. Returns the id of the first task or an empty text, and `null` when it was not possible. */
   private async write(tasks: readonly Pick<Task, 'id'>[], change: Change): Promise<string | null> {
     try {
       const { version } = await this.realm.write(change);
