@@ -30,9 +30,15 @@ const createSection = (title: string) => {
   return { element, summary, body };
 };
 
-/** Shows another content. The same one stays, so that the reader can select and copy it. */
+/** Shows another content. The parts that are the same stay, so that the reader can select and copy them. */
 const showContent = (body: Element, content: Element): void => {
-  if (!body.firstChild?.isEqualNode(content)) body.replaceChildren(content);
+  const shown = body.firstElementChild;
+  if (shown?.childElementCount !== content.childElementCount) body.replaceChildren(content);
+  else
+    [...content.children].forEach((part, at) => {
+      const before = shown.children.item(at);
+      if (!part.isEqualNode(before)) before?.replaceWith(part);
+    });
 };
 
 const canPause = (sync: SyncState): boolean => sync === 'active' || sync === 'waitingForAccessToken';

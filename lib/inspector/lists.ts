@@ -48,7 +48,7 @@ export const readPendingItems = ({
 }: InspectedSession): Observable<readonly HTMLElement[]> => {
   const outbox = store?.context.outbox;
   if (!outbox) {
-    const text = isFollower ? 'Another tab has the changes of this realm.' : isOver ? 'The realm is closed.' : '';
+    const text = isFollower ? 'Another tab has them.' : isOver ? 'The realm is closed.' : '';
     return of(text === '' ? [] : [createPart('li', {}, text)]);
   }
   const { floor, head } = outbox;
@@ -60,7 +60,7 @@ export const readPendingItems = ({
       ...moreOf(head - floor - Math.min(shownMax, entries.length)),
     ]),
     // A changeset may be acknowledged while it is read.
-    catchError((thrown: unknown) => of([createPart('li', {}, `They could not be read: ${messageOf(thrown)}`)])),
+    catchError((thrown: unknown) => of([createPart('li', {}, `Unreadable: ${messageOf(thrown)}`)])),
   );
 };
 
