@@ -6,7 +6,7 @@ export const inspectorStyles = `
 :host {
   --ink: light-dark(#1d2733, #e6ebf1); --soft: light-dark(#566273, #a3b0c0); --back: light-dark(#fff, #161c24);
   --plot: light-dark(#f5f7fa, #1d242e); --edge: light-dark(#d5dce5, #35404e); --good: light-dark(#0b7a57, #4fd1a5);
-  --busy: light-dark(#9a5b00, #f2b552); --off: light-dark(#5c6878, #95a3b5); --bad: light-dark(#b3261e, #ff8a80);
+  --busy: light-dark(#9a5b00, #f2b552); --bad: light-dark(#b3261e, #ff8a80);
   --plain: light-dark(#2a5bbf, #86b1ff);
   display: block; color: var(--ink); background: var(--back); border: 1px solid var(--edge); border-radius: 10px;
   padding: 12px 14px; font: 13px/1.45 system-ui, sans-serif; overflow-wrap: anywhere;
@@ -15,7 +15,7 @@ export const inspectorStyles = `
 * { box-sizing: border-box }
 .head, .tools, .buttons, .bars { display: flex; flex-wrap: wrap; align-items: center; gap: 8px }
 .buttons, .bars { margin-left: auto }
-.dot { width: 10px; height: 10px; border-radius: 50%; background: var(--off) }
+.dot { width: 10px; height: 10px; border-radius: 50%; background: var(--soft) }
 .dot.connected { background: var(--good) }
 .dot.connecting { background: var(--busy) }
 .state, li b { font-weight: 600; color: var(--ink) }
@@ -30,7 +30,7 @@ button:hover { border-color: var(--soft) }
 :focus-visible { outline: 2px solid var(--plain); outline-offset: 1px }
 [role=switch]::before {
   content: ""; display: inline-block; width: 22px; height: 12px; margin: 0 6px -1px 0; border-radius: 6px;
-  background: radial-gradient(circle at 6px 6px, var(--back) 4px, transparent 4.5px) var(--off);
+  background: radial-gradient(circle at 6px 6px, var(--back) 4px, transparent 4.5px) var(--soft);
 }
 [aria-checked=true]::before {
   background: radial-gradient(circle at 16px 6px, var(--back) 4px, transparent 4.5px) var(--bad);
@@ -48,7 +48,7 @@ svg { display: block; width: 100%; overflow: hidden; user-select: none }
 .tick { stroke: var(--edge); stroke-dasharray: 2 4 }
 text { fill: var(--soft); font-size: 11px; text-anchor: middle; pointer-events: none }
 .marble text { fill: var(--back); font-weight: 600 }
-.good { fill: var(--good) } .busy { fill: var(--busy) } .off { fill: var(--off) } .bad { fill: var(--bad) }
+.good { fill: var(--good) } .busy { fill: var(--busy) } .off { fill: var(--soft) } .bad { fill: var(--bad) }
 .plain { fill: var(--plain) }
 .selected rect { stroke: var(--ink); stroke-width: 2px }
 .tip {

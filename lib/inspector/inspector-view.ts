@@ -205,7 +205,7 @@ export class InspectorView {
     };
     const confirm = (): void => {
       this.#recording.hidden = true;
-      setText(this.#answer, 'Copied. play() of tidemark/testing replays it.');
+      setText(this.#answer, 'Copied. play() replays it.');
     };
     // Missing on pages without TLS.
     const clipboard = navigator.clipboard as Clipboard | undefined;
