@@ -66,6 +66,10 @@ const advanceTo = async (target: number, id: number): Promise<void> => {
   if (isRunning(id)) nowMs = Math.max(nowMs, target);
 };
 
+const holdTime = (): void => {
+  heldUntil = real.now() + holdMsMax;
+};
+
 /** Lets time flow, at the speed of real time or faster, until it is ended. */
 const drive = async (id: number): Promise<void> => {
   let last = real.now();
@@ -85,41 +89,43 @@ const drive = async (id: number): Promise<void> => {
   }
 };
 
-/** Starts the time of a new example, at the time of this machine. */
-export const startTime = (): void => {
+/** The time of one example. Its functions do nothing as soon as the time of another example has begun. */
+export interface ExampleTimeline {
+  /** Stops time while the code of an example runs, so that it takes no time. */
+  readonly hold: () => void;
+  /** Lets time flow like that of this machine. */
+  readonly release: () => void;
+  /** Lets milliseconds pass in at most `realMsMax` real ones. Never resolves when the time ends first. */
+  readonly pass: (ms: number, realMsMax: number) => Promise<void>;
+  /** Ends the time: no timer runs any more. */
+  readonly end: () => void;
+}
+
+/** Starts the time of a new example, at the time of this machine. Ends the time of an earlier one. */
+export const startTime = (): ExampleTimeline => {
   driver += 1;
+  const id = driver;
   timers = [];
   passing = null;
   nowMs = originMs = real.Date.now();
   holdTime();
-  void drive(driver);
+  void drive(id);
+  const whileRunning = (act: () => void) => (): void => {
+    if (isRunning(id)) act();
+  };
+  return {
+    hold: whileRunning(holdTime),
+    release: whileRunning(() => (heldUntil = 0)),
+    pass: (ms, realMsMax) =>
+      new Promise((resolve) => {
+        if (isRunning(id)) passing = { until: nowMs + ms, speed: Math.max(1, ms / realMsMax), resolve };
+      }),
+    end: whileRunning(() => {
+      driver += 1;
+      timers = [];
+    }),
+  };
 };
-
-/** Ends the time: no timer runs any more. */
-export const endTime = (): void => {
-  driver += 1;
-  timers = [];
-};
-
-/** Stops time while the code of an example runs, so that it takes no time. */
-export const holdTime = (): void => {
-  heldUntil = real.now() + holdMsMax;
-};
-
-/** Lets time flow like that of this machine. */
-export const releaseTime = (): void => {
-  heldUntil = 0;
-};
-
-/**
- * Lets milliseconds pass.
- *
- * @param realMsMax - The milliseconds that this takes at most.
- */
-export const passTime = (ms: number, realMsMax: number): Promise<void> =>
-  new Promise((resolve) => {
-    passing = { until: nowMs + ms, speed: Math.max(1, ms / realMsMax), resolve };
-  });
 
 /** Waits until the work that is ready has run. No time passes. */
 export const settle = async (): Promise<void> => {

@@ -3,7 +3,7 @@ import { type Observable, Subject, takeUntil } from 'rxjs';
 import { createExampleWorld, type ExampleWorld } from '../../spec/example-world.js';
 import { steps } from '../../spec/page-steps.js';
 import type { ExampleHooks, ExampleRun } from './example-run.js';
-import { endTime, holdTime, passTime, releaseTime, settle, startTime } from './example-clock.js';
+import { type ExampleTimeline, settle, startTime } from './example-clock.js';
 import { formatValue } from './format-value.js';
 
 /** Everything that a compiled program of a page is given. */
@@ -56,19 +56,20 @@ class BlockGate {
   constructor(
     private last: number,
     private readonly hooks: ExampleHooks,
+    readonly time: ExampleTimeline,
   ) {}
 
   readonly enter = async (block: number, isStepFirst: boolean): Promise<void> => {
     if (block > this.last) {
-      releaseTime();
+      this.time.release();
       this.hooks.onWaiting();
       await new Promise<void>((resolve) => (this.#enterNext = resolve));
     }
     if (this.isEnded) return never();
     this.current = block;
     this.hooks.onBlock(block);
-    if (block > 0 && !isStepFirst && !this.hooks.isHasty) await passTime(pauseMs, pauseMs);
-    holdTime();
+    if (block > 0 && !isStepFirst && !this.hooks.isHasty) await this.time.pass(pauseMs, pauseMs);
+    this.time.hold();
   };
 
   readonly continueTo = (block: number): void => {
@@ -84,11 +85,11 @@ const runSteps =
   async (comment: string): Promise<void> => {
     if (gate.isEnded) return never();
     onStep(comment);
-    holdTime();
+    gate.time.hold();
     await settle();
     await pageSteps[comment]?.();
     await settle();
-    holdTime();
+    gate.time.hold();
   };
 
 const consolesOf = ({ blocks }: CompiledProgram, gate: BlockGate, { onOutput }: ExampleHooks) =>
@@ -104,11 +105,11 @@ const consolesOf = ({ blocks }: CompiledProgram, gate: BlockGate, { onOutput }: 
 export const runExample = (program: CompiledProgram, lastBlock: number, hooks: ExampleHooks): ExampleRun => {
   const ended$ = new Subject<void>();
   const online$ = new Subject<void>();
-  startTime();
+  const timeline = startTime();
   const realMsMax = hooks.isHasty ? stepMsMax.hasty : stepMsMax.shown;
-  const time = { settle, pass: (ms: number) => passTime(ms, realMsMax), end: endTime };
+  const time = { settle, pass: (ms: number) => timeline.pass(ms, realMsMax), end: timeline.end };
   const world = createExampleWorld(time, { reconnect$: online$ });
-  const gate = new BlockGate(lastBlock, hooks);
+  const gate = new BlockGate(lastBlock, hooks, timeline);
   const { network, clients$ } = world;
   const observe = <A>(value$: Observable<A>, next: (value: A) => void): void =>
     void value$.pipe(takeUntil(ended$)).subscribe({ next, error: (error: unknown) => console.error(error) });
@@ -116,7 +117,7 @@ export const runExample = (program: CompiledProgram, lastBlock: number, hooks: E
   observe(clients$, ({ length }) => hooks.onClients(length));
 
   const finish = (error?: unknown): void => {
-    releaseTime();
+    timeline.release();
     if (gate.isEnded) return;
     if (error !== undefined) hooks.onOutput(gate.current, formatValue(error, Date.now()), 'error');
     hooks.onWaiting();

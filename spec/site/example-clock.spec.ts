@@ -5,7 +5,7 @@ class Channel {
 }
 const before = globalThis.MessageChannel;
 Object.assign(globalThis, { MessageChannel: Channel });
-const { endTime, exampleSetInterval, exampleClearTimeout, exampleSetTimeout, passTime, startTime } =
+const { exampleSetInterval, exampleClearTimeout, exampleSetTimeout, startTime } =
   await import('../../site/playground/example-clock.js');
 Object.assign(globalThis, { MessageChannel: before });
 
@@ -15,16 +15,30 @@ describe('the time of the examples', () => {
     const report = console.error;
     console.error = (error) => reported.push(error);
     const ran: string[] = [];
-    startTime();
+    const time = startTime();
     exampleSetTimeout(() => {
       throw new Error('broken');
     }, 10);
     const interval = exampleSetInterval(() => ran.push('again'), 20);
     exampleSetTimeout(() => exampleClearTimeout(interval), 50);
-    await passTime(1_000, 10);
-    endTime();
+    await time.pass(1_000, 10);
+    time.end();
     console.error = report;
     expect(ran).toEqual(['again', 'again']);
     expect(reported).toEqual([new Error('broken')]);
+  });
+
+  it('is that of the latest example: an earlier one, which is still closing, cannot end, release or pass it', async () => {
+    const earlier = startTime();
+    const time = startTime();
+    const ran: string[] = [];
+    exampleSetTimeout(() => ran.push('timer'), 500);
+    const passed = time.pass(1_000, 10);
+    void earlier.pass(1, 1).then(() => ran.push('passed by the earlier one'));
+    earlier.release();
+    earlier.end();
+    await passed;
+    time.end();
+    expect(ran).toEqual(['timer']);
   });
 });

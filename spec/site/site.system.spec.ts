@@ -175,6 +175,18 @@ describe('a reader of the site', () => {
     ]);
   }, 60_000);
 
+  it('sees that an example could not be loaded, and runs it again', async () => {
+    const second = await page.context().newPage(); // The browser logs the failed request.
+    await second.route('**/playground/tools.js', (route) => route.abort(), { times: 1 });
+    await second.goto(`${site.url}/tools.html`);
+    const panel = second.locator('.playground-text');
+    await second.locator('.example-run').first().press('Enter');
+    await panel.getByText('The example could not be loaded.').waitFor({ timeout: stepMs });
+    await second.locator('.example-run').first().press('Enter');
+    await panel.getByText('The example has run').waitFor({ timeout: stepMs });
+    await second.close();
+  }, 60_000);
+
   it.each([
     ...['coming-from-realm', 'connection', 'data', 'errors', 'progress', 'sync-state', 'testing', 'tokens', 'tools'],
     'waiting',
@@ -182,7 +194,9 @@ describe('a reader of the site', () => {
     'gets the values that the comments of %s have',
     async (name) => {
       await openPath(`/${name}.html`);
-      await page.locator('.example-run').last().press('Enter');
+      const buttons = page.locator('.example-run');
+      // A program that is started again while it runs, or is still closing, does not disturb the next one.
+      for (const button of [buttons.first(), buttons.first(), buttons.last()]) await button.press('Enter');
       await finished();
       const [example] = parseExamples(name, readFileSync(join(root, 'docs', `${name}.md`), 'utf8'));
       const expected = [...example!.text.matchAll(/^ *console\.log\(.*\); \/\/ (.*)$/gm)].map(([, value]) => value);

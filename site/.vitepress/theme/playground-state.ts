@@ -15,8 +15,8 @@ interface OutputLine {
 }
 
 interface PlaygroundState {
-  /** Is `idle` when no example runs, `waiting` when the wanted blocks have run. */
-  status: 'idle' | 'loading' | 'running' | 'waiting';
+  /** Is `idle` when no example runs, `waiting` when the wanted blocks have run, `failed` when it could not be loaded. */
+  status: 'idle' | 'loading' | 'running' | 'waiting' | 'failed';
   page: string;
   program: number;
   /** The block that runs, or ran last. */
@@ -71,11 +71,16 @@ const start = async ({ page, program, block }: ExamplePlace): Promise<void> => {
   stopExample();
   const started = runs;
   Object.assign(playground, { status: 'loading', page, program });
-  await nextTick();
-  const element = pageElement.value;
-  const { runProgram } = await loadModule(page);
-  if (started !== runs || !element) return;
-  run.value = runProgram(program, block, createHooks(element));
+  try {
+    await nextTick();
+    const element = pageElement.value;
+    const { runProgram } = await loadModule(page);
+    if (started !== runs || !element) return;
+    run.value = runProgram(program, block, createHooks(element));
+  } catch (error) {
+    console.error(error);
+    if (started === runs) Object.assign(playground, { status: 'failed', block });
+  }
 };
 
 /** Whether a program runs, or has run. */
@@ -85,10 +90,5 @@ export const isShown = ({ page, program }: Omit<ExamplePlace, 'block'>): boolean
 /** Runs a program up to a block: from the beginning, or from where it is. */
 export const runTo = (place: ExamplePlace): void => {
   if (run.value && isShown(place) && playground.block < place.block) run.value.continueTo(place.block);
-  else {
-    start(place).catch((error: unknown) => {
-      stopExample();
-      console.error(error);
-    });
-  }
+  else void start(place);
 };
