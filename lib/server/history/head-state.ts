@@ -1,13 +1,15 @@
-import { concat, defer, EMPTY, ignoreElements, map, of, switchMap, tap, type Observable } from 'rxjs';
+import { concat, defer, EMPTY, ignoreElements, map, of, switchMap, tap, type Observable, share } from 'rxjs';
 import type { Clock } from '../../clock.js';
 import type { ObjectState } from '../../merge/object-state.js';
 import type { Operation } from '../../merge/operation.js';
+import { encodeState } from '../../merge/state-codec.js';
 import type { Version } from '../../model/version.js';
 import type { History } from './history.js';
 import { readPagesAfter } from './history-pages.js';
 import type { HistoryRecord } from './history-record.js';
 import { applySteps, operationsOf, stepsOf, type Projection, type Step } from './projection.js';
 import type { Projector } from './projector.js';
+import { decodeObjectState, type Row } from './stored-objects.js';
 
 /** The objects of a realm at the head of its history: the stored ones with later changes applied. */
 export interface HeadState {
@@ -16,6 +18,12 @@ export interface HeadState {
    * the head. Nothing may be appended meanwhile.
    */
   readonly readStates: (texts: Iterable<string>) => Observable<ReadonlyMap<string, ObjectState>>;
+  /**
+   * Emits the rows that a read of stored objects emits, with later changes applied, once and completes. Waits until the
+   * stored objects are near the head. Changesets may be appended meanwhile: each object is as at some time during the
+   * read. An object without a stored row is left out.
+   */
+  readonly readRows: (stored$: Observable<readonly Row[]>) => Observable<readonly Row[]>;
   /**
    * Must be called with the appended changesets, in order. Their operations are read only if the cache is used.
    */
@@ -126,9 +134,35 @@ const addRecent = (
   }
 };
 
+/**
+ * Returns stored rows with recent changes applied. Emits `null` if the stored objects changed meanwhile: then it must
+ * be repeated.
+ */
+const readCurrentRows = (
+  recent: ReadonlyMap<string, RecentObject> | null,
+  projection: Pick<Projection, 'cursor'>,
+  stored$: Observable<readonly Row[]>,
+): Observable<readonly Row[] | null> => {
+  const { version } = projection.cursor;
+  return stored$.pipe(
+    map((rows) => {
+      if (projection.cursor.version !== version) return null;
+      return rows.map((row): Row => {
+        const [text, bytes] = row;
+        const one = recent?.get(text);
+        if (one === undefined) return row;
+        const state = one.state ?? applySteps(decodeObjectState(text, bytes), one.steps);
+        return state === undefined ? row : [text, encodeState(state)];
+      });
+    }),
+  );
+};
+
 export const createHeadState = ({ history, projector, clock, lagBytesMax }: HeadStatePorts): HeadState => {
   const { log, projection } = history;
   let recent: Map<string, RecentObject> | null = null; // `null` while unused.
+  let isReading = false; // Whether these changes are being read.
+  const endReading = (): boolean => (isReading = false);
   let isUsed = false;
 
   const note = (
@@ -140,36 +174,39 @@ export const createHeadState = ({ history, projector, clock, lagBytesMax }: Head
     addRecent(recent, entry.version, changes(), states);
   };
 
-  /** Reads the changes between the stored objects and the head. */
+  /** Reads the changes between the stored objects and the head, once for all who wait for them. */
   const read$: Observable<never> = defer(() => {
     recent = new Map();
+    isReading = true;
     return readPagesAfter(log, projection.cursor.version, clock).pipe(
       tap((entries) => entries.forEach((entry) => note(entry, () => stepsOf(entry, operationsOf(entry))))),
       tap({ error: () => (recent = null), unsubscribe: () => (recent = null) }),
+      tap({ complete: endReading, error: endReading, unsubscribe: endReading }),
       ignoreElements(),
     );
-  });
+  }).pipe(share());
 
   const ready$: Observable<never> = defer(() => {
     const near$ = projector.lag() > lagBytesMax ? projector.catchUpTo(log.head) : EMPTY;
     return concat(
       near$,
-      defer(() => (recent === null ? read$ : EMPTY)),
+      defer(() => (recent === null || isReading ? read$ : EMPTY)),
     );
   });
 
-  const statesOf = (texts: readonly string[]): Observable<ReadonlyMap<string, ObjectState>> =>
-    concat(
-      ready$,
-      defer(() => readCurrentStates(recent, projection, texts)),
-    ).pipe(switchMap((states) => (states === null ? statesOf(texts) : of(states))));
+  /** Reads something at the head, again while the stored objects change meanwhile. */
+  const readCurrent = <A>(read: () => Observable<A | null>): Observable<A> =>
+    defer(() => {
+      isUsed = true;
+      return concat(ready$, defer(read)).pipe(switchMap((found) => (found === null ? readCurrent(read) : of(found))));
+    });
 
   return {
-    readStates: (texts) =>
-      defer(() => {
-        isUsed = true;
-        return statesOf([...texts]);
-      }),
+    readStates: (texts) => {
+      const all = [...texts];
+      return readCurrent(() => readCurrentStates(recent, projection, all));
+    },
+    readRows: (stored$) => readCurrent(() => readCurrentRows(recent, projection, stored$)),
     appended: (recorded, incoming, known) => {
       if (recent === null) return;
       recorded.forEach((entry, at) =>

@@ -4,6 +4,7 @@ import { isAlive, type ObjectState, propertyValueOf } from '../../../lib/merge/o
 import { encodeOperations } from '../../../lib/merge/operation-codec.js';
 import type { Operation } from '../../../lib/merge/operation.js';
 import { decodeState } from '../../../lib/merge/state-codec.js';
+import type { Stamp } from '../../../lib/merge/timestamp.js';
 import { bytesOf } from '../../../lib/model/changeset.js';
 import { StorageError } from '../../../lib/model/errors.js';
 import { parseObjectText } from '../../../lib/model/object-key.js';
@@ -11,6 +12,7 @@ import { isRight } from '../../../lib/model/result.js';
 import type { Key, Value } from '../../../lib/model/value.js';
 import type { HistoryRecord } from '../../../lib/server/history/history-record.js';
 import type { History } from '../../../lib/server/history/history.js';
+import { noTouches } from '../../../lib/server/history/touches.js';
 import { openHistory } from '../../../lib/server/history/storage-history.js';
 import type { Storage, StorageEntry } from '../../../lib/storage/storage.js';
 
@@ -49,20 +51,30 @@ export const anyChange: fc.Arbitrary<Change> = fc.record({
   origin: fc.constantFrom('a', 'b', 'c'),
 });
 
-const operationOf = ({ kind, type, key, values }: Change): Operation =>
+export const operationOf = ({ kind, type, key, values }: Change): Operation =>
   kind === 'delete' ? { kind, type, key } : { kind, type, key, values };
 
-/** Appends each change as a changeset of its own, with a stamp in any order. */
-export const append = async (history: History, changes: readonly Change[]): Promise<void> => {
+/** Returns the stamp of a change that becomes this version. */
+export const stampOf = ({ time, origin }: Change, version: number): Stamp => ({
+  time,
+  count: version,
+  replica: origin,
+});
+
+/** Appends each change as a changeset of its own, with a stamp in any order. Returns them. */
+export const append = async (history: History, changes: readonly Change[]): Promise<readonly HistoryRecord[]> => {
   let total = history.bytes;
   const { head } = history.log;
   const changesets = changes.map((change, at): HistoryRecord => {
     const body = encodeOperations([operationOf(change)]);
     total += bytesOf({ body });
     const version = head + at + 1;
-    return { version, origin: change.origin, time: change.time, count: version, body, total };
+    const record = { version, origin: change.origin, time: change.time, count: version, body, total };
+    // Without touches, an earlier version of the server would have appended it, and the index would be built again.
+    return history.watchedProperties.types.size === 0 ? record : { ...record, touches: noTouches };
   });
   await run(history.append({ after: head, changesets, replicas: new Map(), rejected: [], runs: [] }));
+  return changesets;
 };
 
 /** Advances the projection by at most this many changesets. */
