@@ -211,10 +211,10 @@ describe('a change of the subscriptions that is not possible', () => {
     [
       'a promise',
       inbox,
-      (async (subs: Edit) => {
+      async (subs: Edit) => {
         await Promise.resolve();
         subs.clear();
-      }),
+      },
       'change must be a synchronous function',
     ],
   ])('throws an error that says why for %s, and changes nothing', (_, before, change, message) => {
