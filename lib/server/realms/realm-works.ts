@@ -8,6 +8,7 @@ import { serverLimits } from '../server-limits.js';
 import type { ServerLimits } from '../server-options.js';
 import type { Permit } from '../uploads/permit.js';
 import { createSchemaCheck, type SchemaOf } from '../uploads/server-schemas.js';
+import { createIndexBuilder, type IndexBuilder } from '../history/index-builder.js';
 import { createHeadState, type HeadState } from '../history/head-state.js';
 import { createProjector, type Projector } from '../history/projector.js';
 import { createSettledObjects } from '../history/settled-objects.js';
@@ -27,6 +28,7 @@ export interface RealmWorks {
   readonly leases: SnapshotLeases;
   readonly projector: Projector;
   readonly headState: HeadState;
+  readonly indexBuilder: IndexBuilder;
   /** Runs the work. Must be subscribed once until the works are dropped. Never emits, completes or errors. */
   readonly working$: Observable<never>;
   /**
@@ -85,14 +87,16 @@ export const createRealmWorks = (
     rejectionsPendingMax,
   });
   const snapshots = createSnapshots({ history, leases, projector });
+  const indexBuilder = createIndexBuilder({ history, projector, clock, failed });
   const moved$ = projector.moved$.pipe(tap(headState.moved));
   return {
-    ...{ uploadQueue, snapshots, leases, projector, headState },
-    working$: merge(uploadQueue.working$, moved$, projector.working$).pipe(ignoreElements()),
+    ...{ uploadQueue, snapshots, leases, projector, headState, indexBuilder },
+    working$: merge(uploadQueue.working$, moved$, projector.working$, indexBuilder.working$).pipe(ignoreElements()),
     isIdle: () =>
       !uploadQueue.isBusy() &&
       leases.isEmpty() &&
       projector.isIdle() &&
+      indexBuilder.isIdle() &&
       projector.lag() <= serverLimits.worksLagBytesMax,
   };
 };
