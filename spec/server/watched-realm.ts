@@ -2,6 +2,7 @@ import { lastValueFrom, of, Subscription, type Observable } from 'rxjs';
 import { encodeOperations } from '../../lib/merge/operation-codec.js';
 import type { Operation } from '../../lib/merge/operation.js';
 import type { Changeset } from '../../lib/model/changeset.js';
+import type { Values } from '../../lib/model/value.js';
 import { limits as sharedLimits } from '../../lib/model/limits.js';
 import type { History } from '../../lib/server/history/history.js';
 import type { HistoryRecord } from '../../lib/server/history/history-record.js';
@@ -90,3 +91,13 @@ export const openWatchedRealm = async (storage: Storage, permit: Permit | null =
     close: () => teardown.unsubscribe(),
   };
 };
+
+export const create = (key: string, values: Values, type = 'Task'): Operation => ({
+  kind: 'create',
+  ...{ type, key, values },
+});
+export const update = (key: string, values: Values, type = 'Task'): Operation => ({
+  kind: 'update',
+  ...{ type, key, values },
+});
+export const remove = (key: string, type = 'Task'): Operation => ({ kind: 'delete', type, key });
