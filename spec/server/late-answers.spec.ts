@@ -240,7 +240,7 @@ describe('objects at the head of a history', () => {
     const forgotten$ = defer(() => history.projection.sweep(101));
     const reading = (projection: History['projection'] = history.projection) =>
       createHeadState({
-        history: { log: history.log, projection },
+        history: { log: history.log, projection, watchedProperties: history.watchedProperties },
         projector: { lag: () => 0, catchUpTo: () => NEVER },
         clock: systemClock,
         lagBytesMax: 1_000,

@@ -66,11 +66,16 @@ interface RecentObject {
 }
 
 export interface HeadStatePorts {
-  readonly history: Pick<History, 'log' | 'projection'>;
+  readonly history: Pick<History, 'log' | 'projection' | 'watchedProperties'>;
   readonly projector: Pick<Projector, 'lag' | 'catchUpTo'>;
   readonly clock: Pick<Clock, 'scheduler'>;
   /** Bytes of history that may be cached here. */
   readonly lagBytesMax: number;
+  /**
+   * The same in a watched realm, where every upload reads objects. At this distance the projection advances by itself,
+   * and an upload waits for one page of it only. The same number if left out.
+   */
+  readonly watchedLagBytesMax?: number;
 }
 
 /**
@@ -158,7 +163,20 @@ const readCurrentRows = (
   );
 };
 
-export const createHeadState = ({ history, projector, clock, lagBytesMax }: HeadStatePorts): HeadState => {
+/** Waits until the stored objects are near the head. */
+const waitForProjection = ({
+  history: { log, projection, watchedProperties },
+  projector,
+  lagBytesMax,
+  watchedLagBytesMax = lagBytesMax,
+}: HeadStatePorts): Observable<never> => {
+  const isWatched = watchedProperties.types.size > 0;
+  if (projector.lag() <= (isWatched ? watchedLagBytesMax : lagBytesMax)) return EMPTY;
+  return projector.catchUpTo(isWatched ? projection.cursor.version + 1 : log.head);
+};
+
+export const createHeadState = (ports: HeadStatePorts): HeadState => {
+  const { history, clock } = ports;
   const { log, projection } = history;
   let recent: Map<string, RecentObject> | null = null; // `null` while unused.
   let isReading = false; // Whether these changes are being read.
@@ -187,9 +205,8 @@ export const createHeadState = ({ history, projector, clock, lagBytesMax }: Head
   }).pipe(share());
 
   const ready$: Observable<never> = defer(() => {
-    const near$ = projector.lag() > lagBytesMax ? projector.catchUpTo(log.head) : EMPTY;
     return concat(
-      near$,
+      waitForProjection(ports),
       defer(() => (recent === null || isReading ? read$ : EMPTY)),
     );
   });
@@ -217,7 +234,7 @@ export const createHeadState = ({ history, projector, clock, lagBytesMax }: Head
       for (const [text, one] of recent ?? []) {
         if (one.version <= version) recent?.delete(text);
         // Applied again, they could win against a tombstone that is removed next.
-        else one.steps = one.steps.filter((step) => step.version > version);
+        else if (one.steps.length > 0) one.steps = one.steps.filter((step) => step.version > version);
       }
     },
     forgetUnused: () => {

@@ -2,13 +2,25 @@ import { concatMap, from, type Observable, queueScheduler, subscribeOn } from 'r
 import { type Clock, createYielder } from '../../clock.js';
 import { limits } from '../../model/limits.js';
 
-/** Objects that are read together: a slice of them has a few megabytes at most. */
+/** Objects that are read together, whatever their size: a slice of them has a few megabytes at most. */
 const textsMax = 8;
+/** Bytes of a slice of small objects: as many as those of a slice that may have any objects. */
+const sliceBytesMax = 8 * 1024 * 1024;
 
-/** Yields objects in slices. Large objects get a slice of their own. */
+/**
+ * Returns the size of slices of objects of this average size, up to a number: a storage reads many objects at once at a
+ * fraction of the cost.
+ */
+export const sliceSizeOf = (
+  { objects, bytes }: { readonly objects: number; readonly bytes: number },
+  most: number,
+): number => (bytes === 0 ? most : Math.max(textsMax, Math.min(most, Math.floor((sliceBytesMax * objects) / bytes))));
+
+/** Yields objects in slices of at most a number. Large objects get a slice of their own. */
 export const slicesOf = function* (
   texts: Iterable<string>,
   isLarge: (text: string) => boolean,
+  most = textsMax,
 ): Generator<readonly string[]> {
   let slice: string[] = [];
   for (const text of texts) {
@@ -17,7 +29,7 @@ export const slicesOf = function* (
       continue;
     }
     slice.push(text);
-    if (slice.length < textsMax) continue;
+    if (slice.length < most) continue;
     yield slice;
     slice = [];
   }

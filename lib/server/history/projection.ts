@@ -25,7 +25,7 @@ import { requireStored } from '../../model/stored-data.js';
 import type { Storage, StorageChange } from '../../storage/storage.js';
 import type { HistoryRecord } from './history-record.js';
 import { objectTextOf } from '../../model/object-key.js';
-import { slicesOf } from './object-slices.js';
+import { sliceSizeOf, slicesOf } from './object-slices.js';
 import {
   type ObjectChanges,
   changeObjects,
@@ -235,6 +235,9 @@ const advanceProjection = (
     });
   });
 
+/** Objects that are read together if all of their states are kept. */
+const statesAtOnce = 256;
+
 /** A class, because a server has one for each open realm. */
 class StoredProjection implements Projection {
   private readonly mover: CursorMover;
@@ -265,7 +268,7 @@ class StoredProjection implements Projection {
   }
 
   readStates(texts: Iterable<string>): Observable<ReadonlyMap<string, ObjectState>> {
-    return from(slicesOf(texts, (text) => this.large.has(text))).pipe(
+    return from(slicesOf(texts, (text) => this.large.has(text), sliceSizeOf(this.cursor, statesAtOnce))).pipe(
       concatMap((slice) => readObjects(this.storage, slice).pipe(subscribeOn(queueScheduler))),
       reduce((all, known) => {
         for (const [text, { state }] of known) all.set(text, state);

@@ -20,15 +20,18 @@ import { limits } from '../../model/limits.js';
 import { serverLimits } from '../server-limits.js';
 import { requireStored } from '../../model/stored-data.js';
 import { keyRangeOf, type Storage, type StorageChange } from '../../storage/storage.js';
-import { slicesOf } from './object-slices.js';
+import { sliceSizeOf, slicesOf } from './object-slices.js';
 import { encodeCursor, type ProjectionCursor } from './record-codec.js';
 
 /** Keys of the cursor and of the objects. */
 export const cursorKey = 'objects';
 export const objectPrefix = 'object/';
 
+/** Objects that are changed in one event-loop turn: it takes some milliseconds. */
+const changedAtOnce = 64;
+
 /** Number of concurrent single reads. */
-const readsAtOnce = 32;
+const readsAtOnce = 256;
 
 /** Returns the bytes that a stored object counts. */
 export const rowBytesOf = (state: Uint8Array): number => state.byteLength + serverLimits.objectBytesMore;
@@ -152,7 +155,8 @@ export const changeObjects = (
       changes.push(...more);
       return writeBatch(last);
     });
-    return concat(from(slicesOf(texts, isLarge)).pipe(concatMap(changeSlice)), last$).pipe(
-      finalize(() => (mover.isMoving = false)),
-    );
+    return concat(
+      from(slicesOf(texts, isLarge, sliceSizeOf(mover.cursor, changedAtOnce))).pipe(concatMap(changeSlice)),
+      last$,
+    ).pipe(finalize(() => (mover.isMoving = false)));
   });

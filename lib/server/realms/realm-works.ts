@@ -70,7 +70,13 @@ export const createRealmWorks = (
   });
   const failed = (error: unknown): void => log(createFailedEvent(name, error));
   const projector = createProjector({ history, leases, clock, lagBytesMax, quietQueue, failed });
-  const headState = createHeadState({ history, projector, clock, lagBytesMax: headStateLagTimes * lagBytesMax });
+  const headState = createHeadState({
+    history,
+    projector,
+    clock,
+    lagBytesMax: headStateLagTimes * lagBytesMax,
+    watchedLagBytesMax: serverLimits.projectionLagTimesMax * lagBytesMax,
+  });
   const permitCheck =
     permit === null ? acceptAll : createPermitCheck({ permit, realm: name, clock, permitMsMax }, headState);
   const shapes = schemaOf(name);

@@ -126,7 +126,7 @@ describe('objects at the head that are read while changes are appended', () => {
       );
     const log = Object.assign(Object.create(history.log) as History['log'], { page });
     const headState = createHeadState({
-      history: { log, projection: history.projection },
+      history: { log, projection: history.projection, watchedProperties: history.watchedProperties },
       projector: { lag: () => 0, catchUpTo: () => EMPTY },
       clock: systemClock,
       lagBytesMax: Infinity,
