@@ -90,10 +90,17 @@ export class EntryBlocks {
     return packed;
   }
 
-  /** Called after a batch was stored, once or several times. */
+  /** Called after the entries of a batch were stored, once or several times. */
   confirm(): void {
-    if (this.isRestarting) this.blocks = [];
+    // The entries before a restart are deleted, and the blocks after it are not those of the entries before it.
+    if (this.isRestarting) return;
     this.blocks.push(...this.begun);
+    this.endBatch();
+  }
+
+  /** Called after a batch that restarts the log was stored, when everything before the restart is confirmed. */
+  confirmRestart(): void {
+    this.blocks = this.begun;
     this.endBatch();
   }
 

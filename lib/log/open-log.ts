@@ -153,7 +153,7 @@ const restartMethodsOf = <Entry extends Versioned>(
   confirmRestart: (entries) => {
     assertNext(0, entries);
     ends.floor = 0;
-    blocks.confirm();
+    blocks.confirmRestart();
     tail.restart(0);
     tail.push(entries);
     head.restart(entries.length);

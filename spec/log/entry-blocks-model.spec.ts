@@ -125,6 +125,18 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant('reopen' as const) }) },
 );
 
+type Step = typeof step extends fc.Arbitrary<infer A> ? A : never;
+
+/** Found once in several thousand runs: an append, a trim and a restart in one batch. */
+const trimBeforeRestart: readonly Step[] = [
+  { do: 'append', sizes: [8, 8, 8, 8] },
+  { do: 'flush', count: 1 },
+  { do: 'append', sizes: [8] },
+  { do: 'trim', share: 1 },
+  { do: 'restart', count: 4 },
+  { do: 'flush', count: 6 },
+];
+
 describe('entries that a batch appends together', () => {
   it('are read as they were written, whatever was replaced, trimmed, restarted, failed or opened again', async () => {
     const seen = { blocks: 0, restarts: 0, fails: 0 };
@@ -150,7 +162,7 @@ describe('entries that a batch appends together', () => {
           if (expected.length === 0) expect(keys.filter((key) => key !== 'log/floor')).toEqual([]);
         }
       }),
-      runOptions(120),
+      { ...runOptions(120), examples: [[[...trimBeforeRestart]]] },
     );
     if (!process.env['SEED']) {
       expect(seen.blocks).toBeGreaterThan(500);
