@@ -54,7 +54,7 @@ export const clientBugs: readonly Bug[] = [
   createBug(
     'an earlier write wins when it arrives later',
     'merge/object-state.js',
-    'if (!wins(stamp, stampOf(state, property), () => compareValues(value, state.values[property] ?? null)))\n            continue;',
+    'if (!wins(stamp, propertyStampOf(state, property), () => compareValues(value, state.values[property] ?? null)))\n            continue;',
     '',
   ),
   createBug(

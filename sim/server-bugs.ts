@@ -41,8 +41,8 @@ export const serverBugs: readonly Bug[] = [
   createBug(
     'the projection leaves out a changeset of each page',
     'server/history/projection.js',
-    'changesOf(steps, known, before, slice, large)',
-    'changesOf(steps, known, before, slice.slice(1), large)',
+    'changesOf(steps, known, before, slice, parts)',
+    'changesOf(steps, known, before, slice.slice(1), parts)',
   ),
   createBug(
     'a snapshot leaves out its last object',
