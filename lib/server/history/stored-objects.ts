@@ -31,7 +31,7 @@ export const objectPrefix = 'object/';
 const changedAtOnce = 64;
 
 /** Number of concurrent single reads. */
-const readsAtOnce = 256;
+const readsAtOnce = 32;
 
 /** Returns the bytes that a stored object counts. */
 export const rowBytesOf = (state: Uint8Array): number => state.byteLength + serverLimits.objectBytesMore;
