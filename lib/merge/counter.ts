@@ -122,12 +122,13 @@ export const addIncrement = (
   return own;
 };
 
+/** Compares the starts of chains: the later one first, and `null`, which is before all others, last. */
+const compareStarts = (a: Instant | null, b: Instant | null): number =>
+  a === null || b === null ? Number(a === null) - Number(b === null) : compareInstants(b, a);
+
 /** Compares chains so that each comes after those that it contains: by replica, end, start and sum. */
-const compareExtents = (a: Chain, b: Chain): number => {
-  if (a.after === null || b.after === null)
-    return compareChains(a, b) || Number(a.after === null) - Number(b.after === null) || a.sum - b.sum;
-  return compareChains(a, b) || compareInstants(b.after, a.after) || a.sum - b.sum;
-};
+const compareExtents = (a: Chain, b: Chain): number =>
+  compareChains(a, b) || compareStarts(a.after, b.after) || a.sum - b.sum;
 
 const isOverlapping = (a: Chain, { replica, after }: Chain): boolean =>
   a.replica === replica && (after === null || compareInstants(a.upTo, after) > 0);

@@ -235,28 +235,21 @@ export const openHistory = (
     const id = createRandomId(clock);
     return concat(realmStorage.batch([{ type: 'put', key: idKey, value: encodeValue(id) }], { durable: true }), of(id));
   });
+  const log$ = openBlockLog({ storage: realmStorage, prefix: logPrefix, ...historyBlockForm });
   const openWithId = (id: string): Observable<History> =>
-    openBlockLog({ storage: realmStorage, prefix: logPrefix, ...historyBlockForm }).pipe(
-      switchMap((log) =>
-        openWatchedProperties(realmStorage).pipe(
-          switchMap((watchedProperties) =>
-            openProjection(realmStorage, log.floor, watchedProperties).pipe(
-              switchMap((projection) =>
-                forkJoin([
-                  readEnd(log, projection),
-                  readRetentionCutoff(realmStorage),
-                  readLatestStamp(realmStorage),
-                ]).pipe(
-                  switchMap(([end, retentionCutoff, time]) => {
-                    const latestStamp = createLatestStamp(time, stamped);
-                    const replicas = createReplicaStore(realmStorage, realm, replicaCache);
-                    const { total } = end;
-                    const opened = { id, log, projection, total, retentionCutoff, latestStamp, replicas };
-                    const history = new StorageHistory(realmStorage, { ...opened, watchedProperties });
-                    return concat(closeGap(realmStorage, watchedProperties, log.head, end), of(history));
-                  }),
-                ),
-              ),
+    forkJoin([log$, openWatchedProperties(realmStorage)]).pipe(
+      switchMap(([log, watchedProperties]) =>
+        openProjection(realmStorage, log.floor, watchedProperties).pipe(
+          switchMap((projection) =>
+            forkJoin([readEnd(log, projection), readRetentionCutoff(realmStorage), readLatestStamp(realmStorage)]).pipe(
+              switchMap(([end, retentionCutoff, time]) => {
+                const latestStamp = createLatestStamp(time, stamped);
+                const replicas = createReplicaStore(realmStorage, realm, replicaCache);
+                const { total } = end;
+                const opened = { id, log, projection, total, retentionCutoff, latestStamp, replicas };
+                const history = new StorageHistory(realmStorage, { ...opened, watchedProperties });
+                return concat(closeGap(realmStorage, watchedProperties, log.head, end), of(history));
+              }),
             ),
           ),
         ),

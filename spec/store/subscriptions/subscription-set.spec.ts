@@ -102,11 +102,11 @@ describe('the filters of a set', () => {
 
 describe('a stored set', () => {
   it.each<[string, unknown[]]>([
-    ['a version that is no number', ['a', 0, []]],
-    ['a list that is none', [1, 1, 'a']],
+    ['a text in place of its version', ['a', 0, []]],
+    ['a text in place of its list', [1, 1, 'a']],
     ['a subscription without a type', [1, 1, [[1, null, 5, true, 0, 0]]]],
-    ['a filter that is none', [1, 1, [[1, null, 'Task', ['x'], 0, 0]]]],
-    ['a time that is none', [1, 1, [[1, null, 'Task', true, 'a', 0]]]],
+    ['a filter with an unknown operator', [1, 1, [[1, null, 'Task', ['x'], 0, 0]]]],
+    ['a text in place of a time', [1, 1, [[1, null, 'Task', true, 'a', 0]]]],
   ])('with %s is an error that names the record', (_, given) => {
     expect(() => decodeSet('subscriptions', encodeValue(given))).toThrow(StorageError);
     expect(() => decodeSet('subscriptions', encodeValue(given))).toThrow('subscriptions');
