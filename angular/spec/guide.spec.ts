@@ -7,7 +7,12 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bootstrapApplication } from '@angular/platform-browser';
-import type { ApplicationConfig, Type } from '@angular/core';
+import {
+  mergeApplicationConfig,
+  provideZonelessChangeDetection,
+  type ApplicationConfig,
+  type Type,
+} from '@angular/core';
 import { createSyncClient, memoryStorage, openRealm } from 'tidemark';
 import { allowAnyone, createSyncServer } from 'tidemark/server';
 
@@ -16,8 +21,12 @@ const programs = readGuidePrograms(join(here, '..', '..'));
 const folder = join(here, '.guide');
 const data = mkdtempSync(join(tmpdir(), 'tidemark-guide-'));
 
+/** Ends everything that the spec has opened, the latest first, also when it fails: otherwise Jest would not exit. */
+const ends: (() => unknown)[] = [];
+
 beforeAll(() => mkdirSync(folder, { recursive: true }));
-afterAll(() => {
+afterAll(async () => {
+  for (const end of ends.reverse()) await end();
   for (const path of [folder, data]) rmSync(path, { recursive: true, force: true });
 });
 
@@ -48,6 +57,7 @@ it('the programs of the guide compile with the published types, in a strict proj
 
 it('the app of the guide shows, adds and finishes tasks, and counts unsent changes', async () => {
   const server = createSyncServer({ storage: memoryStorage(), authenticate: allowAnyone, authorize: () => 'write' });
+  ends.push(() => server.close());
   const { port } = await server.listen({ port: 0, host: '127.0.0.1' });
   for (const { name, text } of programs) {
     write(
@@ -58,11 +68,17 @@ it('the app of the guide shows, adds and finishes tasks, and counts unsent chang
   const { appConfig } = (await load('app.config')) as { appConfig: ApplicationConfig };
   const { App } = (await load('app')) as { App: Type<unknown> };
   document.body.innerHTML = '<app-root></app-root>';
-  const app = await bootstrapApplication(App, appConfig);
+  // The app of `ng new` has this line in Angular 20. It is the default since Angular 21.
+  const generated: ApplicationConfig = { providers: [provideZonelessChangeDetection()] };
+  const app = await bootstrapApplication(App, mergeApplicationConfig(generated, appConfig));
+  ends.push(() => {
+    app.destroy();
+  });
   const shown = (): string => document.body.textContent.replaceAll(/\s+/g, ' ').trim();
   await until(() => shown() === 'connected, 0 changes are not on the server yet finished tasksNo tasks');
 
   const client = createSyncClient({ url: `ws://127.0.0.1:${port}` });
+  ends.push(() => client.close());
   const schema = { Task: { primaryKey: 'id', properties: { id: 'string', title: 'string', done: 'bool' } } } as const;
   const other = await openRealm({ schema, storage: memoryStorage(), sync: { client, realm: 'team-42' } });
   await other.write((tx) => [milk, bread].forEach((task) => tx.create('Task', task)));
@@ -78,8 +94,4 @@ it('the app of the guide shows, adds and finishes tasks, and counts unsent chang
   await until(() => shown() === 'connected, 0 changes are not on the server yet finished tasksBuy milk');
   document.querySelector<HTMLInputElement>('input[type=checkbox]')?.click();
   await until(() => shown().endsWith('finished tasksAdopt a catBake bread'));
-
-  app.destroy();
-  await client.close();
-  await server.close();
 });
