@@ -3,7 +3,6 @@ import { asapScheduler, firstValueFrom } from 'rxjs';
 import { encodeOperations } from '../../../lib/merge/operation-codec.js';
 import type { ObjectState } from '../../../lib/merge/object-state.js';
 import type { Operation } from '../../../lib/merge/operation.js';
-import { encodeState } from '../../../lib/merge/state-codec.js';
 import type { ServerChangeset } from '../../../lib/model/changeset.js';
 import { checkSchema, type Schema } from '../../../lib/model/schema.js';
 import type { SetAsideReport } from '../../../lib/model/set-aside-report.js';
@@ -18,6 +17,7 @@ import type { Storage } from '../../../lib/storage/storage.js';
 import { memoryStorage } from '../../../lib/storage/memory.js';
 import { fittingCreateOf, itemSchema, itemUuid, otherCreateOf } from '../../merge/arbitrary-creates.js';
 import { runOptions } from '../../merge/arbitrary-operations.js';
+import { restoreState } from '../../merge/replica-world.js';
 import { createHeldStorage, waitUntilDone } from '../test-kit.js';
 
 /*
@@ -71,17 +71,20 @@ const openOn = (storage: Storage): Store => {
   return store;
 };
 
-const hexOf = (state: ObjectState): string => Buffer.from(encodeState(state)).toString('hex');
-
-/** Everything that a store has, in a form that can be compared. Not the layout of its storage. */
+/**
+ * Everything that a store has, in a form that can be compared. Not the layout of its storage, and not the order in which
+ * a state has the names of its properties: reading a stored state groups those that were written together.
+ */
 const contentOf = async (store: Store) => {
   const { objects, optimistic } = store.context;
-  const latest = (type: string, key: Key): string | null => {
+  const latest = (type: string, key: Key): ObjectState | null => {
     const state = objects.latestState(type, key);
-    return state ? hexOf(state) : null;
+    return state ? restoreState(state) : null;
   };
   return {
-    states: Object.fromEntries(objects.listStored().map(({ type, key, state }) => [`${type} ${key}`, hexOf(state)])),
+    states: Object.fromEntries(
+      objects.listStored().map(({ type, key, state }) => [`${type} ${key}`, restoreState(state)]),
+    ),
     shown: Object.fromEntries(
       ['Item', 'Linked'].map((type) => [type, new Map(store.objects(type).map((view) => [view['id'], { ...view }]))]),
     ),
