@@ -128,6 +128,8 @@ export const limits = {
   filterBytesMax: 16 * 1024,
   /** Filters in filters of a subscription: deeper than people write, and safe for the stack of a server. */
   filterDepthMax: 16,
+  /** Characters of a position in the members of a view: a primary key, and indexed values before it. */
+  viewPositionCharsMax: 4_096,
   /** Values to which a filter compares one property: more are better written as a property of the objects. */
   filterValuesMax: 1_000,
   /**

@@ -9,7 +9,7 @@ export interface ViewMembers {
   /** The view that is placed by this. */
   readonly placed: PlacedView;
   readonly mode: ViewMode;
-  /** Objects of the view, each as it is at `upTo`, or as it was before if the server has said no later state. */
+  /** Objects of the view, each as it is at `upTo`, or as it was before if the server has sent no later state. */
   readonly objects: readonly StoredObject[];
   /** Objects that are not in the view. Some may not be stored here. */
   readonly leaves: readonly ObjectName[];

@@ -34,7 +34,7 @@ export interface ViewRejection {
 }
 
 /**
- * How a replica comes to a view.
+ * The way in which a replica comes to a view.
  *
  * - `difference`: the members are what changes from the placed view. All other objects stay.
  * - `resync`: the members are the whole view. Objects that are not named go.

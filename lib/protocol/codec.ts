@@ -48,6 +48,7 @@ const createCodec = <Message extends { readonly type: string }>(layouts: object)
     const array: unknown[] = [shape.kind];
     for (const [name, , { write }] of shape.fields)
       array.push(write((message as unknown as Record<string, unknown>)[name]));
+    if (array.at(-1) === undefined) array.pop(); // An absent last field.
     return array;
   };
 
@@ -62,7 +63,7 @@ const createCodec = <Message extends { readonly type: string }>(layouts: object)
     for (const [name, path, { read }] of fields) {
       const field = read(array[++index], path);
       if (field instanceof InvalidField) return field;
-      message[name] = field;
+      if (field !== undefined) message[name] = field;
     }
     return agree(message as never) ?? (message as unknown as Message);
   };

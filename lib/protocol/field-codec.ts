@@ -68,6 +68,21 @@ export const optionalOf = <A>({ read, write }: Field<A>): Field<A | null> => ({
   write: (value) => (value === null ? null : write(value)),
 });
 
+/**
+ * The last field of a message, which may be absent. The frame has no element for it then. `null` in a frame also means
+ * that it is absent, so that a later version can add fields after it.
+ */
+export const absentOf = <A>({ read, write }: Field<A>): Field<A | undefined> => ({
+  read: (value, path) => (value === undefined || value === null ? undefined : read(value, path)),
+  write: (value) => (value === undefined ? undefined : write(value)),
+});
+
+/** One of some texts. */
+export const oneOf = <Text extends string>(...texts: readonly Text[]): Field<Text> =>
+  plainFieldOf(texts.map((text) => `"${text}"`).join(' or '), (value): value is Text =>
+    (texts as readonly unknown[]).includes(value),
+  );
+
 const retryExpected = '"never", "later" or milliseconds';
 
 /** `"never"`, `"later"`, or the milliseconds after which the client may try again. */

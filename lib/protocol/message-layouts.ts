@@ -1,5 +1,6 @@
 import { limits } from '../model/limits.js';
 import {
+  absentOf,
   binary,
   code,
   count,
@@ -14,8 +15,10 @@ import {
   errorText,
 } from './field-codec.js';
 import { retentionCutoff, instant, runs, writeLimits } from './record-fields.js';
-import type { ClientMessage, ServerFrame } from './messages.js';
+import type { ClientMessage, Download, ServerFrame } from './messages.js';
+import type { Parts } from './view-messages.js';
 import { downloadPage, uploadPage } from './pages.js';
+import { boundView, placedView, scopeId, viewFilters, viewMode, viewPosition, viewRejections } from './view-fields.js';
 import { objectName, objectNames, rejectedWrites, serverStates, storedObjects } from './object-rows.js';
 
 type AnyMessage = ClientMessage | ServerFrame;
@@ -39,6 +42,12 @@ const session = ordinal;
 const id = textOf(1, limits.idCharsMax);
 const token = textOf(0, limits.tokenCharsMax);
 
+/** A page ends at its last changeset or after it. */
+const checkPageEnd = ({ type, changesets, upTo }: Download | Parts): InvalidField | null => {
+  const last = changesets.at(-1)?.version ?? 0;
+  return last > upTo ? new InvalidField(`${type}.upTo`, `at least ${last}`, upTo) : null;
+};
+
 /** Client to server: kinds 1 to 31. A number is never used again for another message. */
 export const clientLayouts: Layouts<ClientMessage> = {
   bind: {
@@ -53,6 +62,7 @@ export const clientLayouts: Layouts<ClientMessage> = {
       acknowledged: count,
       includeOwn: flag,
       runs,
+      view: absentOf(placedView),
     },
   },
   upload: { kind: 2, fields: { session, changesets: uploadPage } },
@@ -64,6 +74,8 @@ export const clientLayouts: Layouts<ClientMessage> = {
   ping: { kind: 8, fields: { sentAt: time } },
   fetch: { kind: 9, fields: { session, version: ordinal, after: optionalOf(objectName) } },
   withdraw: { kind: 10, fields: { session, version: ordinal, code, objects: objectNames } },
+  subscribe: { kind: 11, fields: { session, number: count, filters: viewFilters } },
+  next: { kind: 12, fields: { session, number: count, position: viewPosition } },
 };
 
 /** Server to client: kinds 33 to 63, so that a message in the wrong direction is invalid. */
@@ -83,16 +95,14 @@ export const serverLayouts: Layouts<ServerFrame> = {
       limits: writeLimits,
       retentionCutoff: optionalOf(retentionCutoff),
       decided: count,
+      view: absentOf(boundView),
     },
   },
   accepted: { kind: 34, fields: { session, version: ordinal } },
   download: {
     kind: 35,
     fields: { session, changesets: downloadPage, upTo: ordinal, remaining: count, bytes: count, remainingBytes: count },
-    agree: ({ changesets, upTo }) => {
-      const last = changesets.at(-1)?.version ?? 0;
-      return last > upTo ? new InvalidField('download.upTo', `at least ${last}`, upTo) : null;
-    },
+    agree: checkPageEnd,
   },
   mark: { kind: 36, fields: { session, request: ordinal, version: count } },
   unbound: { kind: 37, fields: { session } },
@@ -109,4 +119,34 @@ export const serverLayouts: Layouts<ServerFrame> = {
   refused: { kind: 41, fields: { session, version: ordinal, writes: rejectedWrites, serverStates, code } },
   part: { kind: 42, fields: { isLast: flag, bytes: binary } },
   copied: { kind: 43, fields: { session, version: count } },
+  view: {
+    kind: 44,
+    fields: {
+      ...{ session, number: count, version: count, scope: scopeId, mode: viewMode, objects: count },
+      rejections: viewRejections,
+    },
+  },
+  members: {
+    kind: 45,
+    fields: {
+      ...{ session, number: count, objects: storedObjects, leaves: objectNames, position: viewPosition },
+      ...{ upTo: optionalOf(count), remaining: count, bytes: count },
+    },
+    agree: ({ position, upTo }) => {
+      if ((position === null) !== (upTo === null)) return null;
+      return new InvalidField(
+        'members.upTo',
+        position === null ? 'a version on the last page' : 'nil, because more pages follow',
+        upTo,
+      );
+    },
+  },
+  parts: {
+    kind: 46,
+    fields: {
+      ...{ session, changesets: downloadPage, states: storedObjects, leaves: objectNames, upTo: ordinal },
+      ...{ remaining: count, bytes: count, remainingBytes: count },
+    },
+    agree: checkPageEnd,
+  },
 };

@@ -11,6 +11,8 @@ import type {
   WriteLimits,
 } from '../model/changeset.js';
 import type { Version } from '../model/version.js';
+import type { PlacedView } from '../model/view.js';
+import type { BoundView, Members, NextMembers, Parts, Subscribe, ViewStart } from './view-messages.js';
 
 /**
  * All messages of a wire. docs/PROTOCOL.md specifies them; `codec.ts` encodes and decodes frames. Messages are plain
@@ -43,6 +45,8 @@ export interface Bind {
    * replica.
    */
   readonly runs: readonly Run[];
+  /** The view of which the replica's objects are. Absent: the replica has the whole realm. */
+  readonly view?: PlacedView;
 }
 
 /** A page of changesets with consecutive versions. */
@@ -120,7 +124,8 @@ export interface Ping {
 }
 
 /** A message of a client: switch on its `type`. docs/PROTOCOL.md specifies each. */
-export type ClientMessage = Bind | Upload | Received | MarkRequest | Token | Unbind | Fault | Fetch | Withdraw | Ping;
+export type ClientMessage =
+  Bind | Upload | Received | MarkRequest | Token | Unbind | Fault | Fetch | Withdraw | Ping | Subscribe | NextMembers;
 
 /** Answers `bind`. */
 export interface Bound {
@@ -157,6 +162,8 @@ export interface Bound {
    * them.
    */
   readonly decided: Version;
+  /** The way in which a replica with a view goes on. Absent: no view, or a server that does not know views. */
+  readonly view?: BoundView;
 }
 
 /**
@@ -291,7 +298,19 @@ export interface WireError {
 
 /** A message of a server: switch on its `type`. docs/PROTOCOL.md specifies each. */
 export type ServerMessage =
-  Bound | Accepted | Download | Marked | WriteRejected | Snapshot | Unbound | Pong | Copied | WireError;
+  | Bound
+  | Accepted
+  | Download
+  | Marked
+  | WriteRejected
+  | Snapshot
+  | Unbound
+  | Pong
+  | Copied
+  | WireError
+  | ViewStart
+  | Members
+  | Parts;
 
 /** A frame of a server: a message, or a part of a frame that is larger than `partBytesMax`. */
 export type ServerFrame = ServerMessage | MessagePart;

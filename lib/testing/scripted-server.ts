@@ -231,6 +231,8 @@ const usualRepliesOf = (message: ClientMessage): readonly ServerMessage[] => {
     case 'fault':
     case 'fetch':
     case 'withdraw':
+    case 'subscribe':
+    case 'next':
       return [];
   }
 };
@@ -245,6 +247,8 @@ const messageKinds: Readonly<Record<keyof ServerScript, true>> = {
   fault: true,
   fetch: true,
   withdraw: true,
+  subscribe: true,
+  next: true,
   ping: true,
   unsolicited: true,
 };

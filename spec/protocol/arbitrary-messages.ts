@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { limits } from '../../lib/model/limits.js';
-import { anyInteger, textOf } from '../model/arbitrary-values.js';
+import { anyInteger, anyMixed, textOf } from '../model/arbitrary-values.js';
 import { type ClientMessage, type ServerFrame, wireErrorCodes } from '../../lib/protocol/messages.js';
 
 /**
@@ -38,19 +38,44 @@ const runs = fc.array(fc.tuple(text(1, limits.runIdCharsMax), fc.nat()), { minLe
 });
 const anyKey = fc.oneof(anyInteger, text(1, limits.keyCharsMax));
 
+/** Messages with and without a view. */
+const withPresence = <Message, View>(
+  messages: fc.Arbitrary<Message>,
+  views: fc.Arbitrary<View>,
+): fc.Arbitrary<Message & { readonly view?: View }> =>
+  fc.tuple(messages, fc.option(views)).map(([message, view]) => ({ ...message, ...(view === null ? {} : { view }) }));
+
+const storedObjects = fc.array(fc.record({ type: text(1, 64), key: anyKey, state: fc.uint8Array({ maxLength: 20 }) }), {
+  maxLength: 5,
+});
+const objectNames = fc.array(fc.record({ type: text(1, 64), key: anyKey }), { maxLength: 5 });
+
+/** Filters of a view: the wire carries any value, as it is. */
+const filters = fc.array(fc.record({ id: ordinal, type: text(1, limits.nameCharsMax), filter: anyMixed }), {
+  maxLength: 5,
+});
+const position = text(0, limits.viewPositionCharsMax);
+const placedView = fc.record({ number: fc.option(count), filters, scope: fc.option(id) });
+const boundView = fc.record({ mode: fc.constantFrom('continue' as const, 'resync' as const), scope: fc.option(id) });
+
 export const anyClientMessage: fc.Arbitrary<ClientMessage> = fc.oneof(
-  fc.record({
-    type: fc.constant('bind' as const),
-    session,
-    realm: text(1, limits.realmNameCharsMax),
-    replica: id,
-    token: fc.option(text(0, limits.tokenCharsMax)),
-    history: fc.option(id),
-    downloadedTo: count,
-    acknowledged: count,
-    includeOwn: fc.boolean(),
-    runs,
-  }),
+  withPresence(
+    fc.record({
+      type: fc.constant('bind' as const),
+      session,
+      realm: text(1, limits.realmNameCharsMax),
+      replica: id,
+      token: fc.option(text(0, limits.tokenCharsMax)),
+      history: fc.option(id),
+      downloadedTo: count,
+      acknowledged: count,
+      includeOwn: fc.boolean(),
+      runs,
+    }),
+    placedView,
+  ),
+  fc.record({ type: fc.constant('subscribe' as const), session, number: count, filters }),
+  fc.record({ type: fc.constant('next' as const), session, number: count, position: fc.option(position) }),
   fc.record({ type: fc.constant('upload' as const), session, changesets: uploaded }),
   fc.record({ type: fc.constant('received' as const), session, version: ordinal }),
   fc.record({ type: fc.constant('mark' as const), session, request: ordinal }),
@@ -62,7 +87,7 @@ export const anyClientMessage: fc.Arbitrary<ClientMessage> = fc.oneof(
     session,
     version: ordinal,
     code,
-    objects: fc.array(fc.record({ type: text(1, 64), key: anyKey }), { maxLength: 5 }),
+    objects: objectNames,
   }),
   fc.record({ type: fc.constant('ping' as const), sentAt: time }),
   fc.record({
@@ -73,38 +98,70 @@ export const anyClientMessage: fc.Arbitrary<ClientMessage> = fc.oneof(
   }),
 );
 
+/** The end of a page of changes is not before its last changeset. */
+const pageOfChanges = fc
+  .tuple(session, downloaded, fc.nat(), count, count)
+  .map(([number, changesets, more, remaining, bytes]) => ({
+    ...{ session: number, changesets, upTo: Math.max(1, (changesets.at(-1)?.version ?? 0) + more) },
+    ...{ remaining, bytes, remainingBytes: remaining },
+  }));
+
 export const anyServerMessage: fc.Arbitrary<ServerFrame> = fc.oneof(
-  fc.record({
-    type: fc.constant('bound' as const),
-    session,
-    history: id,
-    head: count,
-    headBytes: count,
-    accepted: count,
-    serverTime: time,
-    frameBytesMax: ordinal,
-    snapshot: fc.option(ordinal),
-    stamp: fc.option(fc.record({ time, count })),
-    limits: fc.record({
-      changesetBytesMax: ordinal,
-      operationsMax: ordinal,
-      valuesMax: ordinal,
-      elementsMax: ordinal,
-      objectBytesMax: ordinal,
+  withPresence(
+    fc.record({
+      type: fc.constant('bound' as const),
+      session,
+      history: id,
+      head: count,
+      headBytes: count,
+      accepted: count,
+      serverTime: time,
+      frameBytesMax: ordinal,
+      snapshot: fc.option(ordinal),
+      stamp: fc.option(fc.record({ time, count })),
+      limits: fc.record({
+        changesetBytesMax: ordinal,
+        operationsMax: ordinal,
+        valuesMax: ordinal,
+        elementsMax: ordinal,
+        objectBytesMax: ordinal,
+      }),
+      retentionCutoff: fc.option(fc.record({ time: count, version: count })),
+      decided: count,
     }),
-    retentionCutoff: fc.option(fc.record({ time: count, version: count })),
-    decided: count,
-  }),
+    boundView,
+  ),
   fc.record({ type: fc.constant('accepted' as const), session, version: ordinal }),
-  fc.tuple(session, downloaded, fc.nat(), count, count).map(([number, changesets, more, remaining, bytes]) => ({
-    type: 'download' as const,
-    session: number,
-    changesets,
-    upTo: Math.max(1, (changesets.at(-1)?.version ?? 0) + more),
-    remaining,
-    bytes,
-    remainingBytes: remaining,
+  pageOfChanges.map((page) => ({ type: 'download' as const, ...page })),
+  fc.tuple(pageOfChanges, storedObjects, objectNames).map(([page, states, leaves]) => ({
+    ...{ type: 'parts' as const, ...page, states, leaves },
   })),
+  fc.record({
+    type: fc.constant('view' as const),
+    session,
+    number: count,
+    version: count,
+    scope: fc.option(id),
+    mode: fc.constantFrom('difference' as const, 'resync' as const),
+    objects: count,
+    rejections: fc.array(fc.record({ id: ordinal, code, text: text(0, limits.errorTextCharsMax) }), { maxLength: 5 }),
+  }),
+  fc
+    .tuple(
+      fc.record({
+        session,
+        number: count,
+        objects: storedObjects,
+        leaves: objectNames,
+        remaining: count,
+        bytes: count,
+      }),
+      fc.oneof(
+        fc.record({ position, upTo: fc.constant(null) }),
+        fc.record({ position: fc.constant(null), upTo: count }),
+      ),
+    )
+    .map(([page, end]) => ({ type: 'members' as const, ...page, ...end })),
   fc.record({ type: fc.constant('mark' as const), session, request: ordinal, version: count }),
   fc.record({
     type: fc.constant('refused' as const),

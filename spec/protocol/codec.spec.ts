@@ -6,6 +6,7 @@ import { decodeClient, decodeServer, encodeClient, encodeServer } from '../../li
 import { clientLayouts, serverLayouts } from '../../lib/protocol/message-layouts.js';
 import type { ClientMessage, ServerFrame } from '../../lib/protocol/messages.js';
 import { anyClientMessage, anyServerMessage, seeded } from './arbitrary-messages.js';
+import { isSound } from './sound-messages.js';
 import { clientFrames, serverFrames } from './valid-frames.js';
 
 const body = Uint8Array.of(1, 2, 3);
@@ -24,118 +25,6 @@ const broken = (frames: fc.Arbitrary<Uint8Array>): fc.Arbitrary<Uint8Array> =>
       return how === 'cut' ? frame.slice(0, at) : Uint8Array.from([...frame, ...frame]);
     });
 
-const isCount = (value: unknown): boolean => Number.isSafeInteger(value) && (value as number) >= 0;
-const isOrdinal = (value: unknown): boolean => isCount(value) && value !== 0;
-const isText = (value: unknown, most: number, least = 0): boolean =>
-  typeof value === 'string' && value.length >= least && value.length <= most;
-
-/** Repeats on purpose the rules that every decoded message must obey. */
-const isSound = (message: ClientMessage | ServerFrame): boolean => {
-  const { idCharsMax, errorTextCharsMax } = limits;
-  const numbered = !('session' in message) || message.session === null || isOrdinal(message.session);
-  const rest = (): boolean => {
-    switch (message.type) {
-      case 'bind':
-        return (
-          isText(message.realm, limits.realmNameCharsMax, 1) &&
-          isText(message.replica, idCharsMax, 1) &&
-          (message.token === null || isText(message.token, limits.tokenCharsMax)) &&
-          (message.history === null || isText(message.history, idCharsMax, 1)) &&
-          isCount(message.downloadedTo) &&
-          isCount(message.acknowledged) &&
-          typeof message.includeOwn === 'boolean' &&
-          message.runs.length > 0 &&
-          message.runs.every(
-            ({ id, lastVersion }, i, all) =>
-              isText(id, 32, 1) && isCount(lastVersion) && lastVersion >= (all[i - 1]?.lastVersion ?? 0),
-          )
-        );
-      case 'upload':
-        return (
-          message.changesets.length > 0 &&
-          message.changesets.every(
-            (each, i, all) => isOrdinal(each.version) && each.version === all[0]!.version + i && isChange(each),
-          )
-        );
-      case 'download':
-        return (
-          isOrdinal(message.upTo) &&
-          isCount(message.remaining) &&
-          isCount(message.bytes) &&
-          isCount(message.remainingBytes) &&
-          message.changesets.every(
-            (each, i, all) =>
-              each.version > (all[i - 1]?.version ?? 0) &&
-              each.version <= message.upTo &&
-              isText(each.origin, idCharsMax, 1) &&
-              isChange(each),
-          )
-        );
-      case 'mark':
-        return isOrdinal(message.request) && (!('version' in message) || isCount(message.version));
-      case 'received':
-      case 'accepted':
-        return isOrdinal(message.version);
-      case 'token':
-        return isText(message.token, limits.tokenCharsMax);
-      case 'fault':
-        return isOrdinal(message.version) && /^[a-z][a-z0-9-]*$/.test(message.code);
-      case 'ping':
-      case 'pong':
-        return Number.isFinite(message.sentAt);
-      case 'bound':
-        return (
-          isText(message.history, idCharsMax, 1) &&
-          isCount(message.head) &&
-          isCount(message.headBytes) &&
-          isCount(message.accepted) &&
-          Number.isFinite(message.serverTime) &&
-          isOrdinal(message.frameBytesMax) &&
-          (message.snapshot === null || isOrdinal(message.snapshot)) &&
-          (message.stamp === null || (Number.isFinite(message.stamp.time) && isCount(message.stamp.count))) &&
-          Object.values(message.limits).length === 5 &&
-          Object.values(message.limits).every(isOrdinal) &&
-          (message.retentionCutoff === null ||
-            (isCount(message.retentionCutoff.time) && isCount(message.retentionCutoff.version))) &&
-          isCount(message.decided)
-        );
-      case 'refused':
-        return (
-          isOrdinal(message.version) &&
-          message.writes.every(({ type, reason }) => isText(type, 64, 1) && isText(reason, errorTextCharsMax)) &&
-          message.serverStates.every(({ state }) => state === null || state instanceof Uint8Array)
-        );
-      case 'withdraw':
-        return isOrdinal(message.version) && message.objects.every(({ type }) => isText(type, 64, 1));
-      case 'copied':
-        return isCount(message.version);
-      case 'part':
-        return typeof message.isLast === 'boolean' && message.bytes instanceof Uint8Array;
-      case 'fetch':
-        return isOrdinal(message.version) && (message.after === null || isText(message.after.type, 64, 1));
-      case 'snapshot':
-        return (
-          isOrdinal(message.version) &&
-          isCount(message.remaining) &&
-          isCount(message.bytes) &&
-          message.objects.every(({ type, state }) => isText(type, 64, 1) && state instanceof Uint8Array)
-        );
-      case 'error':
-        return (
-          isText(message.code, 64, 1) &&
-          isText(message.text, errorTextCharsMax) &&
-          (typeof message.retry === 'string' || message.retry.after >= 0)
-        );
-      case 'unbind':
-      case 'unbound':
-        return true;
-    }
-  };
-  const isChange = ({ time, count, body: bytes }: { time: number; count: number; body: Uint8Array }): boolean =>
-    Number.isFinite(time) && isCount(count) && bytes instanceof Uint8Array;
-  return numbered && rest();
-};
-
 const isFineOf = (decoded: Either<string, ClientMessage | ServerFrame>): boolean =>
   isLeft(decoded) ? decoded.left.includes('must be') && decoded.left.length < 500 : isSound(decoded.right);
 
@@ -152,7 +41,8 @@ const fieldsOf = (frames: typeof clientFrames, layouts: object): readonly Broken
       return Object.keys(fields).map((name, index): Broken => {
         const isFlag = name === 'includeOwn' || name === 'isLast';
         const wrong = [isFlag ? 'yes' : true, {}, NaN, -Infinity].map((value) => frame.with(index + 1, value));
-        return [`${type}.${name}`, [...wrong, frame.slice(0, index + 1)]];
+        const isAbsentAllowed = name === 'view';
+        return [`${type}.${name}`, isAbsentAllowed ? wrong : [...wrong, frame.slice(0, index + 1)]];
       });
     },
   );
@@ -180,7 +70,7 @@ describe('the codec', () => {
   it('E14 takes random frames in the same way, as bytes and as values', () => {
     const bytes = fc.uint8Array({ maxLength: 100 });
     const values = fc
-      .tuple(fc.nat(45), fc.array(fc.oneof(fc.nat(), fc.string(), fc.constant(null), fc.array(fc.array(fc.nat())))))
+      .tuple(fc.nat(48), fc.array(fc.oneof(fc.nat(), fc.string(), fc.constant(null), fc.array(fc.array(fc.nat())))))
       .map(([kind, rest]) => encodeValue([kind, ...rest]));
     const fine = (frame: Uint8Array) => isFineOf(decodeClient(frame)) && isFineOf(decodeServer(frame));
     fc.assert(fc.property(fc.oneof(bytes, values), fine), { numRuns: 10_000, ...seeded });
@@ -253,8 +143,8 @@ describe('the codec', () => {
   const invalidFrames: readonly (readonly [string, (frame: Uint8Array) => Either<string, unknown>, unknown, string])[] =
     [
       ['no array', decodeClient, 5, 'frame must be an array, received 5'],
-      ['an unknown kind', decodeClient, [11], 'frame must be a kind of message: 1 (bind), 2 (upload), 3 (received), 4 (mark), 5 (token), 6 (unbind), 7 (fault), 8 (ping), 9 (fetch), 10 (withdraw), received 11'], // prettier-ignore
-      ['another unknown kind', decodeServer, [44, 1], 'frame must be a kind of message: 33 (bound), 34 (accepted), 35 (download), 36 (mark), 37 (unbound), 38 (pong), 39 (error), 40 (snapshot), 41 (refused), 42 (part), 43 (copied), received 44'], // prettier-ignore
+      ['an unknown kind', decodeClient, [13], 'frame must be a kind of message: 1 (bind), 2 (upload), 3 (received), 4 (mark), 5 (token), 6 (unbind), 7 (fault), 8 (ping), 9 (fetch), 10 (withdraw), 11 (subscribe), 12 (next), received 13'], // prettier-ignore
+      ['another unknown kind', decodeServer, [47, 1], 'frame must be a kind of message: 33 (bound), 34 (accepted), 35 (download), 36 (mark), 37 (unbound), 38 (pong), 39 (error), 40 (snapshot), 41 (refused), 42 (part), 43 (copied), 44 (view), 45 (members), 46 (parts), received 47'], // prettier-ignore
       ['a page that does not get on', decodeServer, [40, 1, 5, [], 3, 0], 'snapshot.objects must be at least one, because some remain, received an array of 0'], // prettier-ignore
       ['session 0', decodeClient, [6, 0], 'unbind.session must be a whole number from 1 to 2^53 - 1, received 0'],
       ['a missing field', decodeClient, [3, 1], 'received.version must be a whole number from 1 to 2^53 - 1, received undefined'], // prettier-ignore
@@ -286,6 +176,10 @@ describe('the codec', () => {
       ['versions that fall', decodeServer, [35, 1, [['a'], [[2, 0, 0, 0, body], [1, 0, 0, 0, body]]], 2, 0], 'download.changesets[1].version must be a version after 2, received 1'], // prettier-ignore
       ['an origin from nowhere', decodeServer, [35, 1, [['a'], [[2, 1, 0, 0, body]]], 2, 0], 'download.changesets[0].origin must be the index of one of 1 origins, received 1'], // prettier-ignore
       ['a page past its end', decodeServer, [35, 1, [['a'], [[2, 0, 0, 0, body]]], 1, 0, 0, 0], 'download.upTo must be at least 2, received 1'], // prettier-ignore
+      ['parts past their end', decodeServer, [46, 1, [['a'], [[2, 0, 0, 0, body]]], [], [], 1, 0, 0, 0], 'parts.upTo must be at least 2, received 1'], // prettier-ignore
+      ['an unknown mode', decodeServer, [44, 1, 1, 0, null, 'whole', 0, []], 'view.mode must be "difference" or "resync", received "whole"'], // prettier-ignore
+      ['a view that is no array', decodeClient, clientFrames[0]!.with(-1, 'all'), 'bind.view must be [number, filters, scope], received "all"'], // prettier-ignore
+      ['a mode of another message', decodeServer, serverFrames[0]!.with(-1, ['difference', null]), 'bound.view.mode must be "continue" or "resync", received "difference"'], // prettier-ignore
       ['a retry of its own', decodeServer, [39, 1, 'c', '', 'soon'], 'error.retry must be "never", "later" or milliseconds, received "soon"'], // prettier-ignore
     ];
 

@@ -31,7 +31,7 @@ describe('wires of messages', () => {
       const expected = '      -a-#';
       const received = serverWire(ponging)(sent).pipe(map(decodeServer));
       const text =
-        'frame must be a kind of message: 1 (bind), 2 (upload), 3 (received), 4 (mark), 5 (token), 6 (unbind), 7 (fault), 8 (ping), 9 (fetch), 10 (withdraw), received 99';
+        'frame must be a kind of message: 1 (bind), 2 (upload), 3 (received), 4 (mark), 5 (token), 6 (unbind), 7 (fault), 8 (ping), 9 (fetch), 10 (withdraw), 11 (subscribe), 12 (next), received 99';
       m.expectObservable(received).toBe(
         expected,
         { a: right(pong) },
@@ -57,7 +57,7 @@ describe('wires of messages', () => {
       const serverFrames = m.hot('-a-x-a', { a: encodeServer(pong), x: encodeClient(ping) });
       const received = clientWire(() => serverFrames)(EMPTY).pipe(map((message) => message.type));
       const text =
-        'frame must be a kind of message: 33 (bound), 34 (accepted), 35 (download), 36 (mark), 37 (unbound), 38 (pong), 39 (error), 40 (snapshot), 41 (refused), 42 (part), 43 (copied), received 8';
+        'frame must be a kind of message: 33 (bound), 34 (accepted), 35 (download), 36 (mark), 37 (unbound), 38 (pong), 39 (error), 40 (snapshot), 41 (refused), 42 (part), 43 (copied), 44 (view), 45 (members), 46 (parts), received 8';
       m.expectObservable(received).toBe(
         '-a-#',
         { a: 'pong' },

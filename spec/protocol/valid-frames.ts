@@ -2,7 +2,19 @@ const body = Uint8Array.of(1, 2, 3);
 
 /** One valid frame of every kind. */
 export const clientFrames: readonly (readonly unknown[])[] = [
-  [1, 1, 'realm', 'replica', 'token', 'history', 0, 0, false, [['run', 0]]],
+  [
+    1,
+    1,
+    'realm',
+    'replica',
+    'token',
+    'history',
+    0,
+    0,
+    false,
+    [['run', 0]],
+    [1, [[1, 'Task', ['eq', 'done', false]]], 'scope'],
+  ],
   [2, 1, [[1, 0, 0, body]]],
   [3, 1, 1],
   [4, 1, 1],
@@ -12,9 +24,11 @@ export const clientFrames: readonly (readonly unknown[])[] = [
   [8, 0],
   [9, 1, 1, ['Task', 'a']],
   [10, 1, 1, 'too-large', [['Task', 'a']]],
+  [11, 1, 1, [[1, 'Task', ['eq', 'done', false]]]],
+  [12, 1, 1, 'position'],
 ];
 export const serverFrames: readonly (readonly unknown[])[] = [
-  [33, 1, 'history', 0, 0, 0, 0, 1, 5, [0, 0], [1, 1, 1, 1, 1], [1, 0], 0],
+  [33, 1, 'history', 0, 0, 0, 0, 1, 5, [0, 0], [1, 1, 1, 1, 1], [1, 0], 0, ['continue', 'scope']],
   [34, 1, 1],
   [35, 1, [['a'], [[1, 0, 0, 0, body]]], 1, 0, 0, 0],
   [36, 1, 1, 0],
@@ -25,4 +39,7 @@ export const serverFrames: readonly (readonly unknown[])[] = [
   [41, 1, 3, [['Task', 'a', 'no']], [['Task', 'a', null]], 'not-permitted'],
   [42, true, body],
   [43, 1, 0],
+  [44, 1, 1, 0, 'scope', 'difference', 0, [[1, 'bad-filter', 'text']]],
+  [45, 1, 1, [['Task', 'a', body]], [['Task', 'b']], null, 0, 0, 0],
+  [46, 1, [['a'], [[1, 0, 0, 0, body]]], [['Task', 'a', body]], [['Task', 'b']], 1, 0, 0, 0],
 ];

@@ -47,6 +47,20 @@ export function maybe<T>(field: Field<T>): Field<T | null> {
   };
 }
 
+/** The last element of an array, which may be missing or nil. */
+export function maybeMissing<T>(field: Field<T>): Field<T | undefined> {
+  return {
+    read: (raw) => (raw === undefined || raw === null ? undefined : field.read(raw)),
+    write: (value) => (value === undefined ? null : field.write(value)),
+  };
+}
+
+export const anyValue: Field<Value> = check('a value', (raw) => raw !== undefined);
+
+export function oneOf<T extends string>(...texts: readonly T[]): Field<T> {
+  return check(`one of ${texts.join(', ')}`, (raw) => texts.some((each) => each === raw));
+}
+
 export function listOf<T>(field: Field<T>, least = 0, most = Infinity): Field<readonly T[]> {
   return {
     read(raw) {
@@ -58,7 +72,10 @@ export function listOf<T>(field: Field<T>, least = 0, most = Infinity): Field<re
 }
 
 type Fields = Readonly<Record<string, unknown>>;
-export type Named<F extends Fields> = { readonly [K in keyof F]: TypeOf<F[K]> };
+type MissableOf<F extends Fields> = { [K in keyof F]: undefined extends TypeOf<F[K]> ? K : never }[keyof F];
+export type Named<F extends Fields> = { readonly [K in Exclude<keyof F, MissableOf<F>>]: TypeOf<F[K]> } & {
+  readonly [K in MissableOf<F>]?: TypeOf<F[K]>;
+};
 
 /** An array whose elements are the fields in their order. Elements after the last field are skipped. */
 export function positions<F extends Fields>(fields: F): Field<Named<F>> {
@@ -68,10 +85,15 @@ export function positions<F extends Fields>(fields: F): Field<Named<F>> {
       if (!Array.isArray(raw)) throw new Error('expected an array');
       const named: Record<string, unknown> = {};
       entries.forEach(([name, field], n) => {
-        named[name] = field.read((raw as readonly Value[])[n]);
+        const value = field.read((raw as readonly Value[])[n]);
+        if (value !== undefined) named[name] = value;
       });
       return named as Named<F>;
     },
-    write: (named) => entries.map(([name, field]) => field.write((named as Record<string, unknown>)[name])),
+    write(named) {
+      const values = named as Record<string, unknown>;
+      const present = entries.filter(([name]) => values[name] !== undefined);
+      return present.map(([name, field]) => field.write(values[name]));
+    },
   };
 }

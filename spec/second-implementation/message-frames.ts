@@ -1,4 +1,5 @@
 import {
+  anyValue,
   bytes,
   code,
   count,
@@ -7,6 +8,8 @@ import {
   key,
   listOf,
   maybe,
+  maybeMissing,
+  oneOf,
   ordinal,
   positions,
   text,
@@ -77,6 +80,9 @@ const retry: Field<'never' | 'later' | { readonly after: number }> = {
 };
 
 const session = ordinal;
+const objects = listOf(positions({ type: text(64, 1), key, state: bytes }));
+const filters = listOf(positions({ id: ordinal, type: text(64, 1), filter: anyValue }), 0, 256);
+const position = maybe(text(4_096));
 
 const clientKinds = {
   bind: [
@@ -91,6 +97,7 @@ const clientKinds = {
       acknowledged: count,
       includeOwn: flag,
       runs: listOf(run, 1, 1_000),
+      view: maybeMissing(positions({ number: maybe(count), filters, scope: maybe(id) })),
     },
   ],
   upload: [2, { session, changesets: listOf(ownChangeset, 1, 1_000) }],
@@ -102,6 +109,8 @@ const clientKinds = {
   ping: [8, { sentAt: time }],
   fetch: [9, { session, version: ordinal, after: maybe(target) }],
   withdraw: [10, { session, version: ordinal, code, objects: listOf(target) }],
+  subscribe: [11, { session, number: count, filters }],
+  next: [12, { session, number: count, position }],
 } as const;
 
 const serverKinds = {
@@ -120,6 +129,7 @@ const serverKinds = {
       limits,
       retentionCutoff: maybe(positions({ time: count, version: count })),
       decided: count,
+      view: maybeMissing(positions({ mode: oneOf('continue', 'resync'), scope: maybe(id) })),
     },
   ],
   accepted: [34, { session, version: ordinal }],
@@ -131,16 +141,7 @@ const serverKinds = {
   unbound: [37, { session }],
   pong: [38, { sentAt: time }],
   error: [39, { session: maybe(ordinal), code: text(64), text: text(500), retry }],
-  snapshot: [
-    40,
-    {
-      session,
-      version: ordinal,
-      objects: listOf(positions({ type: text(64, 1), key, state: bytes })),
-      remaining: count,
-      bytes: count,
-    },
-  ],
+  snapshot: [40, { session, version: ordinal, objects, remaining: count, bytes: count }],
   refused: [
     41,
     {
@@ -153,6 +154,44 @@ const serverKinds = {
   ],
   part: [42, { isLast: flag, bytes }],
   copied: [43, { session, version: count }],
+  view: [
+    44,
+    {
+      session,
+      number: count,
+      version: count,
+      scope: maybe(id),
+      mode: oneOf('difference', 'resync'),
+      objects: count,
+      rejections: listOf(positions({ id: ordinal, code, text: text(500) }), 0, 256),
+    },
+  ],
+  members: [
+    45,
+    {
+      session,
+      number: count,
+      objects,
+      leaves: listOf(target),
+      position,
+      upTo: maybe(count),
+      remaining: count,
+      bytes: count,
+    },
+  ],
+  parts: [
+    46,
+    {
+      session,
+      changesets: historyPage,
+      states: objects,
+      leaves: listOf(target),
+      upTo: ordinal,
+      remaining: count,
+      bytes: count,
+      remainingBytes: count,
+    },
+  ],
 } as const;
 
 type Kinds = Readonly<Record<string, readonly [number, Readonly<Record<string, unknown>>]>>;

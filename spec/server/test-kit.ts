@@ -112,6 +112,12 @@ export const summaryOf = (message: ServerMessage): string => {
       return `${at}refused ${message.version}`;
     case 'snapshot':
       return `${at}snapshot ${message.version}: ${message.objects.map(({ key }) => key).join(' ')}, ${message.remaining} left`;
+    case 'view':
+      return `${at}view ${message.number} at ${message.version}: ${message.mode} of about ${message.objects}, ${message.rejections.map(({ id, code }) => `${id} ${code}`).join(' ') || 'nothing'} rejected`;
+    case 'members':
+      return `${at}members ${message.number}: ${message.objects.map(({ key }) => key).join(' ') || 'nothing'} without ${message.leaves.map(({ key }) => key).join(' ') || 'nothing'}, ${message.upTo === null ? `${message.remaining} left` : `up to ${message.upTo}`}`;
+    case 'parts':
+      return `${at}parts ${message.states.map(({ key }) => key).join(' ') || 'nothing'} without ${message.leaves.map(({ key }) => key).join(' ') || 'nothing'} up to ${message.upTo}, ${message.remaining} left`;
     case 'unbound':
       return `${at}unbound`;
     case 'copied':

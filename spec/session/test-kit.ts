@@ -83,6 +83,8 @@ const usualAnswersOf = (message: ClientMessage, bound: Partial<Bound>): readonly
     case 'fault':
     case 'fetch':
     case 'withdraw':
+    case 'subscribe':
+    case 'next':
       return [];
   }
 };

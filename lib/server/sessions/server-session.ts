@@ -13,6 +13,7 @@ import {
   type Upload,
   type Withdraw,
 } from '../../protocol/messages.js';
+import type { NextMembers, Subscribe } from '../../protocol/view-messages.js';
 import type { Version } from '../../model/version.js';
 import { acceptBind, type AcceptedBind, type BindPorts, type ConnectionUser } from './bind.js';
 import { createProtocolViolation } from '../server-errors.js';
@@ -25,7 +26,8 @@ import type { FaultEvent, ServerLog } from '../http/server-events.js';
 import type { ConnectedUsers } from '../connections/user-limits.js';
 
 /** Messages of a client in one bound session. */
-export type SessionMessage = Upload | Received | MarkRequest | Unbind | Fault | Fetch | Withdraw;
+export type SessionMessage =
+  Upload | Received | MarkRequest | Unbind | Fault | Fetch | Withdraw | Subscribe | NextMembers;
 
 export interface ServerSessionPorts extends BindPorts {
   readonly limits: ServerLimits;
@@ -207,6 +209,8 @@ class BoundSession implements ServerSession, Holder {
     if (message.type === 'unbind') this.end({ kind: 'unbound' });
     else if (acceptedBind === null || downloadFeed === null)
       throw createProtocolViolation(`${message.type}: session ${this.bind.session} is not bound yet.`);
+    else if (message.type === 'subscribe' || message.type === 'next')
+      throw createProtocolViolation(`${message.type}: session ${this.bind.session} has no view.`);
     else if (message.type === 'upload' || message.type === 'withdraw') this.upload(message, acceptedBind);
     else handleDownloadMessage(downloadFeed, message);
     if (message.type === 'fault' && acceptedBind !== null) this.logFault(message, acceptedBind);

@@ -175,6 +175,10 @@ const handleMessage = (conversation: Conversation): void => {
     // The answer to an `unbind` is never delivered here, because the session has left the channel by then.
     case 'unbound':
       throw createProtocolViolation('unbound without a request');
+    case 'view':
+    case 'members':
+    case 'parts':
+      throw createProtocolViolation(`${message.type} in a session without a view`);
     default:
       finishWork(conversation);
   }
