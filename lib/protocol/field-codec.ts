@@ -77,6 +77,9 @@ export const absentOf = <A>({ read, write }: Field<A>): Field<A | undefined> => 
   write: (value) => (value === undefined ? undefined : write(value)),
 });
 
+/** Any value, but not a missing one. */
+export const anyValue = plainFieldOf('a value', (value): value is unknown => value !== undefined);
+
 /** One of some texts. */
 export const oneOf = <Text extends string>(...texts: readonly Text[]): Field<Text> =>
   plainFieldOf(texts.map((text) => `"${text}"`).join(' or '), (value): value is Text =>

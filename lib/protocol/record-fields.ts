@@ -1,27 +1,47 @@
 import type { RetentionCutoff, Instant, Run, WriteLimits } from '../model/changeset.js';
 import { limits } from '../model/limits.js';
 import { isCount } from '../model/version.js';
-import { type Field, InvalidField } from './field-codec.js';
+import { count, type Field, InvalidField, ordinal, time } from './field-codec.js';
+
+/** A record as an array of its fields, in the order in which they are listed here. Elements after them are skipped. */
+export const recordOf = <A extends object>(fields: { readonly [Name in keyof A]-?: Field<A[Name]> }): Field<A> => {
+  const entries = Object.entries(fields) as [keyof A & string, Field<unknown>][];
+  const expected = `[${Object.keys(fields).join(', ')}]`;
+  return {
+    read: (value, path) => {
+      if (!Array.isArray(value)) return new InvalidField(path, expected, value);
+      const record: Record<string, unknown> = {};
+      for (const [index, [name, { read }]] of entries.entries()) {
+        const field = read((value as unknown[])[index], `${path}.${name}`);
+        if (field instanceof InvalidField) return field;
+        record[name] = field;
+      }
+      return record as A;
+    },
+    write: (record) => entries.map(([name, { write }]) => write(record[name])),
+  };
+};
+
+/** An array of at most `max` rows. */
+export const rowsOf = <Row>(what: string, { read, write }: Field<Row>, max: number): Field<readonly Row[]> => ({
+  read: (value, path) => {
+    if (!Array.isArray(value) || value.length > max) return new InvalidField(path, `at most ${max} ${what}`, value);
+    const rows: Row[] = [];
+    for (const [index, each] of (value as unknown[]).entries()) {
+      const row = read(each, `${path}[${index}]`);
+      if (row instanceof InvalidField) return row;
+      rows.push(row);
+    }
+    return rows;
+  },
+  write: (rows) => rows.map(write),
+});
 
 /** A stamp without its replica: `[time, count]`. */
-export const instant: Field<Instant> = {
-  read: (value, path) => {
-    const [time, count] = Array.isArray(value) ? (value as unknown[]) : [];
-    return typeof time === 'number' && Number.isFinite(time) && isCount(count)
-      ? { time, count }
-      : new InvalidField(path, '[time, count]', value);
-  },
-  write: ({ time, count }) => [time, count],
-};
+export const instant = recordOf<Instant>({ time, count });
 
 /** The oldest changesets that are accepted: `[time, version]`. */
-export const retentionCutoff: Field<RetentionCutoff> = {
-  read: (value, path) => {
-    const [time, version] = Array.isArray(value) ? (value as unknown[]) : [];
-    return isCount(time) && isCount(version) ? { time, version } : new InvalidField(path, '[time, version]', value);
-  },
-  write: ({ time, version }) => [time, version],
-};
+export const retentionCutoff = recordOf<RetentionCutoff>({ time: count, version: count });
 
 const isRunId = (value: unknown): value is string =>
   typeof value === 'string' && value.length > 0 && value.length <= limits.runIdCharsMax;
@@ -45,16 +65,11 @@ export const runs: Field<readonly Run[]> = {
   write: (all) => all.map(({ id, lastVersion }) => [id, lastVersion]),
 };
 
-const limitNames = ['changesetBytesMax', 'operationsMax', 'valuesMax', 'elementsMax', 'objectBytesMax'] as const;
-
 /** The limits of a server: `[changesetBytesMax, operationsMax, valuesMax, elementsMax, objectBytesMax]`. */
-export const writeLimits: Field<WriteLimits> = {
-  read: (value, path) => {
-    const array: readonly unknown[] = Array.isArray(value) ? value : [];
-    const read = limitNames.map((_, index) => array[index]);
-    if (!read.every((each) => isCount(each) && each > 0))
-      return new InvalidField(path, `[${limitNames.join(', ')}]`, value);
-    return Object.fromEntries(limitNames.map((name, index) => [name, read[index]])) as unknown as WriteLimits;
-  },
-  write: (given) => limitNames.map((name) => given[name]),
-};
+export const writeLimits = recordOf<WriteLimits>({
+  changesetBytesMax: ordinal,
+  operationsMax: ordinal,
+  valuesMax: ordinal,
+  elementsMax: ordinal,
+  objectBytesMax: ordinal,
+});

@@ -16,7 +16,7 @@ describe('frames of sessions with a view', () => {
     );
     expect(textOf(subscribe(rows(1, 65)))).toMatch('subscribe.filters[0].type must be a string of 1 to 64 characters');
     expect(textOf(subscribe([[0, 'T', true]]))).toMatch('subscribe.filters[0].id must be');
-    expect(textOf(subscribe([[1, 'T']]))).toMatch('subscribe.filters[0] must be [id, type, filter]');
+    expect(textOf(subscribe([[1, 'T']]))).toMatch('subscribe.filters[0].filter must be a value');
     const next = (chars: number) => decodeClient(encodeValue([12, 1, 1, 'p'.repeat(chars)]));
     expect(isRight(next(4_096))).toBe(true);
     expect(textOf(next(4_097))).toMatch('next.position must be a string of 0 to 4096 characters');
