@@ -134,6 +134,10 @@ const fitMessage = (
     case 'fetch':
       if (isSense && (state?.snapshot ?? null) === null) return { type: 'mark', session, request: 1 };
       return { ...message, session, version: isSense ? (state?.snapshot ?? 1) : 1 + chance.below(2_000) };
+    case 'subscribe':
+    case 'next':
+      // The sessions have no view: both end the connection.
+      return isSense ? { type: 'mark', session, request: 1 } : { ...message, session };
     case 'mark':
       return { ...message, session, request: 1 + chance.below(1_000) };
     default:

@@ -10,6 +10,7 @@ import {
   type Wire,
 } from '../lib/index.js';
 import { encodeServer } from '../lib/protocol/codec.js';
+import type { Bind } from '../lib/protocol/messages.js';
 import { createSyncServer } from '../lib/server/index.js';
 import { withTimeLimit } from './time-limit.js';
 
@@ -65,6 +66,18 @@ const editObject = async (realm: Notes, id: string): Promise<void> => {
   await realm.write((tx) => tx.create('Note', { id: `${id}-3`, text: 'bad', done: true }));
 };
 
+const rareBind: Bind = {
+  ...{ type: 'bind', session: 1, realm: 'a', replica: 'r', token: 'writer-a', history: null },
+  ...{ downloadedTo: 0, acknowledged: 0, includeOwn: true, runs: [{ id: 'run', lastVersion: 0 }] },
+};
+
+/** Filters of a view. The wire carries any value as a filter. */
+const filters = [
+  { id: 1, type: 'Note', filter: ['in', 'text', 'first', 'sécond'] },
+  { id: 2, type: 'Note', filter: ['and', ['gt', 'text', 'a'], ['not', ['in', 'done', true]]] },
+  { id: 3, type: 'Note', filter: 'no filter' },
+];
+
 /** Hand-made messages of types that a short conversation does not have. */
 const rareClientMessages: readonly ClientMessage[] = [
   { type: 'token', token: 'writer-a' },
@@ -78,18 +91,13 @@ const rareClientMessages: readonly ClientMessage[] = [
   { type: 'unbind', session: 1 },
   { type: 'received', session: 1, version: 3 },
   { type: 'mark', session: 1, request: 1 },
-  {
-    type: 'bind',
-    session: 1,
-    realm: 'a',
-    replica: 'r',
-    token: 'writer-a',
-    history: null,
-    downloadedTo: 0,
-    acknowledged: 0,
-    includeOwn: true,
-    runs: [{ id: 'run', lastVersion: 0 }],
-  },
+  { type: 'subscribe', session: 1, number: 1, filters },
+  { type: 'subscribe', session: 1, number: 2, filters: [] },
+  { type: 'next', session: 1, number: 1, position: null },
+  { type: 'next', session: 1, number: 1, position: 'a position' },
+  rareBind,
+  { ...rareBind, view: { number: null, filters: [], scope: null } },
+  { ...rareBind, view: { number: 1, filters, scope: 'a scope' } },
 ];
 const rareServerMessages: readonly ServerMessage[] = [
   { type: 'error', session: 1, code: 'internal', text: 'a text', retry: { after: 7 } },
@@ -103,6 +111,18 @@ const rareServerMessages: readonly ServerMessage[] = [
   },
   { type: 'copied', session: 1, version: 4 },
   { type: 'snapshot', session: 1, version: 3, objects: [], remaining: 0, bytes: 9 },
+  {
+    ...{ type: 'view', session: 1, number: 1, version: 3, scope: null, mode: 'difference', objects: 1 },
+    rejections: [{ id: 3, code: 'bad-filter', text: 'no filter' }],
+  },
+  {
+    ...{ type: 'members', session: 1, number: 1, objects: [], leaves: [{ type: 'Note', key: 'a' }] },
+    ...{ position: null, upTo: 3, remaining: 0, bytes: 9 },
+  },
+  {
+    ...{ type: 'parts', session: 1, changesets: [], states: [], leaves: [{ type: 'Note', key: 'a' }] },
+    ...{ upTo: 4, remaining: 0, bytes: 9, remainingBytes: 0 },
+  },
 ];
 
 /** Plays a conversation of two devices with a server and records the messages. */

@@ -96,7 +96,10 @@ const writeLimits = { changesetBytesMax, operationsMax, valuesMax, elementsMax, 
  * scriptedServer({ bind: (message) => [createBound(message, { head: 9 })] });
  * ```
  */
-export const createBound = ({ session, downloadedTo, acknowledged }: Bind, differing: Partial<Bound> = {}): Bound => ({
+export const createBound = (
+  { session, downloadedTo, acknowledged, view }: Bind,
+  differing: Partial<Bound> = {},
+): Bound => ({
   type: 'bound',
   session,
   history: 'scripted',
@@ -110,6 +113,7 @@ export const createBound = ({ session, downloadedTo, acknowledged }: Bind, diffe
   limits: writeLimits,
   retentionCutoff: null,
   decided: acknowledged,
+  ...(view && { view: { mode: view.number === null ? 'resync' : 'continue', scope: view.scope } }),
   ...differing,
 });
 

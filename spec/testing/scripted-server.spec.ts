@@ -59,6 +59,15 @@ const appOn = ({ clock }: MarbleHelpers, wire: ReturnType<typeof scriptedServer>
   );
 
 describe('a scripted server', () => {
+  it('knows views: it continues with a placed view, and waits for a subscription before the first one', () => {
+    const viewOf = (number: number | null) => createBound({ ...bind, view: { number, filters: [], scope: 's' } }).view;
+    expect([viewOf(4), viewOf(null)]).toEqual([
+      { mode: 'continue', scope: 's' },
+      { mode: 'resync', scope: 's' },
+    ]);
+    expect(createBound(bind)).not.toHaveProperty('view');
+  });
+
   it(
     'follows the protocol by default: binds, accepts, marks, answers pings, and unbinds',
     marbles(({ cold, expectObservable }) => {

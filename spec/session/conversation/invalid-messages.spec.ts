@@ -34,6 +34,16 @@ const page = (upTo: number, ...versions: number[]): OfSession<ServerMessage> => 
   changesets: versions.map((version) => ({ version, origin: 'o', time: 0, count: 0, body: new Uint8Array() })),
 });
 
+const view: OfSession<ServerMessage> = {
+  ...{ type: 'view', number: 1, version: 0, scope: null, mode: 'resync', objects: 0, rejections: [] },
+};
+const members: OfSession<ServerMessage> = {
+  ...{ type: 'members', number: 1, objects: [], leaves: [], position: null, upTo: 3, remaining: 0, bytes: 0 },
+};
+const parts: OfSession<ServerMessage> = {
+  ...{ type: 'parts', changesets: [], states: [], leaves: [], upTo: 3, remaining: 0, bytes: 0, remainingBytes: 0 },
+};
+
 /** Creates a server that sends these messages after a bind. */
 const answering = (...answers: readonly OfSession<ServerMessage>[]) =>
   createAnsweringServer({
@@ -51,6 +61,9 @@ describe('a server that sends invalid messages', () => {
     ['answers a mark without a request', [bound, mark(2)], 0],
     ['unbinds instead of binding', [{ type: 'unbound' }], 0],
     ['unbinds a session that did not ask for it', [bound, { type: 'unbound' }, page(3)], 0],
+    ['sends a view to a realm that has none', [bound, view, page(3)], 0],
+    ['sends members to a realm without a view', [bound, members, page(3)], 0],
+    ['sends changes of a view to a realm without one', [bound, parts, page(3)], 0],
     ['sends a page again', [bound, page(5), page(5)], 1],
     ['sends a page that begins in the one before', [bound, page(5, 4, 5), page(9, 5, 9)], 1],
   ])('E14 W4 and %s: a fatal error, no wait emits, and nothing of the message is stored', (_, answers, pages) =>
