@@ -1,10 +1,14 @@
 import { firstValueFrom, Subject } from 'rxjs';
 import { systemClock } from '../../lib/clock.js';
+import { createFilterTest } from '../../lib/filter/filter-test.js';
+import { readFilter } from '../../lib/filter/read-filter.js';
+import { keyName } from '../../lib/filter/stored-filter.js';
 import { decodeOperations, encodeOperations } from '../../lib/merge/operation-codec.js';
 import { applyOperation, type ObjectState } from '../../lib/merge/object-state.js';
 import { operationStampOf } from '../../lib/merge/timestamp.js';
 import { decodeState, encodeState } from '../../lib/merge/state-codec.js';
 import { decodeValue, encodeValue } from '../../lib/model/msgpack.js';
+import type { Value } from '../../lib/model/value.js';
 import { limits } from '../../lib/model/limits.js';
 import { serverLimits } from '../../lib/server/server-limits.js';
 import { isLeft, right, type Either } from '../../lib/model/result.js';
@@ -121,6 +125,22 @@ describe('docs/PROTOCOL.md', () => {
       expect(decodeValue(parseHex(hex))).toEqual(right(parseValue(array)));
       expect(decodeValue(encodeOperations(valueOf(decodeOperations(parseHex(hex)))))).toEqual(right(parseValue(array)));
     });
+  });
+});
+
+describe('the filters of docs/PROTOCOL.md', () => {
+  const examples = codeBlocksOf('filters').flatMap(({ text }) => text.trim().split('\n'));
+
+  it.each(examples)('are read and evaluated as the page shows: %s', (line) => {
+    const [given = '', matches = ''] = line.split(' = ');
+    const [key, values, filter] = parseValue(given) as readonly [string, Readonly<Record<string, Value>>, unknown];
+    const test = createFilterTest(valueOf(readFilter(filter)));
+    expect(String(test((property) => (property === keyName ? key : (values[property] ?? null))))).toBe(matches);
+  });
+
+  it('show every operator', () => {
+    const shown = examples.flatMap((line) => [...line.matchAll(/\["([a-z]+)"/g)].map(([, operator]) => operator));
+    expect(shown).toEqual(expect.arrayContaining(['and', 'or', 'not', 'in', 'gt', 'gte', 'lt']));
   });
 });
 

@@ -1,4 +1,5 @@
 import { codeBlocksOf, parseHex, parseValue } from '../protocol/protocol-page.js';
+import { matches } from './filters.js';
 import { fromServer, toServer } from './message-frames.js';
 import { pack, unpack, type Value } from './msgpack.js';
 import { MergedObject } from './merged-object.js';
@@ -23,6 +24,12 @@ describe('the examples of docs/PROTOCOL.md in a second implementation', () => {
     const message = codec.decode(frameOf(frame));
     expect(message).toEqual(expected);
     expect(codec.decode(codec.encode(message as never))).toEqual(expected);
+  });
+
+  it.each(linesOf('filters'))('it evaluates a filter, %s', (line) => {
+    const [given = '', expected = ''] = line.split(' = ');
+    const [key, values, filter] = parseValue(given) as [string, Readonly<Record<string, Value>>, Value];
+    expect(String(matches(filter, { key, values }))).toBe(expected);
   });
 
   it.each(linesOf('operations'))('field report E-11: it decodes and encodes a body, %s', (line) => {

@@ -72,8 +72,8 @@ const openOn = (storage: Storage): Store => {
 };
 
 /**
- * Everything that a store has, in a form that can be compared. Not the layout of its storage, and not the order in which
- * a state has the names of its properties: reading a stored state groups those that were written together.
+ * Everything that a store has, in a form that can be compared. Not the layout of its storage, and not the order in
+ * which a state has the names of its properties: reading a stored state groups those that were written together.
  */
 const contentOf = async (store: Store) => {
   const { objects, optimistic } = store.context;
