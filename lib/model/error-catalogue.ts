@@ -88,6 +88,11 @@ export const syncErrors = {
     fatal: true,
     advice: 'Call reset() of the error: the server has another history, and the realm keeps unsent changes.',
   },
+  'no-subscriptions': {
+    level: 'session',
+    fatal: true,
+    advice: 'Update the server, or open the realm without subscriptions: this one would send all objects.',
+  },
   replaced: { level: 'session', fatal: true, advice: 'Close the other client that syncs the same local data.' },
   'unreadable-change': {
     level: 'session',

@@ -13,6 +13,8 @@ import type {
 } from './changeset.js';
 import type { SetAsideReport } from './set-aside-report.js';
 import type { Version } from './version.js';
+import type { PlacedView } from './view.js';
+import type { SyncedView } from './view-port.js';
 
 /** The state of a replica that a `bind` message sends. */
 export interface Greeting {
@@ -27,6 +29,8 @@ export interface Greeting {
   readonly includeOwn: boolean;
   /** The runs whose changesets may be missing on the server, the current run last. */
   readonly runs: readonly Run[];
+  /** The view that the objects are of. Absent: the realm has all objects. */
+  readonly view?: PlacedView;
 }
 
 /** The changesets that wait to be uploaded. */
@@ -99,6 +103,8 @@ export interface InitialDownload {
 export interface SyncedRealm {
   /** The state that a bind would send now. Emits once and completes. */
   readonly greeting$: Observable<Greeting>;
+  /** The operations of a realm with subscriptions. Absent in any other realm. */
+  readonly view?: SyncedView | undefined;
   /**
    * The state of the outbox: the current value on subscription, then every change. Completes when the realm's storage
    * is closed.

@@ -42,6 +42,10 @@ export interface ViewAnswer {
 export interface SyncedView {
   /** The latest view: the current one on subscription, then every change. Completes when the realm is closed. */
   readonly wanted$: Observable<WantedView>;
+  /**
+   * Completes when the changes of the app so far are stored, or have failed. Never errors. Synchronous if none waits.
+   */
+  readonly edited$: Observable<never>;
   /** Notes what the server has answered. */
   readonly noteAnswer: (answer: ViewAnswer) => void;
   /** Notes the end of a connection. `isKept`: the received members go on after the next bind. */

@@ -2,6 +2,7 @@ import { EMPTY, Subscription } from 'rxjs';
 import { type BindingPorts, disconnectEventsOf, runWithToken, SessionBinding } from './bind-session.js';
 import { type ReceiveProgress, createReceiveProgress } from '../conversation/receive-progress.js';
 import { LazyBackoff } from '../connection/backoff.js';
+import { createMembersBuffer } from '../conversation/members-buffer.js';
 import { createSnapshotBuffer } from '../conversation/snapshot-buffer.js';
 import type { ClientConnectionState } from '../connection/connection-state.js';
 import { toDisconnect } from '../connection/disconnect.js';
@@ -56,6 +57,7 @@ class RunningSession implements ClientSession, SessionHooks {
       ...given,
       receiveProgress: this.receiveProgress,
       snapshotBuffer: createSnapshotBuffer(),
+      membersBuffer: createMembersBuffer(),
       backoff: new LazyBackoff(given.timeouts, given.clock),
       resetDecision: { mode: null },
       hasLeft: () => shownState.hasLeft(),
@@ -102,7 +104,7 @@ class RunningSession implements ClientSession, SessionHooks {
 
   onReleased(last: SessionState): void {
     this.#running.unsubscribe();
-    this.#ports.snapshotBuffer.drop();
+    this.#dropPages();
     this.given.onReleased?.(last);
   }
 
@@ -122,8 +124,13 @@ class RunningSession implements ClientSession, SessionHooks {
     if (next === this.#need) return;
     this.#need = next;
     this.#held.unsubscribe();
-    if (next === 'ended') this.#ports.snapshotBuffer.drop();
+    if (next === 'ended') this.#dropPages();
     if (next === 'needed') this.#takeToken();
+  }
+
+  #dropPages(): void {
+    this.#ports.snapshotBuffer.drop();
+    this.#ports.membersBuffer.drop();
   }
 
   /** Takes a token, and then holds the connection. */

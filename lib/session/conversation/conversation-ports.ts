@@ -6,6 +6,8 @@ import type { Bound } from '../../protocol/messages.js';
 import type { Channel, ChannelReader, RoundTrip } from '../connection/mux.js';
 import type { ReceiveProgress } from './receive-progress.js';
 import type { SnapshotBuffer } from './snapshot-buffer.js';
+import type { MembersBuffer } from './members-buffer.js';
+import { ViewExchange } from './view-exchange.js';
 import type { ReplacedLimit } from '../binding/replaced-limit.js';
 import type { SessionEvent } from '../state/session-events.js';
 import type { SessionState } from '../state/session-state.js';
@@ -25,6 +27,8 @@ export interface SessionPorts {
   readonly getShown: () => SessionState;
   /** The received pages of a snapshot. */
   readonly snapshotBuffer: SnapshotBuffer;
+  /** The received members of a view. */
+  readonly membersBuffer: MembersBuffer;
   /** Counts of the messages that the session has received, over all its connections. */
   readonly receiveProgress: ReceiveProgress;
   /** Whether the session has left this connection. Then nothing more is sent on it. */
@@ -50,6 +54,8 @@ export interface ConversationHandlers {
   /** Handles the messages that wait in the inbox. */
   readonly handleWaiting: (conversation: Conversation) => void;
   readonly sendReceived: (conversation: Conversation, version: Version) => void;
+  /** Requests a mark, if the session waits for one that was not requested yet. */
+  readonly requestMark: (conversation: Conversation) => void;
 }
 
 /**
@@ -88,6 +94,8 @@ export class Conversation implements ChannelReader {
   isBusy = false;
   /** Time of the bind, by this device's clock. */
   readonly bindSentAt: number;
+  /** The view of a realm with subscriptions; `null` in any other realm. */
+  readonly view: ViewExchange | null;
   #receipts: Receipts | null = null;
   #uploadWindow: UploadWindow | null = null;
 
@@ -99,6 +107,7 @@ export class Conversation implements ChannelReader {
     readonly handlers: ConversationHandlers,
   ) {
     this.bindSentAt = ports.clock.now();
+    this.view = greeting.view ? new ViewExchange(greeting.view) : null;
     this.cursors = {
       sent: greeting.acknowledged,
       downloadedTo: greeting.downloadedTo,

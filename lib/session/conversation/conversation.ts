@@ -25,6 +25,7 @@ import {
   sendReceived,
 } from './handle-download.js';
 import { handleRejections } from './handle-rejections.js';
+import { afterEdits, followWantedViews, handleMembers, handleParts, handleView, leaveView } from './handle-view.js';
 import { finishWork, handleWaiting, runBeside, runWork } from './message-work.js';
 import { abandonMessages, recordProcessed, resetReceiveProgress } from './receive-progress.js';
 import { continueUploads, pagesToUpload, uploadPage } from './upload-changesets.js';
@@ -63,6 +64,7 @@ export const bindConversation = (
 /** Ends a conversation, and gives up its unprocessed messages. */
 export const endConversation = (conversation: Conversation): void => {
   conversation.end();
+  leaveView(conversation);
   abandonMessages(conversation.receiveProgress);
 };
 
@@ -104,11 +106,14 @@ export const exchangeMessages = (conversation: Conversation): void => {
   const { channel, cursors, snapshotBuffer, bound } = conversation;
   if (bound === null) throw new Error('Defect: messages were exchanged before the session was bound.');
   cursors.forgetAt = bound.retentionCutoff;
-  forgetTombstones(conversation, cursors.fetching === null ? cursors.downloadedTo : 0);
+  // The whole realm, or the whole view, comes again: tombstones go with it.
+  const isReplaced = cursors.fetching !== null || bound.view?.mode === 'resync';
+  forgetTombstones(conversation, isReplaced ? 0 : cursors.downloadedTo);
   runBeside(conversation, pagesToUpload(conversation), (page) => {
     uploadPage(conversation, bound, page);
   });
-  requestMark(conversation, conversation.ports.getShown());
+  followWantedViews(conversation, () => requestMark(conversation));
+  requestMark(conversation);
   if (bound.snapshot === null) snapshotBuffer.drop();
   else requestSnapshotPage(conversation, bound.snapshot, snapshotBuffer.begin(bound.history, bound.snapshot));
   if (conversation.running.closed) return; // It has failed meanwhile.
@@ -118,8 +123,20 @@ export const exchangeMessages = (conversation: Conversation): void => {
 };
 
 /** Requests a mark that the session waits for. One mark answers all requests that were made before it was sent. */
-export const requestMark = ({ cursors, channel, session }: Conversation, { marks }: SessionState): void => {
-  if (marks.wanted <= Math.max(marks.answered, cursors.lastMark)) return;
+export const requestMark = (conversation: Conversation, state = conversation.ports.getShown()): void => {
+  if (!isMarkWanted(conversation, state)) return;
+  if (conversation.view === null) sendMark(conversation, state);
+  else
+    afterEdits(conversation, () => {
+      const latest = conversation.ports.getShown();
+      if (isMarkWanted(conversation, latest)) sendMark(conversation, latest);
+    });
+};
+
+const isMarkWanted = ({ cursors }: Conversation, { marks }: SessionState): boolean =>
+  marks.wanted > Math.max(marks.answered, cursors.lastMark);
+
+const sendMark = ({ cursors, channel, session }: Conversation, { marks }: SessionState): void => {
   cursors.lastMark = marks.wanted;
   channel.send({ type: 'mark', session, request: marks.wanted });
 };
@@ -166,6 +183,15 @@ const handleMessage = (conversation: Conversation): void => {
     case 'snapshot':
       handleSnapshot(conversation, message);
       return;
+    case 'view':
+      handleView(conversation, message);
+      return;
+    case 'members':
+      handleMembers(conversation, message);
+      return;
+    case 'parts':
+      handleParts(conversation, message);
+      return;
     case 'bound':
       throw createProtocolViolation('bound twice');
     case 'error':
@@ -175,13 +201,9 @@ const handleMessage = (conversation: Conversation): void => {
     // The answer to an `unbind` is never delivered here, because the session has left the channel by then.
     case 'unbound':
       throw createProtocolViolation('unbound without a request');
-    case 'view':
-    case 'members':
-    case 'parts':
-      throw createProtocolViolation(`${message.type} in a session without a view`);
     default:
       finishWork(conversation);
   }
 };
 
-const handlers: ConversationHandlers = { handleMessage, handleWaiting, sendReceived };
+const handlers: ConversationHandlers = { handleMessage, handleWaiting, sendReceived, requestMark };

@@ -4,6 +4,7 @@ import { createCopyDisconnect, createProtocolViolation } from '../connection/dis
 import type { SessionEvent } from '../state/session-events.js';
 import { serverClockReadingOf } from './clock-offset.js';
 import type { Conversation } from './conversation-ports.js';
+import { checkBoundView } from './handle-view.js';
 
 /**
  * Errors when this realm turns out to be a copy.
@@ -43,6 +44,7 @@ export const handleBound = (conversation: Conversation, message: Bound): Observa
       ),
     );
   }
+  checkBoundView(conversation, message);
   conversation.bound = message;
   cursors.sent = accepted;
   cursors.fetching = snapshot;

@@ -47,7 +47,12 @@ export const forgetTombstones = (conversation: Conversation, storedTo: Version):
   runBeside(conversation, realm.forget(forgetAt));
 };
 
-const storePage = (conversation: Conversation, stored$: Observable<SetAsideReport>, onStored: () => void): void => {
+/** Stores a page, and reports what it sets aside. `onStored` is called when reads see it. */
+export const storePage = (
+  conversation: Conversation,
+  stored$: Observable<SetAsideReport>,
+  onStored: () => void,
+): void => {
   runWork(conversation, stored$, {
     onValue: (report) => {
       reportSetAside(conversation, report);
@@ -101,7 +106,8 @@ export const handleDownload = (conversation: Conversation, page: Download): void
 };
 
 /** Throws a `Disconnect` for a page that is invalid now. */
-const checkDownload = ({ cursors }: Conversation, { upTo, changesets }: Download): void => {
+const checkDownload = ({ cursors, view }: Conversation, { upTo, changesets }: Download): void => {
+  if (view !== null) throw createProtocolViolation('a download for a realm that has a view');
   if (cursors.fetching !== null) throw createProtocolViolation(`a download before the snapshot of ${cursors.fetching}`);
   if (upTo <= cursors.downloadedTo)
     throw createProtocolViolation(`a download up to ${upTo}, but this realm has ${cursors.downloadedTo}`);
