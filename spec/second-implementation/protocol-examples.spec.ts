@@ -1,3 +1,7 @@
+import fc from 'fast-check';
+import { right } from '../../lib/model/result.js';
+import { decodeClient, decodeServer, encodeClient, encodeServer } from '../../lib/protocol/codec.js';
+import { anyClientMessage, anyServerMessage, seeded } from '../protocol/arbitrary-messages.js';
 import { codeBlocksOf, parseHex, parseValue } from '../protocol/protocol-page.js';
 import { matches } from './filters.js';
 import { fromServer, toServer } from './message-frames.js';
@@ -24,6 +28,22 @@ describe('the examples of docs/PROTOCOL.md in a second implementation', () => {
     const message = codec.decode(frameOf(frame));
     expect(message).toEqual(expected);
     expect(codec.decode(codec.encode(message as never))).toEqual(expected);
+  });
+
+  it('it decodes every message of a view as the first implementation encodes it, and the other way round', () => {
+    const ofViews = ['bind', 'bound', 'subscribe', 'next', 'view', 'members', 'parts'];
+    const isOfView = ({ type }: { readonly type: string }) => ofViews.includes(type);
+    const client = fc.property(anyClientMessage.filter(isOfView), (given) => {
+      const message = given.type === 'bind' ? { ...given, realm: 'team' } : given;
+      expect(toServer.decode(encodeClient(message))).toEqual(message);
+      expect(decodeClient(toServer.encode(message as never))).toEqual(right(message));
+    });
+    const server = fc.property(anyServerMessage.filter(isOfView), (message) => {
+      expect(fromServer.decode(encodeServer(message))).toEqual(message);
+      expect(decodeServer(fromServer.encode(message as never))).toEqual(right(message));
+    });
+    fc.assert(client, { numRuns: 500, ...seeded });
+    fc.assert(server, { numRuns: 500, ...seeded });
   });
 
   it.each(linesOf('filters'))('it evaluates a filter, %s', (line) => {
