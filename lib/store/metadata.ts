@@ -69,6 +69,8 @@ export interface MetadataRecord {
   readonly forgottenBefore: number;
   /** Number of batches that were ever stored. So no two batches have the same record. */
   readonly batches: number;
+  /** Whether the stored objects are only those of a view, so that the realm is not complete without subscriptions. */
+  readonly hasView: boolean;
 }
 
 /**
@@ -76,7 +78,9 @@ export interface MetadataRecord {
  * objects (since 3) or of unsent changes (since 4).
  */
 const format = 'tidemark realm 4';
-const readableFormats: readonly unknown[] = [format, 'tidemark realm 3', 'tidemark realm 2'];
+/** Format of a realm with a view: earlier versions would take its objects for the whole realm. */
+const viewFormat = 'tidemark realm 5';
+const readableFormats: readonly unknown[] = [viewFormat, format, 'tidemark realm 3', 'tidemark realm 2'];
 const oldestFormat = 'tidemark realm 1';
 
 /** Encodes the record as one flat array, because it is written with every batch. */
@@ -92,10 +96,11 @@ export const toMetadataPut = (meta: MetadataRecord): StorageChange => {
     headBytes,
     acknowledgedBytes,
   } = meta;
-  const { rejectedCount, schemaVersion, clockOffset, includeOwn, forgottenBefore, hasBeenBound, batches } = meta;
+  const { rejectedCount, schemaVersion, clockOffset, includeOwn, forgottenBefore, hasBeenBound, batches, hasView } =
+    meta;
   // prettier-ignore
   const fields = [
-    format, replica, history, downloadedTo, acknowledged, instant.time, instant.count,
+    hasView ? viewFormat : format, replica, history, downloadedTo, acknowledged, instant.time, instant.count,
     downloadedBytes, headBytes, acknowledgedBytes, rejectedCount, schemaVersion,
     remoteInstant.time, remoteInstant.count, clockOffset, includeOwn, forgottenBefore, hasBeenBound, batches,
   ];
@@ -164,6 +169,7 @@ export const decodeMetadata = (bytes: Uint8Array): MetadataRecord => {
       forgottenBefore,
       hasBeenBound,
       batches,
+      hasView: found === viewFormat,
     },
   };
 };
@@ -212,6 +218,7 @@ const createMetadata = (storage: Storage, clock: Clock, more: readonly StorageCh
         includeOwn: false,
         forgottenBefore: 0,
         batches: 0,
+        hasView: false,
         runs: [],
         owner: noOwner,
       };

@@ -1,4 +1,4 @@
-import { concat, forkJoin, last, map, type Observable, of, reduce, type Subject, switchMap } from 'rxjs';
+import { concat, defer, forkJoin, last, map, type Observable, of, reduce, type Subject, switchMap } from 'rxjs';
 import { type Clock, createRandomId } from '../clock.js';
 import type { Log } from '../log/log.js';
 import { bytesOf, type Changeset } from '../model/changeset.js';
@@ -16,6 +16,8 @@ import { decodeStoredObject, isGoneMark } from './objects/stored-object.js';
 import { createRejectedList, readRejectedList } from './rejected/rejected-list.js';
 import { createLocalStore, createStore, type LocalStore, type Store } from './store.js';
 import { type CommitContext, createCommitContext } from './commit/commit-context.js';
+import { leaveView } from './subscriptions/leave-view.js';
+import type { OpenViews } from './subscriptions/open-views.js';
 import { readWriteLimits } from './transaction/write-limits.js';
 
 export interface StoreOptions {
@@ -28,6 +30,13 @@ export interface StoreOptions {
    * @defaultValue everything is read from the storage
    */
   readonly mirrored?: MirroredObjects | undefined;
+  /**
+   * Opens the realm with subscriptions: `openViews`. An option, so that bundles of realms without subscriptions have no
+   * code of them.
+   *
+   * @defaultValue the realm has none: its objects are those of the whole realm
+   */
+  readonly views?: OpenViews | undefined;
 }
 
 /** The objects that a tab has mirrored, and its readers, who stay when the store is opened and closed. */
@@ -126,8 +135,9 @@ const openContext = (options: StoreOptions): Observable<CommitContext> => {
             waiting: readWaitingSizes(outbox),
             rejected: readRejectedList(storage),
             now: readWriteLimits(storage),
+            createViews: options.views?.(options) ?? of(undefined),
           }).pipe(
-            switchMap(({ waiting, rejected, now }) =>
+            switchMap(({ waiting, rejected, now, createViews }) =>
               // Last, because readers of mirrored objects see them at once.
               openObjects(options, found === fingerprintOf(shapes)).pipe(
                 map((objects) =>
@@ -138,6 +148,7 @@ const openContext = (options: StoreOptions): Observable<CommitContext> => {
                     writeLimits: { now },
                     fingerprint: createFingerprint(shapes, objects, found),
                     changes: mirrored?.changes,
+                    createViews,
                   }),
                 ),
               ),
@@ -153,7 +164,13 @@ const openContext = (options: StoreOptions): Observable<CommitContext> => {
  * Opens the realm in a storage, or creates one in an empty storage. Cold; emits once and completes. Errors with a
  * `StorageError` for unreadable data, which stays as it is.
  */
-export const openStore = (options: StoreOptions): Observable<Store> => openContext(options).pipe(map(createStore));
+export const openStore = (options: StoreOptions): Observable<Store> =>
+  openContext(options).pipe(
+    switchMap((context) => {
+      const store$ = defer(() => of(createStore(context)));
+      return options.views || !context.durable().hasView ? store$ : concat(leaveView(context), store$);
+    }),
+  );
 
 /** Opens a realm as `openStore` does, without a session. Bundles of local realms contain no code of sessions. */
 export const openLocalStore = (options: StoreOptions): Observable<LocalStore> =>

@@ -10,8 +10,9 @@ export const ownRecordsOf = ({
   durable,
   writeLimits,
   rejectedList,
-}: Pick<CommitContext, 'durable' | 'writeLimits' | 'rejectedList'>): readonly StorageChange[] => {
+  views,
+}: Pick<CommitContext, 'durable' | 'writeLimits' | 'rejectedList' | 'views'>): readonly StorageChange[] => {
   const { runs, owner } = durable();
   const own = [toMetadataPut(durable()), toLimitsPut(writeLimits.now), toRunsPut(runs), toOwnerPut(owner)];
-  return [...rejectedList.dump(), ...own];
+  return [...rejectedList.dump(), ...(views?.dump() ?? []), ...own];
 };

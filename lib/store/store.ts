@@ -17,6 +17,7 @@ import { setAsideErrorsOf } from './objects/set-aside-errors.js';
 import { watchChanges, emitOncePerTurn, watchObjects, createQueryPlan } from './query/query.js';
 import { type RealmStats, statsOf } from './transfer/stats.js';
 import { createSyncApi, type SyncApi } from './sync/sync-api.js';
+import type { SubscriptionsApi } from './subscriptions/view-parts.js';
 import type { Transaction } from './transaction/transaction-api.js';
 import { requireShape } from './transaction/transaction-context.js';
 import type { View } from './objects/object-view.js';
@@ -97,6 +98,8 @@ export interface Store extends LocalStore, SyncApi {
   readonly claimOwner: (claim: OwnerClaim, anyUser: boolean) => Observable<never>;
   /** The errors to report for the objects that were set aside when the store was opened. Each is returned once. */
   readonly setAsideErrors: () => readonly ObjectSetAsideError[];
+  /** The subscriptions of a realm that was opened with them; `null`: it was not. */
+  readonly subscriptions: SubscriptionsApi | null;
 }
 
 /** Creates the reads of a realm. */
@@ -134,10 +137,11 @@ export const createReadApi = ({
       return changes$.pipe(
         map((all) => all.get(type)),
         filter((ofType) => ofType !== undefined),
-        map(({ inserted, modified, deleted }) => ({
+        map(({ inserted, modified, deleted, left }) => ({
           inserted: new Set(inserted),
           modified: new Set(modified),
           deleted: new Set(deleted),
+          left: new Set(left),
         })),
       );
     },
@@ -177,6 +181,7 @@ export const createStore = (context: CommitContext): Store => ({
   claimOwner: (claim, anyUser) => claimOwner(context, claim, anyUser),
   isOwned: () => context.durable().owner.user !== null,
   isOwnedByOther: (user) => isOwnedByOther(context.durable().owner, user),
+  subscriptions: context.views?.subscriptions ?? null,
   setAsideErrors: () => setAsideErrorsOf(context.objects.setAside, context.objects.setAside.all()),
   downloadProgress: () => {
     const { downloadedTo, downloadedBytes, headBytes, history } = context.durable();

@@ -92,7 +92,7 @@ describe('a store on mirrored objects', () => {
     const opened = openOn(storage, mirrored);
     expect(opened.reads).toContain('b/');
     expect(noted.map((each) => each.get('Task'))).toMatchObject([
-      { inserted: new Set(['tea']), modified: new Set(['task-2']), deleted: new Set(['milk']) },
+      { inserted: new Set(['tea']), modified: new Set(['task-2']), deleted: new Set(['milk']), left: new Set() },
     ]);
     expect(opened.store.get('Task', 'task-1')).toBe(kept);
     expect(new Set(opened.store.objects('Task'))).toEqual(new Set(openTestStore(storage).objects('Task')));

@@ -69,7 +69,7 @@ describe('opening a store', () => {
   it.each<[string, string, Uint8Array, RegExp]>([
     ['metadata of another program', 'meta', encodeValue(['tidemark server 1']), /its format is not "tidemark realm 4"/],
     ['a development version', 'meta', encodeValue(['tidemark realm 1', 'a', null, 0, 0, 0, 0]), /development version/],
-    ['a later version', 'meta', encodeValue(['tidemark realm 5']), /of a later version of Tidemark.* Update the app/],
+    ['a later version', 'meta', encodeValue(['tidemark realm 6']), /of a later version of Tidemark.* Update the app/],
     ['metadata that is not MessagePack', 'meta', new Uint8Array([0xc1]), /its format is not/],
     [
       'metadata with a missing field',

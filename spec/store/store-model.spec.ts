@@ -158,7 +158,12 @@ const watched = () => {
       if (changes.some(({ type, key: at }) => type === 'put' && at.startsWith('u/e'))) expect(durable).toBe(true);
     }
     const after = new Map<Key, unknown>(keys.map((id) => [id, store.get('Task', id)]));
-    const expected = { inserted: new Set<Key>(), modified: new Set<Key>(), deleted: new Set<Key>() };
+    const expected = {
+      inserted: new Set<Key>(),
+      modified: new Set<Key>(),
+      deleted: new Set<Key>(),
+      left: new Set<Key>(),
+    };
     for (const id of keys) {
       const [was, is] = [before.get(id), after.get(id)];
       if (was !== is) expected[was === undefined ? 'inserted' : is === undefined ? 'deleted' : 'modified'].add(id);

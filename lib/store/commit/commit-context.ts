@@ -17,6 +17,7 @@ import { compactBlocks } from './compact-blocks.js';
 import { createOutboxSizeTracker, type OutboxSizeTracker } from './outbox-size.js';
 import type { RejectedList } from '../rejected/rejected-list.js';
 import type { StoredRun } from '../ownership/replica-runs.js';
+import type { ViewParts } from '../subscriptions/view-parts.js';
 
 /** Parts of a store after they were read from its storage. */
 export interface StoreParts {
@@ -41,6 +42,12 @@ export interface StoreParts {
    * @defaultValue a subject of the store
    */
   readonly changes?: Subject<ChangesByType> | undefined;
+  /**
+   * Creates the parts of a realm with subscriptions.
+   *
+   * @defaultValue the realm has none
+   */
+  readonly createViews?: ((context: CommitContext) => ViewParts) | undefined;
 }
 
 /** One change of the store, to be committed. */
@@ -84,6 +91,8 @@ export interface CommitContext extends StoreParts {
     isLocalOnly: boolean;
   };
   readonly outboxSize: OutboxSizeTracker;
+  /** The parts of a realm with subscriptions; `null`: it has none. */
+  readonly views: ViewParts | null;
   readonly durable: () => Metadata;
   /**
    * Adds a commit synchronously. The stream emits the outcome, if there is one, and completes when the commit is stored
@@ -226,6 +235,34 @@ const completeReaders = (changes: Subject<ChangesByType>, { setAside }: Objects)
   setAside.close();
 };
 
+/** The changesets of the batch that is being reported. They change the outbox once for the whole batch. */
+const createStoredChangesets = (outbox: Log<Changeset>, outboxSize: OutboxSizeTracker) => {
+  let appended: Changeset[] = [];
+  let resetTo: readonly Changeset[] | undefined;
+  return {
+    appended: (): readonly Changeset[] => appended,
+    flush: (isLocalOnly: boolean): void => {
+      if (resetTo) {
+        outbox.confirmRestart(resetTo);
+        outboxSize.reset(resetTo.map(bytesOf));
+        resetTo = undefined;
+      }
+      if (appended.length > 0) appendStored(outbox, outboxSize, appended.splice(0), isLocalOnly);
+    },
+    operations: {
+      resetOutbox: (changesets: readonly Changeset[]): void => {
+        resetTo = changesets;
+        appended = []; // They were stored under their old numbers, and are included in `changesets`.
+      },
+      replaceInOutbox: (changesets: readonly Changeset[]): void => {
+        replaceStored(outbox, outboxSize, changesets);
+        appended = replaceByVersion(appended, changesets);
+      },
+      appendToOutbox: (changeset: Changeset): void => void appended.push(changeset),
+    },
+  };
+};
+
 export const createCommitContext = (parts: StoreParts): CommitContext => {
   const { storage, metadata: meta, objects, outbox } = parts;
   const changes = parts.changes ?? new Subject<ChangesByType>();
@@ -234,29 +271,29 @@ export const createCommitContext = (parts: StoreParts): CommitContext => {
     parts.waitingSizes,
   );
   const optimistic = optimisticStateOf(parts);
-  let appended: Changeset[] = [];
-  let resetTo: readonly Changeset[] | undefined;
+  const changesets = createStoredChangesets(outbox, outboxSize);
+  let views: ViewParts | null = null;
   const flushed = (): void => {
-    if (resetTo) {
-      outbox.confirmRestart(resetTo);
-      outboxSize.reset(resetTo.map(bytesOf));
-      resetTo = undefined;
-    }
-    if (appended.length > 0) appendStored(outbox, outboxSize, appended.splice(0), optimistic.isLocalOnly);
+    changesets.flush(optimistic.isLocalOnly);
     const changed = objects.takeChanges();
     if (changed.size > 0) changes.next(changed);
+    views?.flushed();
     compactBlocks({ storage, objects, commit });
   };
   const failed = (): void => {
     objects.unstage();
     outbox.discardPending();
     rollBackOptimistic(optimistic, outbox, commits.metadata());
+    views?.failed();
   };
   const commits = createGroupCommit(storage, meta, { pack: outbox.pack, flushed, failed });
   const commit = createCommit(commits, parts);
 
-  return {
+  const context: CommitContext = {
     ...parts,
+    get views() {
+      return views;
+    },
     get metadata() {
       return { ...commits.metadata(), replica: optimistic.replica };
     },
@@ -265,16 +302,11 @@ export const createCommitContext = (parts: StoreParts): CommitContext => {
     durable: commits.metadata,
     commit,
     waitForCommits: (outcome) => (commits.isIdle() ? emitOutcome(outcome) : commit(emptyRequest, outcome)),
-    queuedChangesets: () => [...appended, ...commits.queuedCommits().flatMap(({ changes }) => changesetsOf(changes))],
-    resetOutbox: (changesets) => {
-      resetTo = changesets;
-      appended = []; // They were stored under their old numbers, and are included in `changesets`.
-    },
-    replaceInOutbox: (changesets) => {
-      replaceStored(outbox, outboxSize, changesets);
-      appended = replaceByVersion(appended, changesets);
-    },
-    appendToOutbox: (changeset) => void appended.push(changeset),
+    queuedChangesets: () => [
+      ...changesets.appended(),
+      ...commits.queuedCommits().flatMap((queued) => changesetsOf(queued.changes)),
+    ],
+    ...changesets.operations,
     changes$: changes.asObservable(),
     closed$: commits.closed$,
     checkOpen: commits.checkOpen,
@@ -283,6 +315,9 @@ export const createCommitContext = (parts: StoreParts): CommitContext => {
       outboxSize.close();
       parts.rejectedList.close();
       outbox.close();
+      views?.close();
     },
   };
+  views = parts.createViews?.(context) ?? null;
+  return context;
 };

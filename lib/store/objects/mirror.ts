@@ -6,7 +6,7 @@ import type { Shapes } from '../../model/schema.js';
 import { requireStored } from '../../model/stored-data.js';
 import { isSameValue, type Key } from '../../model/value.js';
 import type { StorageChange } from '../../storage/storage.js';
-import { blockPrefix, objectKeysFrom, parseObjectKey } from '../storage-keys.js';
+import { blockPrefix, detachedKeyOf, objectKeysFrom, parseObjectKey, viewKey } from '../storage-keys.js';
 import { type Blocks, createBlockAt } from './blocks.js';
 import type { ChangeNotes } from './change-notes.js';
 import { isLiveRow, type LazyObject, type Packer, placedObjectOf, stateOf } from './lazy-object.js';
@@ -63,19 +63,29 @@ const decodeSingleRecord = (storageKey: string, value: Uint8Array | null): Singl
   return { type, key, bytes, isGone };
 };
 
+/**
+ * Returns whether an object of which nothing is left has left the view. A batch that places a view removes objects for
+ * no other reason; other batches have a delete of the detached object. A client reset removes the view, too.
+ */
+const createLeftTest = (last: ReadonlyMap<string, StorageChange>): ((type: string, key: Key) => boolean) => {
+  const view = last.get(viewKey)?.type;
+  return view === undefined ? (type, key) => last.get(detachedKeyOf(type, key))?.type === 'del' : () => view === 'put';
+};
+
 /** The last record of each key. Throws a `StorageError` for an invalid one. */
 const decodeRecords = (changes: readonly StorageChange[], isChecked: boolean) => {
   const singles: SingleRecord[] = [];
   const added: AddedBlock[] = [];
   const blockKeys = new Set<string>();
-  for (const [storageKey, change] of new Map(changes.map((each) => [each.key, each]))) {
+  const last = new Map(changes.map((each) => [each.key, each]));
+  for (const [storageKey, change] of last) {
     const value = change.type === 'put' ? change.value : null;
     if (storageKey.startsWith(objectKeysFrom)) singles.push(decodeSingleRecord(storageKey, value));
     if (!storageKey.startsWith(blockPrefix)) continue;
     blockKeys.add(storageKey);
     if (value) added.push(decodeBlockRecord(storageKey, value, isChecked));
   }
-  return { singles, added, blockKeys };
+  return { singles, added, blockKeys, hasLeft: createLeftTest(last) };
 };
 
 const bytesOf = ({ stateOrBytes, from, to }: LazyObject): Uint8Array | null =>
@@ -115,7 +125,7 @@ const addBlock = (
     const table = tableOf(type);
     const entry = table.get(key);
     if (entry || !isChecked || !shapes.has(type) || before.has(type, key)) before.add(type, key);
-    else notes.note(type, key, undefined, false, true);
+    else notes.note({ type, key }, undefined, false, true);
     const place = { block, from, to };
     blocks.settle(type, key, entry, place);
     table.set(key, placedObjectOf(place, undefined));
@@ -134,7 +144,11 @@ const removeDropped = ({ tables }: MirrorPorts, before: EntriesBefore): void => 
 };
 
 /** Notes the difference between the entries before and now. */
-const noteDifference = ({ tables, setAside, noteState }: MirrorPorts, before: EntriesBefore): void => {
+const noteDifference = (
+  { tables, setAside, noteState }: MirrorPorts,
+  before: EntriesBefore,
+  hasLeft: (type: string, key: Key) => boolean,
+): void => {
   for (const [type, table] of before.all) {
     for (const [key, was] of table) {
       const entry = tables.get(type)?.get(key);
@@ -143,7 +157,8 @@ const noteDifference = ({ tables, setAside, noteState }: MirrorPorts, before: En
         continue;
       }
       const state: ObjectState | null = entry ? stateOf(entry) : null;
-      const view = noteState({ type, key, state }, was, state && setAside.check(type, key, state));
+      const change = { type, key, state, hasLeft: state === null && hasLeft(type, key) };
+      const view = noteState(change, was, state && setAside.check(type, key, state));
       if (entry) entry.view = view;
     }
   }
@@ -155,7 +170,7 @@ const noteDifference = ({ tables, setAside, noteState }: MirrorPorts, before: En
  */
 const applyRecords = (ports: MirrorPorts, changes: readonly StorageChange[], isChecked: boolean): void => {
   const { tableOf, blocks, pack } = ports;
-  const { singles, added, blockKeys } = decodeRecords(changes, isChecked); // May throw: nothing has changed yet.
+  const { singles, added, blockKeys, hasLeft } = decodeRecords(changes, isChecked); // May throw: nothing has changed yet.
   const before = createEntriesBefore(ports);
   for (const { type, key } of singles) before.add(type, key);
   const dropped = blocks.list().filter(({ key }) => blockKeys.has(key));
@@ -170,7 +185,7 @@ const applyRecords = (ports: MirrorPorts, changes: readonly StorageChange[], isC
     else table.delete(key);
   }
   if (dropped.some(({ live }) => live > 0)) removeDropped(ports, before);
-  noteDifference(ports, before);
+  noteDifference(ports, before, hasLeft);
 };
 
 /**

@@ -19,6 +19,11 @@ export interface TypeChanges {
   readonly modified: ReadonlySet<Key>;
   /** Keys of objects that do not exist after the batch. */
   readonly deleted: ReadonlySet<Key>;
+  /**
+   * Keys of those of the deleted objects that were removed from this device only, because they do not match its
+   * subscriptions any more. Empty in a realm without subscriptions.
+   */
+  readonly left: ReadonlySet<Key>;
 }
 
 /** The same, with the earlier views of those objects that a reader had read. */
@@ -40,4 +45,6 @@ export interface ObjectChange {
   readonly type: string;
   readonly key: Key;
   readonly state: ObjectState | null;
+  /** Whether the object is removed because it has left the view. Absent: no. */
+  readonly hasLeft?: boolean;
 }

@@ -128,13 +128,14 @@ const storedObjectsOf = (settled: Tables<LazyObject>): ObjectWithState[] =>
 const createSettledObjects = (shapes: Shapes, setAside: SetAside, blocks: Blocks) => {
   const tables = new Map<string, Map<Key, LazyObject>>();
   const notes = createChangeNotes(setAside);
-  const noteState: MirrorPorts['noteState'] = ({ type, key, state }, before, misfit) => {
+  const noteState: MirrorPorts['noteState'] = (change, before, misfit) => {
+    const { type, key, state } = change;
     const shape = shapes.get(type);
     setAside.settle(type, key, misfit);
     const was = before && isVisible(before) ? stateOf(before) : null;
     const is = state !== null && misfit === null && isAlive(state) ? state : null;
     const same = !shape || isSameView(shape, was, is);
-    if (!same) notes.note(type, key, cachedViewOf(before), was !== null, is !== null);
+    if (!same) notes.note(change, cachedViewOf(before), was !== null, is !== null);
     return is && (same ? cachedViewOf(before) : undefined);
   };
   return {

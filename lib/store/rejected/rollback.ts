@@ -1,4 +1,4 @@
-import { defer, map, type Observable, switchMap } from 'rxjs';
+import { defer, type Observable, switchMap } from 'rxjs';
 import { instantsOf } from '../../merge/collection-state.js';
 import { lastInstantOf, laterInstantOf } from '../../merge/timestamp.js';
 import { decodeState } from '../../merge/state-codec.js';
@@ -6,6 +6,7 @@ import {
   type Changeset,
   type Instant,
   nameTextOf,
+  type ObjectName,
   type RejectedChangeset,
   type ServerObjectState,
 } from '../../model/changeset.js';
@@ -21,7 +22,7 @@ import { decodeStoredOperations } from '../commit/outbox.js';
 import { isResetting } from '../sync/reset-store.js';
 import type { KeptRejection } from './rejected-list.js';
 import { reportOf } from '../objects/set-aside-errors.js';
-import { touchedObjectsOf } from './touched-objects.js';
+import { readTouching } from './touched-objects.js';
 import { objectChangesOf, isOnTop, setState, replay, type ObjectStates } from '../sync/rebase-pending.js';
 
 /** Decodes a server state, whatever this app's schema. Throws an `UnreadableChangeError` for invalid bytes. */
@@ -84,6 +85,9 @@ const takeRejected = (
     };
   });
 
+const detachedUpTo = ({ views }: CommitContext, rejections: readonly RejectedChangeset[]): readonly ObjectName[] =>
+  views?.detachedUpTo(rejections.at(-1)?.version ?? 0) ?? [];
+
 /** Builds on the state in this event-loop turn, synchronously, so that later writes build on the result. */
 const commitRollback = (
   context: CommitContext,
@@ -101,7 +105,9 @@ const commitRollback = (
   const isLater = (type: string, key: Key, by: Version): boolean =>
     by > (versionByObject.get(nameTextOf({ type, key })) ?? Infinity);
   replay(states, [...others.values()].filter(isOnTop(context)), optimistic.replica, isLater);
-  const changed = objectChangesOf(states);
+  const ended = context.views?.endDetached(version, [...others.values()]);
+  for (const { type, key } of ended?.removals ?? []) states.get(type)?.delete(key);
+  const changed = [...objectChangesOf(states), ...(ended?.removals ?? [])];
 
   // Later than the server states, and than the changesets that are rolled back.
   const afterRejected = taken.reduce(
@@ -118,7 +124,7 @@ const commitRollback = (
   const staged = objects.stage(changed);
   const bytes = { acknowledgedBytes: outboxSize.countBytesUpTo(version) };
   const task: CommitRequest = {
-    changes: [...staged.changes, ...outbox.toTrimChanges(version), ...kept.changes],
+    changes: [...staged.changes, ...outbox.toTrimChanges(version), ...kept.changes, ...(ended?.changes ?? [])],
     metadata: {
       acknowledged: version,
       ...bytes,
@@ -132,37 +138,13 @@ const commitRollback = (
       outboxSize.acknowledge(version);
       staged.settle();
       kept.stored();
+      ended?.stored();
     },
   };
   return context.commit(
     task,
     reportOf(objects, staged.misfits, () => optimistic.downloadedTo),
   );
-};
-
-/**
- * Reads the changesets that a rollback needs: the rejected ones, and later ones that touch the same objects, pending
- * ones included.
- */
-const readAffected = (
-  context: CommitContext,
-  rejections: readonly RejectedChangeset[],
-): Observable<readonly Changeset[]> => {
-  const { queuedChangesets, outbox } = context;
-  const versions = rejections.map(({ version }) => version);
-  const objects = rejections.flatMap(({ serverStates }) => serverStates);
-  return touchedObjectsOf(context)
-    .readChangesets(versions, objects)
-    .pipe(
-      map((stored) => {
-        // The latest of each version.
-        const queued = new Map(queuedChangesets().map((changeset) => [changeset.version, changeset]));
-        return [
-          ...stored.map((changeset) => queued.get(changeset.version) ?? changeset),
-          ...[...queued.values()].filter(({ version }) => version > outbox.head),
-        ];
-      }),
-    );
 };
 
 /**
@@ -180,11 +162,21 @@ export const rollBackRejected = (
       : rejections.filter((each) => !isHandled(context, each));
   const open = listUnhandled();
   if (open.length === 0) return context.waitForCommits();
-  return readAffected(context, open).pipe(
+  const detached = detachedUpTo(context, open);
+  // The rejected changesets, and later ones that touch the same objects.
+  return readTouching(
+    context,
+    open.map(({ version }) => version),
+    [...open.flatMap(({ serverStates }) => serverStates), ...detached],
+  ).pipe(
     switchMap((changesets) =>
       defer(() => {
         const still = listUnhandled();
-        return still.length === 0 ? context.waitForCommits() : commitRollback(context, still, changesets);
+        if (still.length === 0) return context.waitForCommits();
+        // Again, if another object was detached meanwhile.
+        return detachedUpTo(context, still).every((each) => detached.includes(each))
+          ? commitRollback(context, still, changesets)
+          : rollBackRejected(context, rejections);
       }),
     ),
   );

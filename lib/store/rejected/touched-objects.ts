@@ -115,7 +115,7 @@ const createTouchedObjects = (outbox: StoredOutbox, clock: Clock, replica: () =>
   ): Observable<readonly Changeset[]> =>
     updateIndex(isGone).pipe(
       switchMap(() => {
-        const upTo = index.upTo();
+        const upTo = Math.max(index.upTo(), outbox.floor);
         const concerned = index.versions(versions, objects, Math.max(after, outbox.floor));
         return readVersions(outbox, clock, concerned, isGone).pipe(
           map((found) => [...before, ...found]),
@@ -147,3 +147,25 @@ export const touchedObjectsOf = ({
   finders.set(outbox, finder);
   return finder;
 };
+
+/**
+ * Reads the changesets with these versions, and those that touch these objects, pending ones included. Emits once and
+ * completes; code that runs in the same event-loop turn may build on the result.
+ */
+export const readTouching = (
+  context: CommitContext,
+  versions: readonly Version[],
+  objects: readonly ObjectName[],
+): Observable<readonly Changeset[]> =>
+  touchedObjectsOf(context)
+    .readChangesets(versions, objects)
+    .pipe(
+      map((stored) => {
+        // The latest of each version.
+        const queued = new Map(context.queuedChangesets().map((changeset) => [changeset.version, changeset]));
+        return [
+          ...stored.map((changeset) => queued.get(changeset.version) ?? changeset),
+          ...[...queued.values()].filter(({ version }) => version > context.outbox.head),
+        ];
+      }),
+    );

@@ -114,5 +114,8 @@ export const viewStateOf = ({ set, placed, arriving }: SubscriptionStatus): View
 export const subscriptionStateOf = (status: SubscriptionStatus, id: number): SubscriptionState => {
   if (!status.set.subscriptions.some((each) => each.id === id)) return 'removed';
   if (status.rejections.has(id)) return 'rejected';
-  return status.placed?.ids.has(id) ? 'complete' : viewStateOf(status);
+  if (status.placed?.ids.has(id)) return 'complete';
+  const ofSet = viewStateOf(status);
+  // It was rejected before the realm was opened, and is asked again at the next bind.
+  return ofSet === 'complete' ? 'pending' : ofSet;
 };

@@ -79,6 +79,8 @@ interface ResetExtras {
   readonly changes: readonly StorageChange[];
   readonly metadata: Partial<Metadata>;
   readonly stored: () => void;
+  /** Whether the subscriptions are removed, too. */
+  readonly isClear: boolean;
 }
 
 interface NewReplicaOptions {
@@ -146,8 +148,10 @@ export const commitNewReplica = (
   checkNotWriting(optimistic, 'A client reset');
   const changed = rebuildObjects(context, changesets, replica); // The new replica has stamped these changesets.
   const staged = objects.stage(changed, { replacesAll: true });
+  const view = context.views?.reset(extras?.isClear ?? false);
   const changes = [
     ...staged.changes,
+    ...(view?.changes ?? []),
     ...deletesOfRenumbered(context),
     ...outbox.toRestartChanges(optimistic.written, changesets),
     toRunsPut(runs),
@@ -171,6 +175,7 @@ export const commitNewReplica = (
       acknowledged: 0,
       includeOwn: false,
       forgottenBefore: 0,
+      hasView: false,
       ...bytes,
       instant: optimistic.instant,
       runs,
@@ -180,6 +185,7 @@ export const commitNewReplica = (
     stored: () => {
       staged.settle();
       context.resetOutbox(changesets);
+      view?.stored();
       extras?.stored();
     },
   });
@@ -203,6 +209,7 @@ export const clear = (context: CommitContext): Observable<never> => {
     changes: [...changes, toOwnerPut(owner)],
     metadata: { owner, hasBeenBound: false },
     stored,
+    isClear: true,
   };
   return resetToNewReplica(context, [], { extras }).pipe(tap({ error: failed }));
 };
@@ -218,8 +225,9 @@ const resetKeepingReplica = (context: CommitContext, unsent: readonly Changeset[
   optimistic.downloadedTo = 0;
   optimistic.includeOwn = true;
   const staged = objects.stage(changed, { replacesAll: true });
+  const view = context.views?.reset(false);
   return context.commit({
-    changes: staged.changes,
+    changes: [...staged.changes, ...(view?.changes ?? [])],
     // The realm's own changes were removed, so they must be downloaded too.
     metadata: {
       history: null,
@@ -228,9 +236,13 @@ const resetKeepingReplica = (context: CommitContext, unsent: readonly Changeset[
       headBytes: 0,
       includeOwn: true,
       forgottenBefore: 0,
+      hasView: false,
     },
     durable: true,
-    stored: staged.settle,
+    stored: () => {
+      staged.settle();
+      view?.stored();
+    },
   });
 };
 

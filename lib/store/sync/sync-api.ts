@@ -53,8 +53,10 @@ export const createSyncApi = (context: CommitContext): SyncApi => ({
     map(({ replica, history, downloadedTo, acknowledged, includeOwn, runs }) => ({
       ...{ replica, history, downloadedTo, acknowledged, includeOwn },
       runs: bindRunsOf(runs, context.runId, { acknowledged, written: context.outbox.head }),
+      ...(context.views && { view: context.views.placed() }),
     })),
   ),
+  ...(context.views && { view: context.views.synced }),
   outbox$: context.outboxSize.outbox$,
   stampOf: (version) =>
     defer(() => {

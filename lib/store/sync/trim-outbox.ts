@@ -4,23 +4,27 @@ import type { Changeset } from '../../model/changeset.js';
 import { limits } from '../../model/limits.js';
 import type { Version } from '../../model/version.js';
 import type { CommitContext } from '../commit/commit-context.js';
+import { readTouching } from '../rejected/touched-objects.js';
 import { isResetting } from './reset-store.js';
 
-/** Removes the entries of the outbox up to one of them. */
+/** Removes the entries of the outbox up to one of them. `later`: those after it that touch detached objects. */
 const trimOutbox = (
   context: CommitContext,
   { version, time, count, body }: Changeset,
   replica: string,
+  later: readonly Changeset[] = [],
 ): Observable<never> => {
-  const { optimistic, outbox, outboxSize } = context;
+  const { optimistic, outbox, outboxSize, views } = context;
   if (isResetting(context) || replica !== optimistic.replica || version <= optimistic.acknowledged)
     return context.waitForCommits();
   // Each operation has at least one byte, so this is not before the last stamp of the changeset.
   const remoteInstant = laterInstantOf(optimistic.remoteInstant, lastInstantOf({ time, count }, body.byteLength));
+  const ended = views?.endDetached(version, later);
+  const staged = ended && context.objects.stage(ended.removals);
   optimistic.acknowledged = version;
   optimistic.remoteInstant = remoteInstant;
   return context.commit({
-    changes: outbox.toTrimChanges(version),
+    changes: [...outbox.toTrimChanges(version), ...(staged?.changes ?? []), ...(ended?.changes ?? [])],
     metadata: {
       acknowledged: version,
       acknowledgedBytes: outboxSize.countBytesUpTo(version),
@@ -30,8 +34,24 @@ const trimOutbox = (
     stored: () => {
       outbox.confirmTrim(version);
       outboxSize.acknowledge(version);
+      staged?.settle();
+      ended?.stored();
     },
   });
+};
+
+/** Like `trimOutbox`. Reads first which objects stay detached, because a later changeset touches them. */
+const trimAfterReading = (context: CommitContext, last: Changeset, replica: string): Observable<never> => {
+  const detached = context.views?.detachedUpTo(last.version) ?? [];
+  if (detached.length === 0) return trimOutbox(context, last, replica);
+  return readTouching(context, [], detached).pipe(
+    switchMap((later) =>
+      // Again, if another object was detached meanwhile.
+      context.views?.detachedUpTo(last.version).every((each) => detached.includes(each))
+        ? trimOutbox(context, last, replica, later)
+        : trimAfterReading(context, last, replica),
+    ),
+  );
 };
 
 /**
@@ -48,7 +68,9 @@ export const acknowledge = (context: CommitContext, version: Version, replica: s
   const upTo = Math.min(goal, optimistic.acknowledged + limits.trimEntriesMax);
   const taken = outbox
     .page(upTo - 1)
-    .pipe(switchMap(({ entries: [last] }) => (last ? trimOutbox(context, last, replica) : context.waitForCommits())));
+    .pipe(
+      switchMap(({ entries: [last] }) => (last ? trimAfterReading(context, last, replica) : context.waitForCommits())),
+    );
   return concat(
     taken,
     defer(() => acknowledge(context, version, replica)),

@@ -76,7 +76,7 @@ type Views = ReadonlyMap<Key, View>;
 const viewsOf = (objects: Objects): Views => new Map(objects.views('T').map((view) => [view['id'] as Key, view]));
 
 const noChanges: TypeChangesWithViews = {
-  ...{ inserted: new Set(), modified: new Set(), deleted: new Set(), previousViews: new Map() },
+  ...{ inserted: new Set(), modified: new Set(), deleted: new Set(), left: new Set(), previousViews: new Map() },
 };
 
 /** The changes of the type that the schema has. No others are noted. */
@@ -95,7 +95,7 @@ const differenceOf = (before: Views, after: Views): TypeChangesWithViews => {
     else if (!isDeepStrictEqual(was, is)) modified.add(key);
   }
   const previous = [...modified, ...deleted].map((key) => [key, before.get(key)!] as const);
-  return { inserted, modified, deleted, previousViews: new Map(previous) };
+  return { inserted, modified, deleted, left: new Set(), previousViews: new Map(previous) };
 };
 
 /** Checks that readers were notified of the difference, and that all other views are the same instances. */

@@ -77,7 +77,12 @@ describe('a snapshot', () => {
     store.objects$('Task').subscribe((all) => emissions.push(all));
     server.add('c', createVotesOperation('b', 1));
     await server.replaced(store);
-    expect(await changes).toEqual({ inserted: new Set(), modified: new Set(['b']), deleted: new Set() });
+    expect(await changes).toEqual({
+      inserted: new Set(),
+      modified: new Set(['b']),
+      deleted: new Set(),
+      left: new Set(),
+    });
     const after = await tasksIn(store);
     expect([after[0] === before[0], after[1] === before[1], after[2] === before[2]]).toEqual([true, false, true]);
     await Promise.resolve();

@@ -1,0 +1,130 @@
+import { defer, forkJoin, map, type Observable, reduce } from 'rxjs';
+import type { Schema, Shapes } from '../../model/schema.js';
+import { readRecord, readStoragePages, type Storage, type StorageChange } from '../../storage/storage.js';
+import { checkNotWriting, type CommitContext } from '../commit/commit-context.js';
+import type { ObjectChange } from '../objects/object-change.js';
+import { detachedKeysTo, detachedPrefix, subscriptionsKey, viewKey } from '../storage-keys.js';
+import { applyViewChanges } from './apply-view-page.js';
+import { DetachedObjects, readDetached, type DetachedObject } from './detached-objects.js';
+import { editSubscriptions } from './edit-subscriptions.js';
+import { resyncView } from './resync-view.js';
+import { decodeSet, emptySet, encodeSet, type SubscriptionSet } from './subscription-set.js';
+import { SubscriptionTracker } from './subscription-tracker.js';
+import { unsentObjectsOf } from './unsent-objects.js';
+import type { SubscriptionsApi, ViewParts } from './view-parts.js';
+import { decodeView, noView, toViewPut } from './view-records.js';
+import { StoredView, type RealmView } from './realm-view.js';
+import { nameTextOf } from '../../model/changeset.js';
+
+const toSetPut = (set: SubscriptionSet): StorageChange => ({
+  type: 'put',
+  key: subscriptionsKey,
+  value: encodeSet(set),
+});
+
+const createSubscriptions = (context: CommitContext, { tracker }: RealmView): SubscriptionsApi => ({
+  status$: tracker.status$,
+  status: () => tracker.status(),
+  edit: (change) => {
+    context.checkOpen();
+    const edited = editSubscriptions<Schema>(context.shapes, tracker.latest(), context.clock.now(), change);
+    const { set } = edited;
+    if (set === tracker.latest()) return context.waitForCommits(edited); // It may still be pending.
+    tracker.setLatest(set);
+    const stored$ = context.commit(
+      { changes: [toSetPut(set)], metadata: {}, durable: true, stored: () => tracker.setStored(set) },
+      edited,
+    );
+    tracker.show();
+    return stored$;
+  },
+});
+
+const createSynced = (context: CommitContext, view: RealmView): ViewParts['synced'] => ({
+  wanted$: view.tracker.wanted$,
+  noteAnswer: (answer) => view.tracker.answered(answer),
+  noteDisconnect: (isKept) => view.tracker.disconnected(isKept),
+  place: (members) => defer(() => (members.mode === 'resync' ? resyncView : applyViewChanges)(context, view, members)),
+  integrate: ({ states, ...page }) =>
+    defer(() => applyViewChanges(context, view, { ...page, objects: states, placed: null })),
+});
+
+const createDetachedEnd =
+  ({ optimistic }: CommitContext, { detached }: RealmView): ViewParts['endDetached'] =>
+  (version, later) => {
+    const ending = detached.upTo(version);
+    const unsent = unsentObjectsOf(ending.length === 0 ? [] : later, version);
+    const staying = ending.flatMap((each) => unsent.get(nameTextOf(each)) ?? []);
+    const gone = ending.filter((each) => !unsent.has(nameTextOf(each)));
+    if (gone.length > 0) checkNotWriting(optimistic, 'An acknowledgement');
+    return {
+      ...detached.edit(staying, gone),
+      removals: gone.map(({ type, key }): ObjectChange => ({ type, key, state: null, hasLeft: true })),
+    };
+  };
+
+const createViewParts = (context: CommitContext, view: RealmView): ViewParts => {
+  const { detached, tracker, placed } = view;
+  return {
+    subscriptions: createSubscriptions(context, view),
+    synced: createSynced(context, view),
+    placed: () => placed.durable(),
+    detachedUpTo: (version) => detached.upTo(version),
+    endDetached: createDetachedEnd(context, view),
+    reset: (isClear) => {
+      const edits = [detached.edit([], detached.all()), placed.edit(noView)];
+      if (isClear) tracker.setLatest(emptySet);
+      return {
+        changes: [
+          ...edits.flatMap(({ changes }) => changes),
+          ...(isClear ? [{ type: 'del', key: subscriptionsKey } as const] : []),
+        ],
+        stored: () => {
+          for (const { stored } of edits) stored();
+          if (isClear) tracker.setStored(emptySet);
+        },
+      };
+    },
+    dump: () => {
+      const [set, stored] = [tracker.storedSet(), placed.durable()];
+      return [
+        ...(set === emptySet ? [] : [toSetPut(set)]),
+        ...(stored === noView ? [] : [toViewPut(stored)]),
+        ...detached.dump(),
+      ];
+    },
+    flushed: () => tracker.show(),
+    failed: () => {
+      detached.rollBack();
+      placed.rollBack();
+      tracker.rollBack();
+    },
+    close: () => tracker.close(),
+  };
+};
+
+/**
+ * Reads the records of subscriptions. Cold; emits once and completes; errors with a `StorageError` for unreadable
+ * records.
+ */
+export type OpenViews = (parts: {
+  readonly storage: Storage;
+  readonly shapes: Shapes;
+}) => Observable<(context: CommitContext) => ViewParts>;
+
+/** Opens the subscriptions of a realm: the option `views` of `openStore`. */
+export const openViews: OpenViews = ({ storage, shapes }) =>
+  forkJoin({
+    set: readRecord(storage, subscriptionsKey, decodeSet, emptySet),
+    stored: readRecord(storage, viewKey, decodeView, noView),
+    detached: readStoragePages(storage, {
+      ...{ from: detachedPrefix, to: detachedKeysTo, limit: 5_000, bytesMax: 4 * 1024 * 1024 },
+    }).pipe(reduce((all: DetachedObject[], entries) => [...all, ...entries.map(readDetached)], [])),
+  }).pipe(
+    map(({ set, stored, detached }) => (context) => {
+      const tracker = new SubscriptionTracker(shapes, set, stored);
+      return createViewParts(context, {
+        ...{ tracker, placed: new StoredView(tracker, stored), detached: new DetachedObjects(detached) },
+      });
+    }),
+  );

@@ -1,0 +1,66 @@
+import type { Observable } from 'rxjs';
+import type { Changeset, ObjectName } from '../../model/changeset.js';
+import type { Version } from '../../model/version.js';
+import type { PlacedView } from '../../model/view.js';
+import type { SyncedView } from '../../model/view-port.js';
+import type { Schema } from '../../model/schema.js';
+import type { StorageChange } from '../../storage/storage.js';
+import type { ObjectChange } from '../objects/object-change.js';
+import type { EditedSet, SubscriptionEdit } from './edit-subscriptions.js';
+import type { SubscriptionStatus } from './subscription-state.js';
+
+/*
+ * What the rest of the store knows of subscriptions. Types only, so that a bundle without subscriptions has no code of
+ * them: `openViews` is passed to `openStore`.
+ */
+
+/** The subscriptions of a realm. */
+export interface SubscriptionsApi {
+  /** The current status on subscription, then every change. Completes when the realm is closed. */
+  readonly status$: Observable<SubscriptionStatus>;
+  readonly status: () => SubscriptionStatus;
+  /**
+   * Changes the set at once. The stream emits the result once when the set is durable, or errors with a `StorageError`
+   * when it was not stored; then the change is taken back. Unsubscribing does not cancel it. A change to the same
+   * content stores nothing. Throws what the function throws, and an `InvalidArgumentError` of its calls; then nothing
+   * has changed.
+   */
+  readonly edit: (change: (edit: SubscriptionEdit<Schema>) => unknown) => Observable<EditedSet>;
+}
+
+/** Changes that are stored in the batch of something else. */
+export interface BatchPart {
+  readonly changes: readonly StorageChange[];
+  /** Called when the batch is stored. */
+  readonly stored: () => void;
+}
+
+/** The end of detached objects whose changes are acknowledged or rejected. */
+export interface DetachedEnd extends BatchPart {
+  /** Removals of those that no later changeset touches. */
+  readonly removals: readonly ObjectChange[];
+}
+
+/** The parts of a store that has subscriptions. */
+export interface ViewParts {
+  readonly subscriptions: SubscriptionsApi;
+  readonly synced: SyncedView;
+  /** The view of which the durable objects are. */
+  readonly placed: () => PlacedView;
+  /** The detached objects that may go when everything up to a client version is acknowledged or rejected. */
+  readonly detachedUpTo: (version: Version) => readonly ObjectName[];
+  /**
+   * Ends the detachment of these objects. `later`: the changesets that touch them, read in this event-loop turn. Those
+   * that a changeset after `version` touches stay detached.
+   */
+  readonly endDetached: (version: Version, later: readonly Changeset[]) => DetachedEnd;
+  /** A client reset: no view is placed, and nothing is detached. `isClear`: the subscriptions go, too. */
+  readonly reset: (isClear: boolean) => BatchPart;
+  /** The stored records. */
+  readonly dump: () => readonly StorageChange[];
+  /** Called after a batch was stored and readers were notified. */
+  readonly flushed: () => void;
+  /** Called after a batch has failed, and all pending commits with it. */
+  readonly failed: () => void;
+  readonly close: () => void;
+}
