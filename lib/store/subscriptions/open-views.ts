@@ -1,4 +1,4 @@
-import { defer, forkJoin, map, type Observable, reduce } from 'rxjs';
+import { catchError, defer, EMPTY, forkJoin, map, type Observable, reduce } from 'rxjs';
 import type { Schema, Shapes } from '../../model/schema.js';
 import { readRecord, readStoragePages, type Storage, type StorageChange } from '../../storage/storage.js';
 import { checkNotWriting, type CommitContext } from '../commit/commit-context.js';
@@ -42,6 +42,9 @@ const createSubscriptions = (context: CommitContext, { tracker }: RealmView): Su
 
 const createSynced = (context: CommitContext, view: RealmView): ViewParts['synced'] => ({
   wanted$: view.tracker.wanted$,
+  edited$: defer(() =>
+    view.tracker.latest() === view.tracker.storedSet() ? EMPTY : context.waitForCommits().pipe(catchError(() => EMPTY)),
+  ),
   noteAnswer: (answer) => view.tracker.answered(answer),
   noteDisconnect: (isKept) => view.tracker.disconnected(isKept),
   place: (members) => defer(() => (members.mode === 'resync' ? resyncView : applyViewChanges)(context, view, members)),

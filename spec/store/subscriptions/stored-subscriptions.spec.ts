@@ -40,12 +40,17 @@ describe('the subscriptions of a store', () => {
     viewOf(store).wanted$.subscribe((each) => wanted.push(each));
     disk.hold();
     const results: unknown[] = [];
+    viewOf(store).edited$.subscribe({ complete: () => results.push('no edit waits') });
     selectLists(store, 'in').subscribe((edited) => results.push(edited.found.map(({ id }) => id)));
+    viewOf(store).edited$.subscribe({ complete: () => results.push(`sent ${wanted.length}`) });
     expect(letterOf(statusOf(store))).toBe('1p');
-    expect([results, wanted.map(({ number }) => number)]).toEqual([[], [0]]); // A set that is not durable is not sent.
+    expect([results, wanted.map(({ number }) => number)]).toEqual([['no edit waits'], [0]]); // A set that is not durable is not sent.
     expect(disk.begun.map(({ durable }) => durable)).toEqual([true]);
-    disk.finish();
-    expect([results, wanted.map(({ number }) => number)]).toEqual([[[1]], [0, 1]]);
+    while (disk.finish() > 0);
+    expect([results, wanted.map(({ number }) => number)]).toEqual([
+      ['no edit waits', [1], 'sent 2'],
+      [0, 1],
+    ]);
     const again = openDevice({ storage: disk.inner });
     expect(statusOf(again)).toEqual(statusOf(store));
     expect(await wantedOf(again)).toMatchObject({ number: 1, filters: [{ id: 1, type: 'Task' }] });
@@ -62,8 +67,9 @@ describe('the subscriptions of a store', () => {
     subscriptionsOf(store).status$.subscribe((status) => states.push(letterOf(status)));
     for (const list of ['out', 'else'])
       selectLists(store, list).subscribe({ error: (thrown: unknown) => failures.push(thrown) });
+    viewOf(store).edited$.subscribe({ complete: () => failures.push('end') });
     disk.fail();
-    expect(failures).toEqual([expect.any(StorageError), expect.any(StorageError)]);
+    expect(failures).toEqual([expect.any(StorageError), expect.any(StorageError), 'end']);
     expect(states).toEqual(['1p', '2p', '3p', '1p']);
     expect(statusOf(store)).toEqual(before);
   });
