@@ -1,4 +1,18 @@
-import { concat, defer, EMPTY, ignoreElements, map, of, switchMap, tap, type Observable, share } from 'rxjs';
+import {
+  concat,
+  defer,
+  EMPTY,
+  filter,
+  ignoreElements,
+  map,
+  of,
+  share,
+  Subject,
+  switchMap,
+  take,
+  tap,
+  type Observable,
+} from 'rxjs';
 import type { Clock } from '../../clock.js';
 import type { ObjectState } from '../../merge/object-state.js';
 import type { Operation } from '../../merge/operation.js';
@@ -24,6 +38,11 @@ export interface HeadState {
    * read. An object without a stored row is left out.
    */
   readonly readRows: (stored$: Observable<readonly Row[]>) => Observable<readonly Row[]>;
+  /**
+   * Emits the rows of those of some objects that exist, in any order, once and completes. Like `readRows`, but also
+   * objects without a stored row are read. If the history does not grow during the read, all are as at its head.
+   */
+  readonly readSomeRows: (texts: readonly string[]) => Observable<readonly Row[]>;
   /**
    * Must be called with the appended changesets, in order. Their operations are read only if the cache is used.
    */
@@ -163,6 +182,38 @@ const readCurrentRows = (
   );
 };
 
+/** Returns the rows of some objects with recent changes applied. Like `readCurrentRows`. */
+const readCurrentSome = (
+  recent: ReadonlyMap<string, RecentObject> | null,
+  projection: Pick<Projection, 'readSomeRows' | 'cursor'>,
+  texts: readonly string[],
+): Observable<readonly Row[] | null> => {
+  const { version } = projection.cursor;
+  const known: Row[] = [];
+  const waiting: string[] = [];
+  for (const text of texts) {
+    const state = recent?.get(text)?.state;
+    if (state) known.push([text, encodeState(state)]);
+    else waiting.push(text);
+  }
+  if (waiting.length === 0) return of(known);
+  return projection.readSomeRows(waiting).pipe(
+    map((rows) => {
+      if (projection.cursor.version !== version) return null;
+      const stored = new Map(rows);
+      for (const text of waiting) {
+        const one = recent?.get(text);
+        const bytes = stored.get(text);
+        const before = one === undefined || bytes === undefined ? undefined : decodeObjectState(text, bytes);
+        const state = one && (one.state ?? applySteps(before, one.steps));
+        const row = state === undefined ? bytes : encodeState(state);
+        if (row !== undefined) known.push([text, row]);
+      }
+      return known;
+    }),
+  );
+};
+
 /** Waits until the stored objects are near the head. */
 const waitForProjection = ({
   history: { log, projection, watchedProperties },
@@ -175,6 +226,35 @@ const waitForProjection = ({
   return projector.catchUpTo(isWatched ? projection.cursor.version + 1 : log.head);
 };
 
+/** Removes the changes that the stored objects contain. */
+const forgetStored = (recent: Map<string, RecentObject>, version: Version): void => {
+  for (const [text, one] of recent) {
+    if (one.version <= version) recent.delete(text);
+    // Applied again, they could win against a tombstone that is removed next.
+    else if (one.steps.length > 0) one.steps = one.steps.filter((step) => step.version > version);
+  }
+};
+
+/** Tracks up to which version the appended changesets are known here. */
+const createNotes = (log: Pick<History['log'], 'head'>) => {
+  let notedTo = log.head;
+  const noted = new Subject<Version>();
+  return {
+    add: (recorded: readonly HistoryRecord[]): void => {
+      notedTo = Math.max(notedTo, recorded.at(-1)?.version ?? 0);
+      noted.next(notedTo);
+    },
+    /** Reads when those up to the head are known: a session is woken by a new head before. */
+    whenReached: <A>(read: () => Observable<A>): Observable<A> =>
+      defer(() => {
+        const { head } = log;
+        if (notedTo >= head) return read();
+        const reached$ = noted.pipe(filter((version) => version >= head));
+        return reached$.pipe(take(1), switchMap(read));
+      }),
+  };
+};
+
 export const createHeadState = (ports: HeadStatePorts): HeadState => {
   const { history, clock } = ports;
   const { log, projection } = history;
@@ -182,6 +262,7 @@ export const createHeadState = (ports: HeadStatePorts): HeadState => {
   let isReading = false; // Whether these changes are being read.
   const endReading = (): boolean => (isReading = false);
   let isUsed = false;
+  const notes = createNotes(log);
 
   const note = (
     entry: HistoryRecord,
@@ -224,18 +305,16 @@ export const createHeadState = (ports: HeadStatePorts): HeadState => {
       return readCurrent(() => readCurrentStates(recent, projection, all));
     },
     readRows: (stored$) => readCurrent(() => readCurrentRows(recent, projection, stored$)),
+    readSomeRows: (texts) => notes.whenReached(() => readCurrent(() => readCurrentSome(recent, projection, texts))),
     appended: (recorded, incoming, known) => {
-      if (recent === null) return;
-      recorded.forEach((entry, at) =>
-        note(entry, () => known?.steps[at] ?? stepsOf(entry, incoming[at]?.operations ?? []), known?.states),
-      );
+      if (recent !== null)
+        recorded.forEach((entry, at) =>
+          note(entry, () => known?.steps[at] ?? stepsOf(entry, incoming[at]?.operations ?? []), known?.states),
+        );
+      notes.add(recorded);
     },
     moved: (version) => {
-      for (const [text, one] of recent ?? []) {
-        if (one.version <= version) recent?.delete(text);
-        // Applied again, they could win against a tombstone that is removed next.
-        else if (one.steps.length > 0) one.steps = one.steps.filter((step) => step.version > version);
-      }
+      if (recent !== null) forgetStored(recent, version);
     },
     forgetUnused: () => {
       if (!isUsed) recent = null;

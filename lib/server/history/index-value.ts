@@ -84,7 +84,7 @@ const wholeTextOf = (value: Value): string => {
 };
 
 /** Returns a hash of 53 bits. Two values may have the same: an index only says which objects need a check. */
-const hashOf = (text: string): number => {
+export const hashOf = (text: string): number => {
   let [one, other] = [0x9e37_79b9, 0x85eb_ca6b];
   for (let at = 0; at < text.length; at += 1) {
     const unit = text.charCodeAt(at);

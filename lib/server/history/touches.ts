@@ -90,7 +90,7 @@ export class TouchWriter {
 export const noTouches: Uint8Array = new Uint8Array(0);
 
 /** Returns the objects of a changeset, in the order in which its operations first name them. */
-const objectsOf = (body: Uint8Array): readonly ObjectName[] => {
+export const objectsOf = (body: Uint8Array): readonly ObjectName[] => {
   const named = new Map<string, ObjectName>();
   for (const [, type, key] of decodeRowStarts(body, Infinity, 3))
     if (typeof type === 'string' && (typeof key === 'string' || typeof key === 'number')) {

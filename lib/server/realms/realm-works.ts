@@ -14,6 +14,7 @@ import { createProjector, type Projector } from '../history/projector.js';
 import { createSettledObjects } from '../history/settled-objects.js';
 import { createObjectSizes } from '../uploads/object-sizes.js';
 import { createSnapshots, type Snapshots } from '../history/snapshots.js';
+import { createSelection, type Selection } from '../selection/read-matching.js';
 import { createFailedEvent, type ServerLog } from '../http/server-events.js';
 import type { DelayQueue } from './delay-queue.js';
 import type { Replicas } from './replicas.js';
@@ -29,6 +30,7 @@ export interface RealmWorks {
   readonly projector: Projector;
   readonly headState: HeadState;
   readonly indexBuilder: IndexBuilder;
+  readonly selection: Selection;
   /** Runs the work. Must be subscribed once until the works are dropped. Never emits, completes or errors. */
   readonly working$: Observable<never>;
   /**
@@ -97,6 +99,7 @@ export const createRealmWorks = (
   const moved$ = projector.moved$.pipe(tap(headState.moved));
   return {
     ...{ uploadQueue, snapshots, leases, projector, headState, indexBuilder },
+    selection: createSelection({ history, headState }),
     working$: merge(uploadQueue.working$, moved$, projector.working$, indexBuilder.working$).pipe(ignoreElements()),
     isIdle: () =>
       !uploadQueue.isBusy() &&

@@ -35,6 +35,8 @@ export interface ServerRealm {
   readonly endLease: (replica: string) => void;
   /** Postpones the projection, because a session is being sent one of many pages. */
   readonly postponeProjection: () => void;
+  /** Reads by means of the parts that work, which are kept meanwhile. */
+  readonly readWith: <A>(read: (works: RealmWorks) => Observable<A>) => Observable<A>;
 }
 
 export interface ServerRealmOptions extends RealmWorksOptions {
@@ -60,7 +62,7 @@ export class OpenRealm implements ServerRealm {
   private running: Subscription | null = null;
   /** Whether the works were used since `dropUnusedWorks` was called. */
   private isUsed = false;
-  /** Number of readers of snapshots that use the works. */
+  /** Number of readers that use the works. */
   private readers = 0;
   private round: Subscription | null = null;
 
@@ -98,7 +100,7 @@ export class OpenRealm implements ServerRealm {
 
   offerSnapshot(replica: string, downloadedTo: Version): Observable<Version | null> {
     return maySendSnapshot(this.history.log, downloadedTo)
-      ? this.readSnapshots(({ snapshots }) => snapshots.offer(replica, downloadedTo))
+      ? this.readWith(({ snapshots }) => snapshots.offer(replica, downloadedTo))
       : of(null);
   }
 
@@ -106,7 +108,7 @@ export class OpenRealm implements ServerRealm {
     let works: RealmWorks | null = null;
     let fetch: ReturnType<Snapshots['createFetch']> | null = null;
     return (after) =>
-      this.readSnapshots((present) => {
+      this.readWith((present) => {
         // After a lease has ended, the works may be others. They find the place of the next page themselves.
         if (fetch === null || works !== present) fetch = present.snapshots.createFetch(...args);
         works = present;
@@ -114,8 +116,7 @@ export class OpenRealm implements ServerRealm {
       });
   }
 
-  /** Reads by means of the works, which are not dropped meanwhile. */
-  private readSnapshots<A>(read: (works: RealmWorks) => Observable<A>): Observable<A> {
+  readWith<A>(read: (works: RealmWorks) => Observable<A>): Observable<A> {
     return defer(() => {
       this.readers += 1;
       return read(this.startWorks()).pipe(finalize(() => (this.readers -= 1)));

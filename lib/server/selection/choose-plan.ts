@@ -81,16 +81,18 @@ export const choosePlan = (
   filter: StoredFilter,
 ): Observable<SelectionPlan> =>
   defer(() => {
-    if (typeof filter === 'boolean') return of(planOf(type, filter, null));
+    const { objects } = projection.cursor;
+    if (typeof filter === 'boolean') return of({ ...planOf(type, filter, null), objects: filter ? objects : 0 });
     const node = toFilterNode(type, filter, watchedProperties.types.get(type));
-    const enough = Math.ceil(projection.cursor.objects * typeScanShare);
+    const enough = Math.ceil(objects * typeScanShare);
     const choose = (max: number): Observable<SelectionPlan> =>
       findCandidate(node, (scan) => countScan(projection.index, type, scan, max)).pipe(
         switchMap((found) => {
-          if (found === null) return of(planOf(type, filter, null));
+          if (found === null) return of({ ...planOf(type, filter, null), objects });
           const isKnown = found.count < max;
           if (!isKnown && max < Math.min(enough, lastCountMax)) return choose(max * countFactor);
-          return of(planOf(type, filter, found.count < enough ? found.chosen : null));
+          const isFew = found.count < enough;
+          return of({ ...planOf(type, filter, isFew ? found.chosen : null), objects: isFew ? found.count : objects });
         }),
       );
     return choose(firstCountMax);

@@ -26,6 +26,8 @@ export interface SelectionPlan {
   readonly scans: readonly Scan[];
   /** A text from which `restorePlan` makes the plan again. */
   readonly choice: string;
+  /** The objects that the scans read, as an estimate. Left out in a plan that was made again. */
+  readonly objects?: number;
 }
 
 /** A condition of a filter, with its place among all conditions, and its scan if an index helps. */

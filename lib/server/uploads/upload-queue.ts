@@ -21,6 +21,7 @@ import {
   tap,
 } from 'rxjs';
 import type { Clock } from '../../clock.js';
+import { runAction } from '../../model/operators.js';
 import type { Version } from '../../model/version.js';
 import type { User } from '../auth/access.js';
 import { SessionFailure } from '../server-errors.js';
@@ -40,6 +41,7 @@ import type { HeadState } from '../history/head-state.js';
 import { readRejections, batchRejectionsOf } from './rejections.js';
 import type { Replica, Replicas } from '../realms/replicas.js';
 import type { SettledObjects } from '../history/settled-objects.js';
+import { createBetweenQueue } from './between-queue.js';
 import { recordTouches } from './record-touches.js';
 import { createSizeCheck } from './size-check.js';
 import type { SizeLimits, ObjectSizes } from './object-sizes.js';
@@ -58,10 +60,16 @@ export interface UploadQueue {
   readonly append: (replica: Replica, user: User, page: UploadedPage) => Observable<UploadOutcome>;
   /**
    * Watches a type and some of its properties, between two batches, so that every changeset after that has their
-   * values. Acts once per subscription, and unsubscribing does not undo it. Emits nothing. Completes when durable.
-   * Errors with a `WatchLimitError` or a `StorageError`.
+   * values. Acts once per subscription. Unsubscribing before it begins takes it off the queue, and does not undo it
+   * later. Emits nothing. Completes when durable. Errors with a `WatchLimitError` or a `StorageError`.
    */
   readonly watch: (type: string, properties: readonly string[]) => Observable<never>;
+  /**
+   * Runs work between two batches, so that nothing is appended meanwhile. Waiting uploads are written between the works
+   * of two subscribers. Emits what the work emits, and ends as the work does. Unsubscribing ends the work, or takes it
+   * off the queue.
+   */
+  readonly runBetween: <A>(work$: Observable<A>) => Observable<A>;
   /**
    * Rejects changesets stamped before this time from now on. Completes when the earlier ones are in the history, which
    * may take as long as `permit` takes.
@@ -240,16 +248,16 @@ export const createUploadQueue = (ports: UploadQueuePorts): UploadQueue => {
   const { replicas, history } = ports;
   const needsOperations = (): boolean => ports.createCheck !== acceptAll || history.watchedProperties.types.size > 0;
   const queue: PendingUpload[] = [];
-  const watching: Observable<never>[] = []; // Waits until no batch is being written.
+  const between = createBetweenQueue(() => start());
   const batchRequests = new Subject<void>();
   const busy = new BehaviorSubject(false);
-  const batches = new Subject<void>(); // Emits when a batch is written or has failed, and after `watch`.
+  const batches = new Subject<void>(); // Emits when a batch is written or has failed, and after work between two.
   let rejectedBefore = 0;
   const cutoff = (): number => Math.max(ports.history.retentionCutoff, rejectedBefore);
 
   const goOn = (): void => {
     batches.next(); // First, because the next batch is checked with what its subscribers do now.
-    if (queue.length > 0 || watching.length > 0) batchRequests.next();
+    if (queue.length > 0 || !between.isEmpty()) batchRequests.next();
     else busy.next(false);
   };
   const start = (): void => {
@@ -266,6 +274,12 @@ export const createUploadQueue = (ports: UploadQueuePorts): UploadQueue => {
       switchMap((batch) => writeBatch(batch, ports).pipe(tap({ complete: () => finishBatch(batch) }))),
     );
 
+  const workNext = (): Observable<never> => {
+    const job$ = between.takeNext(queue.length > 0);
+    if (job$ !== null) return job$.pipe(tap({ complete: goOn }), ignoreElements());
+    return queue.length > 0 ? commitNext() : runAction(goOn); // Work that waited was taken off the queue.
+  };
+
   return {
     append: (replica, user, page) =>
       new Observable((subscriber) => {
@@ -274,23 +288,17 @@ export const createUploadQueue = (ports: UploadQueuePorts): UploadQueue => {
         start();
       }),
     watch: (type, properties) =>
-      new Observable((subscriber) => {
-        const watch$ = defer(() => history.watchedProperties.watch(type, properties, history.log.head));
-        watching.push(
-          watch$.pipe(
-            tap(subscriber),
-            catchError(() => EMPTY), // The subscriber got the error already.
-            tap({ complete: goOn }),
-          ),
-        );
-        start();
-      }),
+      between.run(
+        defer(() => history.watchedProperties.watch(type, properties, history.log.head)),
+        false,
+      ),
+    runBetween: (work$) => between.run(work$, true),
     rejectBefore: (time) =>
       defer(() => {
         rejectedBefore = Math.max(rejectedBefore, time);
         return busy.value ? batches.pipe(take(1), ignoreElements()) : EMPTY;
       }),
-    working$: batchRequests.pipe(concatMap(() => watching.shift() ?? commitNext())),
+    working$: batchRequests.pipe(concatMap(workNext)),
     isBusy: () => busy.value,
     idle$: busy.pipe(
       filter((isBusy) => !isBusy),
