@@ -66,6 +66,11 @@ export const serverLimits = {
    * that, filters begin again after the changeset, because few bytes could otherwise store gigabytes.
    */
   touchesBytesMax: 1024 * 1024,
+  /**
+   * Objects that changed and that a session remembers while it brings a device up to date with its view, at most 200
+   * bytes each. With more changes the device gets its view as a whole: that costs it about the same.
+   */
+  viewObjectsMax: 20_000,
   /** Bytes that a stored object counts for besides its state. The same as for a changeset, so both can be compared. */
   objectBytesMore: 32,
   /**

@@ -10,6 +10,7 @@ import { acceptedVersionOf } from '../uploads/rejections.js';
 import type { Holder, Replica } from '../realms/replicas.js';
 import { compareRuns } from '../realms/accepted-runs.js';
 import type { ConnectionUsage } from '../connections/user-limits.js';
+import { acceptView, type AcceptedView } from '../views/plan-view.js';
 
 /** The user of a connection, and the connection's share in the limits of the user. */
 export interface ConnectionUser {
@@ -30,6 +31,8 @@ export interface AcceptedBind {
    * to which it agrees with the history. `null` if it is not a copy.
    */
   readonly sharedVersion: Version | null;
+  /** `null`: the replica has the whole realm. */
+  readonly view: AcceptedView | null;
 }
 
 export interface BindPorts {
@@ -107,6 +110,7 @@ const openAndBind = (
               access,
               snapshot,
               sharedVersion: null,
+              view: bind.view === undefined ? null : acceptView(realm.history, bind.view, bind.downloadedTo),
             });
             return concat(
               forgetAcknowledged(realm, replica, bind.acknowledged),
@@ -114,6 +118,7 @@ const openAndBind = (
                 switchMap((agreed) => {
                   if (agreed !== replica.accepted) return of(acceptCopy(bind, acceptedOf(null), agreed));
                   replica.announcedRuns = bind.runs;
+                  if (bind.view !== undefined) return of(acceptedOf(null));
                   return realm.offerSnapshot(replica.id, bind.downloadedTo).pipe(map(acceptedOf));
                 }),
               ),

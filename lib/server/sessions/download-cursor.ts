@@ -104,20 +104,36 @@ export class DownloadCursor {
 
   /** Returns the download for the next page, without the replica's own changesets; `null` if the page is withheld. */
   downloadOf(page: SharedPage, head: HistoryHead): Download | null {
-    const { session, replica, inFlight } = this;
+    const { session, replica } = this;
     const { entries, upTo } = page;
     const isPartial = !this.withOwn && page.hasOrigin(replica);
     const changesets = isPartial ? entries.filter(({ origin }) => origin !== replica) : entries;
+    if (head.version <= upTo) this.withOwn = false;
+    const bytes = isPartial ? totalBytesOf(changesets) : page.bytes;
+    if (!this.advance(upTo, head.version, changesets.length > 0, bytes)) return null;
+    return isPartial ? createDownload(page, changesets, session, head) : page.downloadFor(session, head);
+  }
+
+  /**
+   * Moves to a later version. Returns whether the client is sent a message that moves it there: the message has
+   * content, or is the first one at the head, or the client would stay far behind.
+   */
+  advance(upTo: Version, head: Version, hasContent: boolean, bytes: number): boolean {
+    const { inFlight } = this;
     this.covered = upTo;
-    const isLast = head.version <= upTo;
-    if (isLast) this.withOwn = false;
-    const isSent = changesets.length > 0 || upTo - this.sent > limits.pageChangesetsMax || (isLast && !this.caughtUp);
+    const isLast = head <= upTo;
+    const isSent = hasContent || upTo - this.sent > limits.pageChangesetsMax || (isLast && !this.caughtUp);
     if (!isSent && this.stored < this.sent) inFlight.add(upTo, 0);
-    if (!isSent) return null;
+    if (!isSent) return false;
     this.sent = upTo;
     this.caughtUp ||= isLast;
-    inFlight.add(upTo, isPartial ? totalBytesOf(changesets) : page.bytes);
-    return isPartial ? createDownload(page, changesets, session, head) : page.downloadFor(session, head);
+    inFlight.add(upTo, bytes);
+    return true;
+  }
+
+  /** The server version up to which everything was sent. */
+  get coveredTo(): Version {
+    return this.covered;
   }
 
   /** Notes what the client has stored. Returns `false` if that was never sent. */

@@ -10,6 +10,7 @@ import {
   type Received,
   type ServerMessage,
 } from '../../protocol/messages.js';
+import type { NextMembers, Subscribe } from '../../protocol/view-messages.js';
 import { createCloseError } from '../../transport/wire.js';
 import type { AcceptedBind } from './bind.js';
 import { DownloadCursor } from './download-cursor.js';
@@ -30,6 +31,8 @@ export interface DownloadFeed {
   readonly mark: (message: MarkRequest) => void;
   readonly fetch: (message: Fetch) => void;
   readonly fault: (message: Fault) => void;
+  readonly requestView: (message: Subscribe) => void;
+  readonly requestMembers: (message: NextMembers) => void;
   /** Returns the server version up to which the client has everything. */
   readonly confirmedTo: () => Version;
   /** Stops everything except objects of a snapshot that are being read. May be called again. */
@@ -86,6 +89,10 @@ const createNotNowError = (version: Version): Error =>
 const checkFetching = <A>(snapshotFetch: A | null, version: Version): A => {
   if (snapshotFetch === null) throw createNotNowError(version);
   return snapshotFetch;
+};
+
+const checkView = ({ type, session }: Subscribe | NextMembers): never => {
+  throw createProtocolViolation(`${type}: session ${session} has no view.`);
 };
 
 const checkMarkAnswer = <A>(answer: A | null): A => {
@@ -154,6 +161,8 @@ export const createDownloadFeed = (options: DownloadFeedOptions): DownloadFeed =
       if (!isSnapshot && !downloads.wasSent(version))
         throw createProtocolViolation(`fault: version ${version} was not sent.`);
     },
+    requestView: checkView,
+    requestMembers: checkView,
     stop,
   };
 };

@@ -18,7 +18,8 @@ import type { Version } from '../../model/version.js';
 import { acceptBind, type AcceptedBind, type BindPorts, type ConnectionUser } from './bind.js';
 import { createProtocolViolation } from '../server-errors.js';
 import type { ServerLimits } from '../server-options.js';
-import { createDownloadFeed, type DownloadFeed } from './download-feed.js';
+import { createViewFeed } from '../views/view-feed.js';
+import { createDownloadFeed, type DownloadFeed, type DownloadFeedOptions } from './download-feed.js';
 import { acceptedVersionOf } from '../uploads/rejections.js';
 import type { Holder } from '../realms/replicas.js';
 import { createIsOutdated, createUploadHandler, type IsOutdated, type UploadHandler } from './upload-handler.js';
@@ -100,6 +101,10 @@ const retentionCutoffOf = ({
 }: AcceptedBind['realm']['history']): Bound['retentionCutoff'] =>
   time > 0 && version < Infinity ? { time, version } : null;
 
+/** Returns how a replica with a view goes on. Absent in the message to one without a view. */
+const viewOf = ({ view }: AcceptedBind): Pick<Bound, 'view'> =>
+  view === null ? {} : { view: { mode: view.source === null ? 'resync' : 'continue', scope: null } };
+
 const createBoundMessage = (
   { limits, clock }: ServerSessionPorts,
   { session, acknowledged }: Bind,
@@ -116,6 +121,7 @@ const createBoundMessage = (
   snapshot: acceptedBind.snapshot,
   limits: writeLimitsOf(limits),
   retentionCutoff: retentionCutoffOf(acceptedBind.realm.history),
+  ...viewOf(acceptedBind),
 });
 
 /**
@@ -193,12 +199,14 @@ class BoundSession implements ServerSession, Holder {
     // Before `bound` is sent, because the client may answer synchronously.
     this.acceptedBind = acceptedBind;
     this.isOutdated = createIsOutdated(acceptedBind);
-    const downloadFeed = createDownloadFeed({
+    const feedOptions: DownloadFeedOptions = {
       ...{ bind, acceptedBind, teardown },
       bytesInFlightMax: ports.limits.downloadBytesInFlightMax,
       send: (message) => this.send(message),
       failed: (thrown) => this.failed(thrown),
-    });
+    };
+    const { view } = acceptedBind;
+    const downloadFeed = view === null ? createDownloadFeed(feedOptions) : createViewFeed({ ...feedOptions, view });
     this.downloadFeed = downloadFeed;
     this.send(createBoundMessage(ports, bind, acceptedBind));
     if (!this.isOver && acceptedBind.sharedVersion === null) downloadFeed.start();
@@ -209,8 +217,6 @@ class BoundSession implements ServerSession, Holder {
     if (message.type === 'unbind') this.end({ kind: 'unbound' });
     else if (acceptedBind === null || downloadFeed === null)
       throw createProtocolViolation(`${message.type}: session ${this.bind.session} is not bound yet.`);
-    else if (message.type === 'subscribe' || message.type === 'next')
-      throw createProtocolViolation(`${message.type}: session ${this.bind.session} has no view.`);
     else if (message.type === 'upload' || message.type === 'withdraw') this.upload(message, acceptedBind);
     else handleDownloadMessage(downloadFeed, message);
     if (message.type === 'fault' && acceptedBind !== null) this.logFault(message, acceptedBind);
@@ -240,7 +246,10 @@ class BoundSession implements ServerSession, Holder {
 export const createServerSession = (ports: ServerSessionPorts, bind: Bind, owner: SessionOwner): ServerSession =>
   new BoundSession(ports, bind, owner);
 
-const handleDownloadMessage = (feed: DownloadFeed, message: Received | MarkRequest | Fetch | Fault): void => {
+const handleDownloadMessage = (
+  feed: DownloadFeed,
+  message: Received | MarkRequest | Fetch | Fault | Subscribe | NextMembers,
+): void => {
   switch (message.type) {
     case 'received':
       feed.received(message);
@@ -250,6 +259,12 @@ const handleDownloadMessage = (feed: DownloadFeed, message: Received | MarkReque
       break;
     case 'fetch':
       feed.fetch(message);
+      break;
+    case 'subscribe':
+      feed.requestView(message);
+      break;
+    case 'next':
+      feed.requestMembers(message);
       break;
     case 'fault':
       feed.fault(message);

@@ -2,13 +2,21 @@ import type { LogPage } from '../../log/log.js';
 import { totalBytesOf } from '../../model/changeset.js';
 import type { Version } from '../../model/version.js';
 import type { Download } from '../../protocol/messages.js';
+import { objectTextOf } from '../../model/object-key.js';
 import type { HistoryRecord } from '../history/history-record.js';
+import { touchesOf, type Touch } from '../history/touches.js';
 
 /** The end of a history. */
 export interface HistoryHead {
   readonly version: Version;
   /** Bytes of the whole history. */
   readonly bytes: number;
+}
+
+/** The effect of a changeset on one object of a watched type. */
+export interface NamedTouch extends Touch {
+  /** The text of the object. */
+  readonly text: string;
 }
 
 /**
@@ -24,6 +32,11 @@ export interface SharedPage extends LogPage<HistoryRecord> {
   readonly hasOrigin: (replica: string) => boolean;
   /** Returns the download of all entries: one message, encoded once, for all sessions with the same number. */
   readonly downloadFor: (session: number, head: HistoryHead) => Download;
+  /**
+   * Returns the touches of each entry, decoded once for all sessions; `null` for an entry that has none. Throws a
+   * `StorageError` for damaged bytes.
+   */
+  readonly readTouches: () => readonly (readonly NamedTouch[] | null)[];
 }
 
 /** Number of session numbers whose download is kept. Clients number few sessions. */
@@ -54,6 +67,7 @@ export const createSharedPage = (after: Version, page: LogPage<HistoryRecord>): 
   const origins = new Set(entries.map(({ origin }) => origin));
   let downloads: Download[] = [];
   let madeFor: Version = -1;
+  let touches: readonly (readonly NamedTouch[] | null)[] | null = null;
   return {
     after,
     entries,
@@ -68,5 +82,9 @@ export const createSharedPage = (after: Version, page: LogPage<HistoryRecord>): 
       downloads.push(download);
       return download;
     },
+    readTouches: () =>
+      (touches ??= entries.map(
+        (entry) => touchesOf(entry)?.map((touch) => ({ ...touch, text: objectTextOf(touch.type, touch.key) })) ?? null,
+      )),
   };
 };

@@ -1,0 +1,189 @@
+import { defer, EMPTY, expand, last, map, of, switchMap, tap, type Observable } from 'rxjs';
+import { parseObjectText } from '../../model/object-key.js';
+import type { Version } from '../../model/version.js';
+import type { ViewMode } from '../../model/view.js';
+import { decodeObjectState, type Row } from '../history/stored-objects.js';
+import type { History } from '../history/history.js';
+import type { Selection, SelectionPage } from '../selection/read-matching.js';
+import { planOf, type SelectionPlan } from '../selection/selection-plan.js';
+import { watchedSinceOf } from './change-collector.js';
+import { ConcernedObjects } from './concerned-objects.js';
+import type { MembersDraft } from './members-draft.js';
+import type { ServedView } from './served-view.js';
+import {
+  membersPositionTextOf,
+  parseMembersPosition,
+  viewMarkOf,
+  type MembersPosition,
+  type ViewScan,
+} from './view-scans.js';
+
+export interface BootstrapOptions {
+  readonly number: Version;
+  /** The view that the device has; `null` if the target replaces everything. */
+  readonly source: ServedView | null;
+  readonly target: ServedView;
+  /** The version of which all scanned objects are at least. */
+  readonly version: Version;
+  /** The version after which every touch counts: that of the device's view, or `version` if that is earlier. */
+  readonly from: Version;
+  readonly scans: readonly ViewScan[];
+  /** The plans of the scans, if they are chosen. */
+  readonly plans: readonly SelectionPlan[];
+}
+
+/** Where the pages of a bootstrap go on: in a scan, after a position of it. */
+export type ScanPosition = Pick<MembersPosition, 'scan' | 'after'>;
+
+/** Pages of a scan that are read for one page of members, while they have no objects. */
+const scanPagesMax = 8;
+
+/** Longest choice of a plan, so that a position has room. A scan with a longer one reads all objects of the type. */
+const choiceCharsMax = 1_500;
+
+/** Chooses the plan of a scan. Emits once and completes. */
+export const chooseScanPlan = (selection: Selection, { type, filter }: ViewScan): Observable<SelectionPlan> =>
+  selection
+    .choosePlan(type, filter)
+    .pipe(map((plan) => (plan.choice.length > choiceCharsMax ? { ...planOf(type, filter, null), objects: 0 } : plan)));
+
+/**
+ * Brings a device from one view to another. Its pages are scans of what changes between the two views, as the objects
+ * are during the scan, and then all objects that were touched meanwhile.
+ */
+export class Bootstrap {
+  readonly number: Version;
+  readonly mode: ViewMode;
+  readonly concerned: ConcernedObjects;
+  /** Whether it has to begin again, because the history does not say what has changed, or too much has. */
+  isBroken = false;
+  private readonly mark: string;
+  private readonly plans: (SelectionPlan | null)[];
+  private sentBytes = 0;
+  private done = 0;
+
+  constructor(readonly options: BootstrapOptions) {
+    const { number, source, target, version, scans, plans } = options;
+    this.number = number;
+    this.mode = source === null ? 'resync' : 'difference';
+    this.concerned = new ConcernedObjects(source, target, version);
+    this.mark = viewMarkOf(source, target);
+    this.plans = scans.map((_, at) => plans[at] ?? null);
+  }
+
+  /** Number of objects that are still to be named, as an estimate: not 0 before the end. */
+  estimateRemaining(): number {
+    const scanned = this.plans.reduce((sum, plan) => sum + (plan?.objects ?? 0), 0);
+    const rest = Math.max(0, scanned - this.done) + this.concerned.size;
+    return rest === 0 && this.options.scans.length > 0 ? 1 : rest;
+  }
+
+  /** Notes objects that were named. Returns the bytes of the history that they stand for, which never fall. */
+  noteSent(objects: number, historyBytes: number): number {
+    this.done += objects;
+    const share = this.done / Math.max(1, this.done + this.estimateRemaining());
+    this.sentBytes = Math.max(this.sentBytes, Math.floor(historyBytes * share));
+    return this.sentBytes;
+  }
+
+  /** Whether all scans are done at a position. */
+  isScanned({ scan }: ScanPosition): boolean {
+    return scan >= this.options.scans.length;
+  }
+
+  toPositionText(at: ScanPosition): string {
+    const { version, from } = this.options;
+    return membersPositionTextOf({ version, from, mark: this.mark, ...at });
+  }
+
+  /** Reads a position that a client has sent; `null`: it does not belong to these views. */
+  parsePosition(text: string | null): MembersPosition | null {
+    const { version, from, scans } = this.options;
+    if (text === null) return { version, from, mark: this.mark, scan: 0, after: '' };
+    const parsed = parseMembersPosition(text);
+    return parsed?.mark === this.mark && parsed.scan <= scans.length ? parsed : null;
+  }
+
+  /**
+   * Adds the objects after a position to a page. Emits the position after them, or `null` if the position is not valid
+   * any more, and completes. Errors with a `StorageError`.
+   */
+  readScans(selection: Selection, start: ScanPosition, draft: MembersDraft): Observable<ScanPosition | null> {
+    let pages = 0;
+    const readNext = (at: ScanPosition): Observable<ScanPosition | null> => {
+      pages += 1;
+      return this.readScan(selection, at, draft);
+    };
+    const first$ = this.isScanned(start) ? of(start) : readNext(start);
+    return first$.pipe(
+      expand((at) =>
+        at === null || this.isScanned(at) || !draft.isShort || pages >= scanPagesMax ? EMPTY : readNext(at),
+      ),
+      last(),
+    );
+  }
+
+  private readScan(
+    selection: Selection,
+    { scan, after }: ScanPosition,
+    draft: MembersDraft,
+  ): Observable<ScanPosition | null> {
+    const found = this.options.scans[scan];
+    if (found === undefined) return of({ scan, after });
+    return this.planOfScan(selection, found, scan, after).pipe(
+      switchMap((plan) => {
+        if (plan === null) return of(null);
+        return selection.readMatching(plan, after === '' ? null : after).pipe(
+          tap(({ rows }: SelectionPage) => rows.forEach((row) => this.addRow(found, row, draft))),
+          map(({ position }) => (position === null ? { scan: scan + 1, after: '' } : { scan, after: position })),
+        );
+      }),
+    );
+  }
+
+  private planOfScan(
+    selection: Selection,
+    scan: ViewScan,
+    at: number,
+    after: string,
+  ): Observable<SelectionPlan | null> {
+    return defer(() => {
+      if (after !== '') return of(selection.resumePlan(scan.type, scan.filter, after));
+      const known = this.plans[at] ?? null;
+      return known !== null
+        ? of(known)
+        : chooseScanPlan(selection, scan).pipe(tap((chosen) => (this.plans[at] = chosen)));
+    });
+  }
+
+  private addRow({ kind }: ViewScan, [text, bytes]: Row, draft: MembersDraft): void {
+    if (this.concerned.has(text)) return; // It is named at the end.
+    const { source, target } = this.options;
+    const name = parseObjectText(text);
+    const state = decodeObjectState(text, bytes);
+    if (kind === 'entering') {
+      if (source?.hasState(name, state) !== true) draft.addState(text, name, bytes);
+    } else if (!target.hasState(name, state)) draft.addLeave(text, name);
+  }
+}
+
+/**
+ * Goes on with the pages after a position, which may be of an earlier connection. Returns `null` if the position
+ * belongs to other views, or if the history no longer says what has changed since those pages began.
+ */
+export const resumeBootstrap = (
+  bootstrap: Bootstrap,
+  text: string | null,
+  { log, watchedProperties: { types } }: Pick<History, 'log' | 'watchedProperties'>,
+): { readonly bootstrap: Bootstrap; readonly at: ScanPosition } | null => {
+  const at = bootstrap.parsePosition(text);
+  if (at === null) return null;
+  const { options } = bootstrap;
+  const { source, target } = options;
+  if (at.version === options.version && at.from === options.from) return { bootstrap, at };
+  const from = Math.min(at.from, options.from);
+  const isKept = from >= log.floor && at.from <= at.version && at.version <= log.head;
+  const isWatched =
+    watchedSinceOf(types, target) <= at.version && (source === null || watchedSinceOf(types, source) <= from);
+  return isKept && isWatched ? { bootstrap: new Bootstrap({ ...options, version: at.version, from }), at } : null;
+};

@@ -1,0 +1,107 @@
+import type { ObjectName } from '../../model/changeset.js';
+import type { TouchChange } from '../history/touches.js';
+import type { WatchedType } from '../history/watched-properties.js';
+import type { ServedView } from './served-view.js';
+import type { CollectedChange, SentKind } from './view-difference.js';
+
+/** An object that changesets touched while a device is brought to another view. */
+export interface ConcernedObject extends ObjectName {
+  /** Whether the object was in one of the two views at some time, so that the device may have it or may get it. */
+  readonly isKnown: boolean;
+  /** Whether a changeset of the session's replica touched the object. */
+  readonly isOwn: boolean;
+  /** Rises with each touch of any object. */
+  readonly order: number;
+}
+
+/** Where the stored state of an object was found. */
+export type FoundState = 'in' | 'out' | 'dead' | 'none';
+
+/** Returns what is sent of an object. `wasIn`: its state is in the first view. */
+export const concernedKindOf = (
+  { isKnown, isOwn }: Pick<ConcernedObject, 'isKnown' | 'isOwn'>,
+  found: FoundState,
+  wasIn: boolean,
+): SentKind => {
+  if (found === 'in') return 'state';
+  if (found === 'dead' && isKnown) return 'state';
+  return isKnown || isOwn || wasIn ? 'leave' : 'nothing';
+};
+
+/**
+ * The objects that are named once more at the end, when a device is brought from one view to another: all that were
+ * touched since then, and were in one of the views before or after any of these touches. A page of members may have
+ * named an object between two touches, so the first and the last touch alone do not decide.
+ */
+export class ConcernedObjects {
+  private readonly all = new Map<string, ConcernedObject>();
+  private order = 0;
+
+  /**
+   * @param source - The view that the device has; `null` if the second one replaces everything.
+   * @param target - The view that it gets.
+   * @param version - The changesets after this version may have what the target needs.
+   */
+  constructor(
+    private readonly source: ServedView | null,
+    private readonly target: ServedView,
+    private readonly version: number,
+  ) {}
+
+  get size(): number {
+    return this.all.size;
+  }
+
+  get objects(): ReadonlyMap<string, ConcernedObject> {
+    return this.all;
+  }
+
+  has(text: string): boolean {
+    return this.all.has(text);
+  }
+
+  /** Takes over the objects that have changed in the view that the device has. */
+  addChanges(changes: ReadonlyMap<string, CollectedChange>): void {
+    for (const [text, { type, key, was, is, isOwn }] of changes)
+      this.set(text, { type, key }, was === true || is === true, isOwn);
+  }
+
+  /** Adds the touch of an object of a watched type. */
+  add(
+    version: number,
+    text: string,
+    name: ObjectName,
+    change: TouchChange | null,
+    watched: WatchedType,
+    isOwn: boolean,
+  ): void {
+    const { source, target } = this;
+    const isTarget = version > this.version && target.types.has(name.type);
+    if (!isOwn && !isTarget && source?.types.has(name.type) !== true) return;
+    const isIn = (view: ServedView): boolean =>
+      change !== null && (view.hasValues(name, change.before, watched) || view.hasValues(name, change.after, watched));
+    const isKnown = (source !== null && isIn(source)) || (isTarget && isIn(target));
+    // Without a changed value only the state decides in which view the object is.
+    if (isKnown || isOwn || change === null) this.set(text, name, isKnown, isOwn);
+  }
+
+  /** Adds an object that the replica itself has touched. */
+  addOwn(text: string, name: ObjectName): void {
+    this.set(text, name, false, true);
+  }
+
+  /** Removes an object of which everything is sent, unless it was touched since then. */
+  settle(text: string, { order }: ConcernedObject): void {
+    if (this.all.get(text)?.order === order) this.all.delete(text);
+  }
+
+  private set(text: string, { type, key }: ObjectName, isKnown: boolean, isOwn: boolean): void {
+    const earlier = this.all.get(text);
+    this.order += 1;
+    this.all.set(text, {
+      ...{ type, key, order: this.order },
+      isKnown: isKnown || earlier?.isKnown === true,
+      isOwn: isOwn || earlier?.isOwn === true,
+    });
+  }
+}

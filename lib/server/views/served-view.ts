@@ -1,0 +1,96 @@
+import { createFilterTest, type FilterTest } from '../../filter/filter-test.js';
+import { readFilter } from '../../filter/read-filter.js';
+import { isGroup, isNegation, keyName, type StoredFilter } from '../../filter/stored-filter.js';
+import { isName } from '../../merge/decoders.js';
+import { isAlive, propertyValueOf, type ObjectState } from '../../merge/object-state.js';
+import type { ObjectName } from '../../model/changeset.js';
+import { isLeft, left, right, type Either } from '../../model/result.js';
+import { textOf, type Value } from '../../model/value.js';
+import type { ViewFilter, ViewRejection } from '../../model/view.js';
+import type { WatchedValues } from '../history/touches.js';
+import type { WatchedType } from '../history/watched-properties.js';
+
+/** A filter of a view that the server can evaluate. */
+export interface ServedFilter {
+  /** Number of the subscription. */
+  readonly id: number;
+  readonly type: string;
+  /** In canonical form. */
+  readonly filter: StoredFilter;
+  /** The same for filters that mean the same. */
+  readonly text: string;
+  /** The names of the properties that the filter reads, without the primary key. */
+  readonly properties: readonly string[];
+}
+
+const addProperties = (filter: StoredFilter, names: Set<string>): void => {
+  if (typeof filter === 'boolean') return;
+  if (isNegation(filter)) addProperties(filter[1], names);
+  else if (isGroup(filter)) for (const part of filter.slice(1)) addProperties(part as StoredFilter, names);
+  else if (filter[1] !== keyName) names.add(filter[1]);
+};
+
+/** The start of the reasons of `readFilter` for a filter that is over a limit. */
+const limitPattern = /^a filter must have (?:filters in filters )?at most \d/;
+
+/** Reads one filter of a view. Returns why the subscription is rejected if the server cannot evaluate it. */
+export const readServedFilter = ({ id, type, filter: given }: ViewFilter): Either<ViewRejection, ServedFilter> => {
+  if (!isName(type)) return left({ id, code: 'bad-filter', text: 'The type of a subscription must be a name.' });
+  const read = readFilter(given);
+  if (isLeft(read)) {
+    const code = limitPattern.test(read.left) ? 'filter-too-large' : 'bad-filter';
+    return left({ id, code, text: `The filter of a subscription is invalid: ${read.left}.` });
+  }
+  const names = new Set<string>();
+  addProperties(read.right, names);
+  return right({ id, type, filter: read.right, text: textOf(read.right as Value), properties: [...names] });
+};
+
+/** The filters of one type in a view. */
+interface ServedType {
+  readonly filters: readonly ServedFilter[];
+  readonly tests: readonly FilterTest[];
+}
+
+const readPropertyOf =
+  ({ key }: ObjectName, read: (property: string) => Value | undefined) =>
+  (property: string): Value =>
+    property === keyName ? key : (read(property) ?? null);
+
+/** A view whose filters the server evaluates. An object is in the view if one filter of its type matches. */
+export class ServedView {
+  readonly types: ReadonlyMap<string, ServedType>;
+
+  constructor(readonly filters: readonly ServedFilter[]) {
+    const types = new Map<string, { filters: ServedFilter[]; tests: FilterTest[] }>();
+    for (const served of filters) {
+      const known = types.get(served.type) ?? { filters: [], tests: [] };
+      types.set(served.type, known);
+      if (known.filters.some(({ text }) => text === served.text)) continue;
+      known.filters.push(served);
+      known.tests.push(createFilterTest(served.filter));
+    }
+    this.types = types;
+  }
+
+  /** Whether an object with these watched values is in the view. `null`: the object does not exist. */
+  hasValues(name: ObjectName, values: WatchedValues | null, { properties }: WatchedType): boolean {
+    const tests = this.types.get(name.type)?.tests;
+    if (tests === undefined || values === null) return false;
+    const read = readPropertyOf(name, (property) => values[properties.findIndex((each) => each.name === property)]);
+    return tests.some((test) => test(read));
+  }
+
+  /** Whether an object with this state is in the view. */
+  hasState(name: ObjectName, state: ObjectState): boolean {
+    const tests = this.types.get(name.type)?.tests;
+    if (tests === undefined || !isAlive(state)) return false;
+    const read = readPropertyOf(name, (property) => propertyValueOf(state, property));
+    return tests.some((test) => test(read));
+  }
+
+  /** A text that two views share if they have the same filters in the same order. */
+  get text(): string {
+    return this.filters.map(({ id, type, text }) => `${id} ${type} ${text}`).join('\n');
+  }
+}

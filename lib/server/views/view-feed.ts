@@ -1,0 +1,323 @@
+import { ignoreElements, map, tap, type Observable } from 'rxjs';
+import { runAction } from '../../model/operators.js';
+import type { Version } from '../../model/version.js';
+import type { WantedView } from '../../model/view.js';
+import type { Fault, Fetch, MarkRequest, Received } from '../../protocol/messages.js';
+import type { NextMembers, Subscribe } from '../../protocol/view-messages.js';
+import type { RealmWorks } from '../realms/realm-works.js';
+import { createProtocolViolation } from '../server-errors.js';
+import { serverLimits } from '../server-limits.js';
+import type { DownloadFeed, DownloadFeedOptions } from '../sessions/download-feed.js';
+import type { SharedPage } from '../sessions/shared-page.js';
+import { Bootstrap, resumeBootstrap, type ScanPosition } from './bootstrap.js';
+import { ChangeCollector, isViewLost, type TouchReceiver } from './change-collector.js';
+import { MembersDraft } from './members-draft.js';
+import { mayLackTombstones, planView, type AcceptedView, type PlannedView } from './plan-view.js';
+import { readChanges, readExactly, readMembers } from './read-pages.js';
+import type { ServedView } from './served-view.js';
+import { TaskRunner } from './task-runner.js';
+import { ViewDifference } from './view-difference.js';
+import { ViewSender } from './view-sender.js';
+
+export interface ViewFeedOptions extends DownloadFeedOptions {
+  readonly view: AcceptedView;
+}
+
+/**
+ * Sends one session the objects of its view: the changes of the placed view as the history grows, and the members of
+ * another view as the client fetches them. One piece of work at a time reads the storage. A class, because a server has
+ * ten thousand sessions.
+ *
+ * Subscribes to the history, and to each piece of work, until it is stopped.
+ */
+class ViewFeed implements DownloadFeed, TouchReceiver {
+  private readonly sender: ViewSender;
+  private readonly collector: ChangeCollector;
+  private readonly tasks: TaskRunner;
+  /** The placed view; `null`: the client gets the next view as a whole. */
+  private source: ServedView | null;
+  private placedNumber: Version | null;
+  /** The changes of the placed view after what was sent; `null` while they are not sent by themselves. */
+  private changes: ViewDifference | null = null;
+  /** The version up to which `changes` are collected. */
+  private changesTo: Version;
+  /** The latest view that the client asked for, or the placed one. */
+  private latest: WantedView;
+  private asked: WantedView | null = null;
+  private bootstrap: Bootstrap | null = null;
+  private request: NextMembers | null = null;
+  /** `false` until `bound` was sent: the client may subscribe while that is sent. */
+  private isStarted = false;
+  private hasSubscribed = false;
+  private isStopped = false;
+
+  constructor(private readonly options: ViewFeedOptions) {
+    const { bind, acceptedBind, view, teardown } = options;
+    const { realm, replica } = acceptedBind;
+    const { session, downloadedTo } = bind;
+    this.source = view.source;
+    this.placedNumber = view.number;
+    this.latest = { number: view.number ?? 0, filters: view.source?.filters ?? [] };
+    this.changesTo = downloadedTo;
+    this.sender = new ViewSender({ session, replica: replica.id, downloadedTo }, realm.history, options.send);
+    this.collector = new ChangeCollector({
+      ...{ history: realm.history, followers: realm.followers, replica: replica.id, teardown, receiver: this },
+      hasRoom: () => this.hasRoom(),
+      received: (page, untouchedTo) => this.receivedPage(page, untouchedTo),
+      closed: () => this.stop(),
+      failed: options.failed,
+    });
+    this.tasks = new TaskRunner({ choose: () => this.chooseWork(), failed: options.failed, teardown });
+  }
+
+  start(): void {
+    const { bind, acceptedBind } = this.options;
+    const { realm, replica } = acceptedBind;
+    const { source } = this;
+    const from = source === null ? realm.history.log.head : bind.downloadedTo;
+    realm.replicaCursors.begin(replica.id, from, source === null ? null : from);
+    this.isStarted = true;
+    if (source !== null) {
+      this.changes = new ViewDifference(source);
+      this.collector.start(from);
+    }
+    this.work();
+  }
+
+  confirmedTo(): Version {
+    return this.sender.cursor.confirmedTo;
+  }
+
+  received({ version }: Received): void {
+    const { realm, replica } = this.options.acceptedBind;
+    if (!this.sender.cursor.noteReceived(version))
+      throw createProtocolViolation(`received: version ${version} was not sent.`);
+    realm.replicaCursors.note(replica.id, version);
+    this.collector.resume();
+  }
+
+  mark(message: MarkRequest): void {
+    this.sender.answerMark(message, this.source !== null && this.asked === null && this.bootstrap === null);
+  }
+
+  fetch({ version }: Fetch): void {
+    throw createProtocolViolation(`fetch: no objects of version ${version} can be fetched now.`);
+  }
+
+  fault({ version }: Fault): void {
+    if (version > this.options.acceptedBind.realm.history.log.head)
+      throw createProtocolViolation(`fault: version ${version} was not sent.`);
+  }
+
+  requestView({ number, filters }: Subscribe): void {
+    const least = this.hasSubscribed ? this.latest.number + 1 : (this.placedNumber ?? 0);
+    if (number < least) throw createProtocolViolation(`subscribe: number ${number} comes after ${this.latest.number}.`);
+    this.hasSubscribed = true;
+    this.latest = { number, filters };
+    this.asked = this.latest;
+    this.bootstrap = null;
+    this.request = null;
+    this.tasks.cancel();
+    this.work();
+  }
+
+  requestMembers(message: NextMembers): void {
+    const number = (this.asked ?? this.bootstrap)?.number;
+    if (number !== message.number || this.request !== null)
+      throw createProtocolViolation(`next: no members of view ${message.number} can be fetched now.`);
+    this.request = message;
+    this.work();
+  }
+
+  stop(): void {
+    if (this.isStopped) return;
+    this.isStopped = true;
+    const { realm, replica } = this.options.acceptedBind;
+    this.collector.stop();
+    this.tasks.stop();
+    realm.replicaCursors.end(replica.id);
+  }
+
+  /** Called by the collector. */
+  add(...[version, touch, watched, isOwn]: Parameters<TouchReceiver['add']>): void {
+    const { text, change } = touch;
+    this.bootstrap?.concerned.add(version, text, touch, change, watched, isOwn);
+    if (version > this.changesTo) this.changes?.add(text, touch, change, watched, isOwn);
+  }
+
+  /** Called by the collector. */
+  addOwn(...[version, text, name]: Parameters<TouchReceiver['addOwn']>): void {
+    this.bootstrap?.concerned.addOwn(text, name);
+    if (version > this.changesTo) this.changes?.addOutside(text, name);
+  }
+
+  private hasRoom(): boolean {
+    const isCollecting = this.changes !== null || this.bootstrap !== null;
+    return isCollecting && this.sender.cursor.unconfirmedBytes() < this.options.bytesInFlightMax;
+  }
+
+  private receivedPage(page: SharedPage, untouchedTo: Version): void {
+    const { realm } = this.options.acceptedBind;
+    const { history } = realm;
+    const { viewObjectsMax } = serverLimits;
+    if (page.upTo < history.log.head) realm.postponeProjection();
+    const { bootstrap, changes, source } = this;
+    if (bootstrap !== null) {
+      const { options, concerned } = bootstrap;
+      const isGap =
+        isViewLost(history, options.source, options.from, untouchedTo) ||
+        isViewLost(history, options.target, options.version, untouchedTo);
+      if (isGap) this.source = this.changes = null;
+      if (isGap || concerned.size > viewObjectsMax) bootstrap.isBroken = true;
+    }
+    if (changes !== null && page.upTo > this.changesTo) {
+      this.changesTo = page.upTo;
+      if (isViewLost(history, source, this.sender.cursor.coveredTo, untouchedTo)) this.beginAgain();
+      else if (changes.size > viewObjectsMax) {
+        if (bootstrap === null && this.asked === null) this.beginAgain();
+        this.changes = null; // They are named with the members of the view on the way.
+      } else if (changes.size === 0) {
+        this.sender.sendParts(page.upTo, page.entries.at(-1)?.total ?? history.bytes, new MembersDraft());
+      }
+    }
+    this.work();
+  }
+
+  /** The client gets the latest view as a whole. */
+  private beginAgain(): void {
+    this.source = null;
+    this.changes = null;
+    if (this.bootstrap !== null) this.bootstrap.isBroken = true;
+    else this.asked ??= this.latest;
+  }
+
+  /** Begins the next piece of work, unless one is under way. */
+  private work(): void {
+    if (this.isStarted) this.tasks.start();
+  }
+
+  private chooseWork(): Observable<never> | null {
+    const { asked, bootstrap, request, changes, source, collector } = this;
+    const { realm } = this.options.acceptedBind;
+    if (asked !== null) return realm.readWith((works) => this.plan(works, asked));
+    if (bootstrap !== null && request !== null)
+      return realm.readWith((works) => this.answer(works, bootstrap, request));
+    if (changes === null || source === null || changes.size === 0 || !collector.isAtHead) return null;
+    return realm.readWith((works) => this.readParts(works, source, changes));
+  }
+
+  private plan(works: RealmWorks, asked: WantedView): Observable<never> {
+    const { source } = this;
+    const { history } = this.options.acceptedBind.realm;
+    return planView(works, history, source, asked.filters).pipe(
+      tap((planned) => {
+        // The placed view may be lost meanwhile: then it is planned again.
+        if (this.source === source) this.begin(asked, source, planned);
+      }),
+      ignoreElements(),
+    );
+  }
+
+  private begin(asked: WantedView, source: ServedView | null, planned: PlannedView): void {
+    const { realm, replica } = this.options.acceptedBind;
+    const { version, target, rejections } = planned;
+    const { coveredTo } = this.sender.cursor;
+    this.asked = null;
+    if (source === null) realm.replicaCursors.begin(replica.id, version, null);
+    else if (this.changes === null) {
+      this.changes = new ViewDifference(source);
+      this.changesTo = coveredTo;
+    }
+    const from = source === null ? version : Math.min(version, coveredTo);
+    this.bootstrap = new Bootstrap({ ...planned, number: asked.number, source, target, from });
+    if (this.resumeAt(this.request?.position ?? null) === null) this.request = null;
+    this.collector.start(this.bootstrap.options.from);
+    this.sender.announce(this.bootstrap, rejections);
+  }
+
+  /** Goes on where a position says, maybe with the pages of an earlier connection. `null`: that is not possible. */
+  private resumeAt(text: string | null): ScanPosition | null {
+    const resumed = this.bootstrap && resumeBootstrap(this.bootstrap, text, this.options.acceptedBind.realm.history);
+    if (resumed === null) return null;
+    this.bootstrap = resumed.bootstrap;
+    return resumed.at;
+  }
+
+  private answer(works: RealmWorks, begun: Bootstrap, request: NextMembers): Observable<never> {
+    const at = begun.isBroken ? null : this.resumeAt(request.position);
+    const { bootstrap, collector } = this;
+    if (at === null || bootstrap === null) return runAction(() => this.startOver());
+    if (bootstrap !== begun) collector.start(bootstrap.options.from);
+    return readMembers(works, this.options.acceptedBind.realm.history, collector, bootstrap, at).pipe(
+      map((page) => {
+        if (bootstrap.mode === 'difference' && this.isOutdated()) bootstrap.isBroken = true;
+        if (page === null || bootstrap.isBroken) this.startOver();
+        else if (page.next === null) this.place(bootstrap, page.draft);
+        else {
+          this.request = null; // Before the message, because the client may request the next page synchronously.
+          this.sender.sendPage(bootstrap, page.draft, page.next);
+        }
+      }),
+      ignoreElements(),
+    );
+  }
+
+  /** Plans the view again. The client drops its pages when it is announced. */
+  private startOver(): void {
+    this.request = null;
+    if (this.bootstrap?.isBroken === true) this.source = null;
+    this.bootstrap = null;
+    this.asked ??= this.latest;
+  }
+
+  /** Whether states no longer have the tombstones of what was sent before them. */
+  private isOutdated(): boolean {
+    const { history } = this.options.acceptedBind.realm;
+    return history.retentionCutoffFrom < Infinity && mayLackTombstones(history, this.sender.cursor.coveredTo);
+  }
+
+  /** Sends the last page. The session follows the new view from then on. */
+  private place(bootstrap: Bootstrap, draft: MembersDraft): void {
+    const { number, options } = bootstrap;
+    this.bootstrap = null;
+    this.request = null;
+    this.source = options.target;
+    this.placedNumber = number;
+    this.changes = new ViewDifference(options.target);
+    this.changesTo = this.options.acceptedBind.realm.history.log.head;
+    this.sender.sendLastPage(bootstrap, draft);
+  }
+
+  private readParts(works: RealmWorks, source: ServedView, changes: ViewDifference): Observable<never> {
+    const { history } = this.options.acceptedBind.realm;
+    const ports = { history, headState: works.headState };
+    return readExactly(works, this.collector, () => readChanges(ports, source, changes)).pipe(
+      map((page) => {
+        if (this.changes !== changes) return;
+        if (!page.isWhole) this.offerChanges(source, changes);
+        else if (this.isOutdated()) this.beginAgain();
+        else {
+          this.changes = new ViewDifference(source);
+          this.changesTo = history.log.head;
+          this.sender.sendParts(this.changesTo, history.bytes, page.draft);
+        }
+      }),
+      ignoreElements(),
+    );
+  }
+
+  /** Lets the client request changes that are larger than a page. */
+  private offerChanges(source: ServedView, changes: ViewDifference): void {
+    this.changes = null;
+    if (this.bootstrap !== null) return; // They are named with the members of the view on the way.
+    const { head: version } = this.options.acceptedBind.realm.history.log;
+    const { coveredTo: from } = this.sender.cursor;
+    const number = this.placedNumber ?? 0;
+    this.bootstrap = new Bootstrap({ number, source, target: source, version, from, scans: [], plans: [] });
+    this.bootstrap.concerned.addChanges(changes.changes);
+    this.sender.announce(this.bootstrap, []);
+  }
+}
+
+/** Creates the feed of a session with a view. */
+export const createViewFeed = (options: ViewFeedOptions): DownloadFeed => new ViewFeed(options);

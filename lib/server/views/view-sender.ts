@@ -1,0 +1,86 @@
+import type { Version } from '../../model/version.js';
+import type { ViewRejection } from '../../model/view.js';
+import { closeCodes, type Marked, type MarkRequest, type ServerMessage } from '../../protocol/messages.js';
+import { createCloseError } from '../../transport/wire.js';
+import type { History } from '../history/history.js';
+import { serverLimits } from '../server-limits.js';
+import { DownloadCursor, type DownloadCursorOptions } from '../sessions/download-cursor.js';
+import type { Bootstrap, ScanPosition } from './bootstrap.js';
+import type { MembersDraft } from './members-draft.js';
+
+const createTooManyMarksError = (): Error =>
+  createCloseError(closeCodes.tooMuch, `More than ${serverLimits.marksWaitingMax} marks wait for an answer.`);
+
+/** Sends the pages and marks of a session with a view, and tracks what was sent. Plain state that one feed owns. */
+export class ViewSender {
+  readonly cursor: DownloadCursor;
+  private readonly session: number;
+  /** Marks that wait for the members of a view. */
+  private marks: Marked[] = [];
+
+  constructor(
+    options: Omit<DownloadCursorOptions, 'head' | 'includeOwn'>,
+    private readonly history: Pick<History, 'log' | 'bytes'>,
+    private readonly send: (message: ServerMessage) => void,
+  ) {
+    this.session = options.session;
+    this.cursor = new DownloadCursor({ ...options, head: history.log.head, includeOwn: false });
+  }
+
+  /** Answers a mark, as soon as everything up to the present head was sent. `isPlaced`: no other view is on the way. */
+  answerMark(message: MarkRequest, isPlaced: boolean): void {
+    const { head } = this.history.log;
+    if (isPlaced) {
+      const answer = this.cursor.answerMark(message, head);
+      if (answer === null) throw createTooManyMarksError();
+      for (const mark of answer) this.send(mark);
+      return;
+    }
+    if (this.marks.length >= serverLimits.marksWaitingMax) throw createTooManyMarksError();
+    this.marks.push({ type: 'mark', session: this.session, request: message.request, version: head });
+  }
+
+  /** Announces the members of a view. */
+  announce(bootstrap: Bootstrap, rejections: readonly ViewRejection[]): void {
+    this.send({
+      ...{ type: 'view', session: this.session, number: bootstrap.number, version: bootstrap.options.version },
+      ...{ scope: null, mode: bootstrap.mode, objects: bootstrap.estimateRemaining(), rejections },
+    });
+  }
+
+  /** Sends a page of members after which others follow. */
+  sendPage(bootstrap: Bootstrap, { objects, leaves, size }: MembersDraft, at: ScanPosition): void {
+    const bytes = bootstrap.noteSent(size, this.history.bytes);
+    this.send({
+      ...{ type: 'members', session: this.session, number: bootstrap.number, objects, leaves },
+      ...{ position: bootstrap.toPositionText(at), upTo: null },
+      ...{ remaining: Math.max(1, bootstrap.estimateRemaining()), bytes },
+    });
+  }
+
+  /** Sends the last page of members, which is exact at the head of the history, and the marks that waited for it. */
+  sendLastPage({ number }: Bootstrap, { objects, leaves, bytes: pageBytes }: MembersDraft): void {
+    const { log, bytes } = this.history;
+    const upTo = log.head;
+    const { marks } = this;
+    this.marks = [];
+    this.cursor.advance(upTo, upTo, true, pageBytes);
+    this.send({
+      ...{ type: 'members', session: this.session, number, objects, leaves },
+      ...{ position: null, upTo, remaining: 0, bytes },
+    });
+    for (const mark of [...this.cursor.takeReachedMarks(), ...marks]) this.send(mark);
+  }
+
+  /** Sends a page of changes, unless an empty one is not needed. `total`: the bytes of the history up to it. */
+  sendParts(upTo: Version, total: number, { objects: states, leaves, size, bytes: pageBytes }: MembersDraft): void {
+    const { log, bytes } = this.history;
+    if (this.cursor.advance(upTo, log.head, size > 0, pageBytes)) {
+      this.send({
+        ...{ type: 'parts', session: this.session, changesets: [], states, leaves, upTo },
+        ...{ remaining: log.head - upTo, bytes: total, remainingBytes: Math.max(0, bytes - total) },
+      });
+    }
+    for (const mark of this.cursor.takeReachedMarks()) this.send(mark);
+  }
+}

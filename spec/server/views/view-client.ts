@@ -1,0 +1,286 @@
+import { Subject, type Subscription } from 'rxjs';
+import { joinStates } from '../../../lib/merge/join-states.js';
+import type { ObjectState } from '../../../lib/merge/object-state.js';
+import { encodeOperations } from '../../../lib/merge/operation-codec.js';
+import type { Operation } from '../../../lib/merge/operation.js';
+import { decodeState } from '../../../lib/merge/state-codec.js';
+import type { Changeset, ObjectName } from '../../../lib/model/changeset.js';
+import { objectTextOf } from '../../../lib/model/object-key.js';
+import type { PlacedView, ViewFilter } from '../../../lib/model/view.js';
+import { encodeClient, encodeServer } from '../../../lib/protocol/codec.js';
+import type { Bound, ClientMessage, ServerMessage } from '../../../lib/protocol/messages.js';
+import type { Members, Parts, ViewStart } from '../../../lib/protocol/view-messages.js';
+import type { SyncServer } from '../../../lib/server/index.js';
+import { applyTo, type States } from './view-facts.js';
+
+const stateOf = (bytes: Uint8Array): ObjectState => {
+  const state = decodeState(bytes);
+  if (!('right' in state)) throw new Error(state.left);
+  return state.right;
+};
+
+const textOf = ({ type, key }: ObjectName): string => objectTextOf(type, key);
+
+/** Members that were received before the last page. */
+interface Received {
+  readonly view: ViewStart;
+  /** The last statement about each object. `null`: it leaves. */
+  readonly named: Map<string, ObjectState | null>;
+  position: string | null;
+}
+
+/**
+ * Creates a replica with a view that follows docs/PROTOCOL.md and is written independently of the library. It answers
+ * synchronously, but a spec can hold its requests for members.
+ */
+export const createViewClient = (replica: string) => {
+  const objects: States = new Map();
+  const detached = new Set<string>();
+  /** Objects that own changesets name, by the versions of these. */
+  const touchedBy = new Map<number, readonly string[]>();
+  let outbox: Changeset[] = [];
+  let written = 0;
+  let clock = { time: 0, count: 0 };
+  const known = { history: null as string | null, downloadedTo: 0, acknowledged: 0 };
+  let placed: PlacedView = { number: null, filters: [], scope: null };
+  let wanted = { number: 0, filters: [] as readonly ViewFilter[] };
+  let isSubscribed = false; // Whether the latest subscriptions were sent on this connection.
+  let receiving: Received | null = null;
+  let isHolding = false;
+  let isRequested = false;
+  let connection: Subscription | null = null;
+  let isBound = false;
+  /** Whether the view whose members are received was announced on this connection. */
+  let isAnnounced = false;
+  let failure: unknown = null;
+  let sent = new Subject<ClientMessage>();
+  let left = Infinity;
+  const received: ServerMessage[] = [];
+  const marks = { asked: 0, answered: [] as number[] };
+  const asked: ViewFilter[][] = [];
+  /** The kinds of messages, for a spec that counts what it has reached. */
+  const log: string[] = [];
+
+  const send = (message: ClientMessage): void => {
+    encodeClient(message);
+    if (connection !== null && (isBound || message.type === 'bind')) sent.next(message);
+  };
+  const disconnect = (): void => {
+    connection?.unsubscribe();
+    connection = null;
+    isBound = false;
+    isAnnounced = false;
+    isRequested = false;
+  };
+  const unsentOf = (text: string): boolean =>
+    outbox.some(({ version }) => touchedBy.get(version)?.includes(text) === true);
+  const settleDetached = (): void => {
+    for (const text of detached) {
+      if (unsentOf(text)) continue;
+      detached.delete(text);
+      objects.delete(text);
+    }
+  };
+  const acknowledge = (version: number): void => {
+    known.acknowledged = Math.max(known.acknowledged, version);
+    outbox = outbox.filter((each) => each.version > version);
+    settleDetached();
+  };
+  const leave = (text: string): void => {
+    if (unsentOf(text)) detached.add(text);
+    else objects.delete(text);
+  };
+  const enter = (text: string, state: ObjectState): void => {
+    const before = objects.get(text);
+    objects.set(text, before === undefined ? state : joinStates(before, state));
+    detached.delete(text);
+  };
+  const request = (): void => {
+    if (receiving === null || isRequested || isHolding || !isAnnounced) return;
+    isRequested = true;
+    send({ type: 'next', session: 1, number: receiving.view.number, position: receiving.position });
+  };
+  const subscribe = (): void => {
+    if (wanted.number === placed.number && !mustResync) {
+      receiving = null;
+      return;
+    }
+    isSubscribed = true;
+    send({ type: 'subscribe', session: 1, ...wanted });
+  };
+  let mustResync = false;
+
+  const onBound = ({ history, accepted, view, snapshot }: Bound): void => {
+    if (view === undefined || snapshot !== null) throw new Error('the server does not know views');
+    isBound = true;
+    known.history = history;
+    acknowledge(accepted);
+    mustResync = view.mode === 'resync';
+    isSubscribed = false;
+    const changesets = outbox.filter(({ version }) => version > accepted);
+    if (changesets.length > 0) changesets.forEach((each) => send({ type: 'upload', session: 1, changesets: [each] }));
+    subscribe();
+    if (marks.asked > (marks.answered.at(-1) ?? 0)) send({ type: 'mark', session: 1, request: marks.asked });
+  };
+  const onView = (view: ViewStart): void => {
+    if (isSubscribed && view.number !== wanted.number) return; // Overtaken by a subscribe on the way.
+    const kept = isAnnounced ? null : receiving?.view; // A second view on a connection begins again.
+    isRequested = false;
+    isAnnounced = true;
+    if (kept?.version !== view.version || kept.number !== view.number || kept.mode !== view.mode)
+      receiving = { view, named: new Map(), position: null };
+    request();
+  };
+  const place = ({ upTo }: Members, { view, named }: Received): void => {
+    if (view.mode === 'resync')
+      for (const text of objects.keys()) if (!named.has(text) && !detached.has(text)) leave(text);
+    for (const [text, state] of named) {
+      if (state === null) leave(text);
+      else if (view.mode === 'difference') enter(text, state);
+      else {
+        objects.set(text, state);
+        detached.delete(text);
+        // Unsent changes are applied again.
+        for (const each of outbox) if (touchedBy.get(each.version)?.includes(text)) applyTo(objects, replica, each);
+      }
+    }
+    const rejected = new Set(view.rejections.map(({ id }) => id));
+    const { filters } = view.number === wanted.number ? wanted : placed;
+    placed = { number: view.number, filters: filters.filter(({ id }) => !rejected.has(id)), scope: view.scope };
+    known.downloadedTo = upTo ?? 0;
+    receiving = null;
+    mustResync = false;
+    if (known.downloadedTo > 0) send({ type: 'received', session: 1, version: known.downloadedTo });
+  };
+  const onMembers = (page: Members): void => {
+    if (receiving?.view.number !== page.number) {
+      if (isSubscribed && page.number !== wanted.number) return;
+      throw new Error('members that were not requested');
+    }
+    isRequested = false;
+    for (const object of page.objects) receiving.named.set(textOf(object), stateOf(object.state));
+    for (const name of page.leaves) receiving.named.set(textOf(name), null);
+    receiving.position = page.position;
+    if (page.position === null) place(page, receiving);
+    else request();
+  };
+  const onParts = ({ states, leaves, upTo }: Parts): void => {
+    if (upTo <= known.downloadedTo) throw new Error(`parts up to ${upTo} after ${known.downloadedTo}`);
+    for (const object of states) enter(textOf(object), stateOf(object.state));
+    for (const name of leaves) leave(textOf(name));
+    known.downloadedTo = upTo;
+    send({ type: 'received', session: 1, version: upTo });
+  };
+  const onMessage = (message: ServerMessage): void => {
+    switch (message.type) {
+      case 'bound': {
+        onBound(message);
+        return;
+      }
+      case 'accepted': {
+        acknowledge(message.version);
+        return;
+      }
+      case 'view': {
+        onView(message);
+        return;
+      }
+      case 'members': {
+        onMembers(message);
+        return;
+      }
+      case 'parts': {
+        onParts(message);
+        return;
+      }
+      case 'mark':
+        marks.answered.push(message.request);
+        return undefined;
+      default:
+        throw new Error(`unexpected ${message.type} ${JSON.stringify(message)}`);
+    }
+  };
+
+  return {
+    replica,
+    objects,
+    detached,
+    received,
+    log,
+    marks,
+    /** All sets of filters that were asked for. */
+    asked,
+    known,
+    placed: () => placed,
+    wanted: () => wanted,
+    /** The error that ended a connection; `null`: none. */
+    failure: () => failure,
+    unsent: () => outbox.length,
+    isOnline: () => connection !== null,
+    isReceiving: () => receiving !== null,
+    /** Returns the messages since the last call. */
+    takeReceived: (): ServerMessage[] => received.splice(0),
+    hold: (isHeld: boolean): void => {
+      isHolding = isHeld;
+      request();
+    },
+    /** Forgets the pages that were received. */
+    forgetPages: (): void => {
+      receiving = null;
+    },
+    subscribe: (filters: readonly ViewFilter[]): void => {
+      wanted = { number: wanted.number + 1, filters };
+      asked.push([...filters]);
+      receiving = null;
+      isRequested = false;
+      if (isBound) {
+        isSubscribed = true;
+        send({ type: 'subscribe', session: 1, ...wanted });
+      }
+    },
+    mark: (): void => send({ type: 'mark', session: 1, request: (marks.asked += 1) }),
+    write: (now: number, ...operations: readonly Operation[]): void => {
+      clock = now > clock.time ? { time: now, count: 0 } : { time: clock.time, count: clock.count + 1 };
+      written += 1;
+      const changeset = { version: written, ...clock, body: encodeOperations(operations) };
+      clock = { time: clock.time, count: clock.count + operations.length - 1 };
+      outbox.push(changeset);
+      touchedBy.set(written, applyTo(objects, replica, changeset));
+      send({ type: 'upload', session: 1, changesets: [changeset] });
+    },
+    /** Connects, and ends the connection after a number of received messages. */
+    connect: (server: SyncServer, messages = Infinity): void => {
+      disconnect();
+      left = messages;
+      sent = new Subject();
+      connection = server.wire(sent).subscribe({
+        next: (message) => {
+          if (left <= 0) return;
+          left -= 1;
+          encodeServer(message);
+          received.push(message);
+          log.push(message.type === 'view' ? `view ${message.mode}` : message.type);
+          onMessage(message);
+          if (left <= 0 || message.type === 'error') disconnect();
+        },
+        error: (thrown: unknown) => {
+          failure = thrown;
+          disconnect();
+        },
+      });
+      isRequested = false;
+      send({
+        ...{ type: 'bind', session: 1, realm: 'team', replica, token: null, includeOwn: false, ...known },
+        ...{ runs: [{ id: 'run', lastVersion: 1_000_000 }], view: placed },
+      });
+    },
+    /** Keeps the connection from now on. */
+    keep: (): void => {
+      left = Infinity;
+    },
+    drop: disconnect,
+    say: send,
+  };
+};
+
+export type ViewClient = ReturnType<typeof createViewClient>;
