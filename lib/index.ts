@@ -84,3 +84,18 @@ export { systemClock, type Clock } from './clock.js';
 export { createCloseError, ConnectionError, type Dial, type ConnectionFailure, type Wire } from './transport/wire.js';
 export { clientWire } from './protocol/message-wire.js';
 export type { ClientMessage, ServerMessage } from './protocol/messages.js';
+export { createSubscriptions } from './client/create-subscriptions.js';
+export type {
+  InitialSubscriptions,
+  RealmSubscriptions,
+  Subscriptions,
+  SyncSubscription,
+} from './client/subscriptions.js';
+export type {
+  SubscriptionEdit,
+  SubscriptionOptions,
+  SubscriptionQuery,
+} from './store/subscriptions/edit-subscriptions.js';
+export type { SubscriptionRejection, SubscriptionState, ViewState } from './store/subscriptions/subscription-state.js';
+export type { SubscriptionInfo } from './store/subscriptions/subscriptions-api.js';
+export { SubscriptionError } from './store/subscriptions/subscription-error.js';

@@ -1,10 +1,10 @@
 /** Largest bundles for browsers, in kB after gzip and without RxJS, by what they import. Raising a limit is a decision. */
 export const bundleLimits = {
-  openRealm: 62.2,
-  openRealmAndClient: 105.5,
+  openRealm: 63.9,
+  openRealmAndClient: 109.6,
   record: 5,
-  everything: 112.7,
-  testing: 28,
+  everything: 126.5,
+  testing: 28.6,
   angular: 2,
   /** Added to an app that has a client. */
   inspector: 12,

@@ -5,7 +5,8 @@ import type { TypeChanges } from '../store/objects/object-change.js';
 import type { Written } from '../store/transaction/write.js';
 import type { Realm } from './realm.js';
 
-type TypedMember = 'write' | 'retry' | 'get' | 'objects' | 'objects$' | 'object$' | 'count$' | 'changes$';
+type ReadMember = 'get' | 'objects' | 'objects$' | 'object$' | 'count$' | 'changes$';
+type TypedMember = 'write' | 'retry' | 'subscribe' | 'subscriptions' | ReadMember;
 
 /**
  * A realm of any schema: the parameter type of a helper that works with every realm. Every `Realm<…>` is assignable to

@@ -12,7 +12,9 @@ import type { TransactionDraft } from '../store/transaction/transaction.js';
 import type { Written } from '../store/transaction/write.js';
 import type { Migrate } from '../store/transfer/migrate.js';
 import type { ClientCore } from './client-core.js';
+import type { SubscriptionSupport } from './subscription-registry.js';
 import type { TabParts, TabPorts } from './tabs/tab-parts.js';
+import type { SubscriptionsApi } from '../store/subscriptions/subscriptions-api.js';
 
 /** The checked options of `openRealm`. */
 export interface OpenPlan {
@@ -28,6 +30,8 @@ export interface OpenPlan {
   readonly shapes: Shapes;
   readonly clock: Clock;
   readonly sync: SyncPlan | null;
+  /** The option `subscriptions`; `null`: the realm holds all objects. */
+  readonly subscriptions: SubscriptionSupport | null;
   /** The version that the schema is migrated to. Local realms only. */
   readonly migration: Migration | null;
 }
@@ -88,6 +92,8 @@ export interface RunningRealm {
   readonly store: RealmStore;
   /** The public session, shared by all handles; none in a local realm. */
   readonly syncSession: Option<SyncSession>;
+  /** The subscriptions, shared by all handles. `undefined`: the realm holds all objects. */
+  readonly subscriptions?: SubscriptionsApi | undefined;
   /** Throws a `SyncError` `other-user` when the realm is known to belong to another user. */
   readonly checkOwner: () => void;
   /** Completes when every message that was received before the subscription is processed. Cold. */

@@ -22,11 +22,13 @@ import { tabPlatformOf } from '../storage/tab-platform.js';
 import { checkClock, checkFunction, checkOneOf, createStorageArgumentError } from '../model/check-arguments.js';
 import { isClient, syncSupportOf } from './client-registry.js';
 import { registerHandle } from './realm-handles.js';
+import { createHandleSubscriptions } from './handle-subscriptions.js';
 import { enterRealm } from './realm-registry.js';
 import type { Migration, RunningRealm, OpenPlan, SyncPlan } from './open-plan.js';
 import { promiseOf } from './observable-promise.js';
 import type { Realm } from './realm.js';
 import type { RealmOptions, SessionOf, SyncOptions } from './realm-options.js';
+import { type SubscriptionSupport, subscriptionSupportOf } from './subscription-registry.js';
 
 const checkStorage = (given: unknown): Storage => {
   const { range, batch, close } = Object(given) as Partial<Storage>;
@@ -48,6 +50,12 @@ const syncPlanOf = (sync: SyncOptions | undefined): SyncPlan | null => {
   const names = ['client', 'realm', 'stopPolicy', 'clientReset', 'otherUser'] as const;
   const { client, ...options } = checkOptions('sync', sync, names);
   return syncSupportOf(client, 'sync.client').planOf(options);
+};
+
+const checkSubscriptions = (given: unknown, plan: SyncPlan | null): SubscriptionSupport | null => {
+  if (given === undefined) return null;
+  if (plan !== null) return subscriptionSupportOf(given);
+  throw new InvalidArgumentError('subscriptions', 'left out of a realm without `sync`', given);
 };
 
 const migrationOf = (
@@ -136,11 +144,12 @@ const closeWhenOpened = <S extends Schema>(opening: Observable<Realm<S>>): void 
 const openHandle$ = <S extends Schema, Sync extends SyncOptions | undefined>(
   options: RealmOptions<S, Sync>,
 ): Observable<Realm<S, SessionOf<Sync>>> => {
-  const names = ['schema', 'schemaVersion', 'migrate', 'storage', 'sync', 'tabs', 'clock'] as const;
+  const names = ['schema', 'schemaVersion', 'migrate', 'storage', 'sync', 'subscriptions', 'tabs', 'clock'] as const;
   const {
     schema,
     storage,
     sync,
+    subscriptions,
     tabs = 'share',
     clock,
     ...versions
@@ -151,11 +160,13 @@ const openHandle$ = <S extends Schema, Sync extends SyncOptions | undefined>(
   const opening = storageOf(storage);
   const own: OpenPlan = {
     storage: opening,
-    tabs: tabs === 'share' ? (tabPlatformOf(opening) ?? null) : null,
+    // One tab has a realm with subscriptions for itself.
+    tabs: tabs === 'share' && subscriptions === undefined ? (tabPlatformOf(opening) ?? null) : null,
     schema,
     shapes,
     clock: clock === undefined ? (plan?.support.core.clock ?? systemClock) : checkClock(clock),
     sync: plan,
+    subscriptions: checkSubscriptions(subscriptions, plan),
     migration: migrationOf(versions, plan),
     location: typeof storage === 'string' ? storageIdentityOf(storage) : storage,
     name: typeof storage === 'string' ? storage : '',
@@ -164,7 +175,7 @@ const openHandle$ = <S extends Schema, Sync extends SyncOptions | undefined>(
 };
 
 /** The handle is not typed by a schema: the store checks at run time what the types of `Realm` promise. */
-const handleOf = ({ store, syncSession, checkOwner, processed$, removeHandle }: RunningRealm) => {
+const handleOf = ({ store, syncSession, subscriptions, checkOwner, processed$, removeHandle }: RunningRealm) => {
   let closed = false;
   const checkOpen = (): void => {
     if (closed) throw new RealmClosedError('This handle of the realm was closed. Open the realm again with openRealm.');
@@ -203,6 +214,13 @@ const handleOf = ({ store, syncSession, checkOwner, processed$, removeHandle }: 
     changes$: whileOpen(store.changes$),
     stats: whileOpen(store.stats),
     setAside$: store.setAside$,
+    ...createHandleSubscriptions(subscriptions ?? null, {
+      toPromise: changing,
+      check: () => {
+        checkOpen();
+        checkOwner();
+      },
+    }),
     refresh: () => toPromise(() => concat(processed$, of(undefined))),
     syncSession,
     session: isSome(syncSession) ? syncSession.value : null,

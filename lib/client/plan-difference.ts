@@ -53,6 +53,12 @@ export const planDifferenceOf = (found: OpenPlan, wanted: OpenPlan): Error | nul
   if (difference) return difference;
   if (found.migration?.version !== wanted.migration?.version)
     return createDifferenceError('schemaVersion', found.migration?.version ?? 0, wanted.migration?.version ?? 0);
+  if ((found.subscriptions === null) !== (wanted.subscriptions === null))
+    return createDifferenceError(
+      'subscriptions',
+      found.subscriptions ? 'present' : 'absent',
+      wanted.subscriptions ? 'present' : 'absent',
+    );
   if (found.clock !== wanted.clock) return createDifferenceError('clock', 'another one', 'this one');
   return schemaDifferenceOf(found.schema, wanted.schema);
 };

@@ -5,6 +5,7 @@ import type { ClientReset } from '../session/binding/client-reset.js';
 import type { SyncSession } from '../session/api/sync-session.js';
 import type { OpenStorage, Storage } from '../storage/storage.js';
 import type { Migrate } from '../store/transfer/migrate.js';
+import type { RealmSubscriptions } from './subscriptions.js';
 import type { SyncClient } from './sync-client.js';
 
 /**
@@ -90,6 +91,13 @@ export interface RealmOptions<S extends Schema, Sync extends SyncOptions | undef
    * @defaultValue none: the realm is a local realm
    */
   readonly sync?: KnownOnly<Sync>;
+  /**
+   * Makes the realm hold only the objects that it subscribes to, by `realm.subscribe`. From `createSubscriptions`.
+   * Needs `sync`.
+   *
+   * @defaultValue none: the realm holds all objects of the server's realm
+   */
+  readonly subscriptions?: RealmSubscriptions<NoInfer<S>>;
   /**
    * Whether several tabs, frames and workers of a browser can open the realm at once. `share`: all can, and one of them
    * has the session. `exclusive`: the first one has the realm for itself, and opening it elsewhere rejects with a

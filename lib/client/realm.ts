@@ -10,6 +10,8 @@ import type { Query } from '../store/query/query.js';
 import type { RealmStats } from '../store/transfer/stats.js';
 import type { Written } from '../store/transaction/write.js';
 import type { Transaction } from '../store/transaction/transaction-api.js';
+import type { SubscriptionOptions, SubscriptionQuery } from '../store/subscriptions/edit-subscriptions.js';
+import type { Subscriptions, SyncSubscription } from './subscriptions.js';
 
 /**
  * A handle of an open realm. Reads and writes never wait for the network.
@@ -190,6 +192,39 @@ export interface Realm<S extends Schema, Session extends SyncSession | null = Sy
    * ```
    */
   readonly discard: (id: number) => Promise<void>;
+  /**
+   * Keeps the objects that match a query on this device, until the subscription is removed. Acts at the call, and
+   * stores the subscription with the realm. A subscription that exists already is left as it is, and its objects do not
+   * come again. Only for a realm that was opened with the option `subscriptions`.
+   *
+   * @param type - A type of the schema.
+   * @param query - The objects of the type. All when it is left out.
+   * @param options - The name of the subscription.
+   * @returns The subscription.
+   * @throws InvalidArgumentError for an unknown type, for a query that a server cannot evaluate, and over a limit.
+   * @throws InvalidStateError in a realm without subscriptions.
+   *
+   * @example
+   * ```ts sketch
+   * const inbox = realm.subscribe('Task', { where: { list: 'inbox' } }, { name: 'inbox' });
+   * await firstValueFrom(inbox.sync$);
+   * ```
+   */
+  readonly subscribe: <T extends TypeName<S>>(
+    type: T,
+    query?: SubscriptionQuery<S, T>,
+    options?: SubscriptionOptions,
+  ) => SyncSubscription;
+  /**
+   * All subscriptions of the realm. Its members throw an `InvalidStateError` in a realm that was opened without the
+   * option `subscriptions`.
+   *
+   * @example
+   * ```ts sketch
+   * realm.subscriptions.state$.subscribe((state) => showSpinner(state !== 'complete'));
+   * ```
+   */
+  readonly subscriptions: Subscriptions<S>;
   /**
    * Counts objects, tombstones, pending and rejected writes. Counts in memory, without a call of the storage.
    *

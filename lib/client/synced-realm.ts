@@ -14,6 +14,7 @@ import type { OpenPlan, RunningRealm, SyncPlan } from './open-plan.js';
 import type { RealmMember } from './realm-member.js';
 import type { HeldStore } from './held-store.js';
 import { done$, openHeldStore, watchHealth } from './running-realm.js';
+import type { SubscriptionsApi } from '../store/subscriptions/subscriptions-api.js';
 import { checkOwner, claimStore } from './user-identity.js';
 
 /** Clears a store that was opening during a log-out with `discard`. */
@@ -51,14 +52,28 @@ const isWithoutStorage = ({ sync, connection }: SessionState): boolean =>
   connection.reason.kind === 'failed' &&
   connection.reason.code === 'storage';
 
+/** Makes the first subscriptions of a realm. Not in the data of another user, which can only be read. */
+const subscribeFirst = (
+  { subscriptions: wanted }: OpenPlan,
+  { support: { core } }: SyncPlan,
+  store: Store,
+): Observable<never> =>
+  defer(() => {
+    const { subscriptions } = store;
+    if (!wanted?.initial || !subscriptions || store.isOwnedByOther(core.userId())) return EMPTY;
+    const isFirst = subscriptions.getStatus().set.version === 0;
+    return isFirst || wanted.rerunOnOpen === true ? subscriptions.edit(wanted.initial).stored$ : EMPTY;
+  });
+
 /** Opens a realm with its session for its first handle: see `openRunningRealm`. */
 export const openSyncedRealm = (plan: OpenPlan, sync: SyncPlan): Observable<RunningRealm> =>
   defer(() => {
     const clearIfDiscarded = createDiscardCheck(plan, sync);
     const { core } = sync.support;
     return openHeldStore(plan, {
-      open: openStore,
-      prepare: (store) => concat(claimStore(store, core, sync), store.join(), clearIfDiscarded(store)),
+      open: (options) => openStore({ ...options, views: plan.subscriptions?.openViews }),
+      prepare: (store) =>
+        concat(claimStore(store, core, sync), store.join(), clearIfDiscarded(store), subscribeFirst(plan, sync, store)),
       callMs: core.storageTimeoutMs,
     });
   }).pipe(
@@ -71,12 +86,16 @@ export const openSyncedRealm = (plan: OpenPlan, sync: SyncPlan): Observable<Runn
     ),
   );
 
+const createApi = ({ subscriptions }: Pick<OpenPlan, 'subscriptions'>, store: Store): SubscriptionsApi | undefined =>
+  store.subscriptions ? subscriptions?.createApi(store.subscriptions) : undefined;
+
 const createSyncedRealm = (
   { store, health$, closing$ }: HeldStore<Store>,
   sync: SyncPlan,
-  { location, name: storageName }: Pick<OpenPlan, 'location' | 'name'>,
+  plan: Pick<OpenPlan, 'location' | 'name' | 'subscriptions'>,
   outbox: OutboxState,
 ): RunningRealm => {
+  const { location, name: storageName } = plan;
   const { support, realmName, stopImmediately, clientReset } = sync;
   const { core } = support;
   const name = pauseNameOf({ location }, sync);
@@ -114,11 +133,10 @@ const createSyncedRealm = (
   for (const error of store.setAsideErrors()) session.dispatch({ type: 'trouble', error });
 
   return {
-    store,
+    ...{ store, released$, subscriptions: createApi(plan, store) },
     syncSession: some(toSyncSession(session, core.reconnect)),
     checkOwner: () => checkOwner(store, session, core.userId()),
     processed$: waitUntilProcessed(session.receiveProgress),
-    released$,
     hasHandles: () => handles > 0,
     closeNow: () => end(true),
     addHandle: () => {

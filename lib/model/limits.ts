@@ -124,8 +124,10 @@ export const limits = {
   subscriptionsMax: 256,
   /** Characters of the name of a subscription: a path in an app, with an id. */
   subscriptionNameCharsMax: 256,
-  /** Bytes of one filter of a subscription: a thousand ids, and 256 filters fit a frame. */
+  /** Bytes of one filter of a subscription: a thousand short ids. */
   filterBytesMax: 16 * 1024,
+  /** Bytes of the filters of all subscriptions of a realm: they fit the smallest frame limit that a server can have. */
+  filtersBytesMax: 192 * 1024,
   /** Filters in filters of a subscription: deeper than people write, and safe for the stack of a server. */
   filterDepthMax: 16,
   /** Characters of a position in the members of a view: a primary key, and indexed values before it. */

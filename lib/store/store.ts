@@ -17,7 +17,7 @@ import { setAsideErrorsOf } from './objects/set-aside-errors.js';
 import { watchChanges, emitOncePerTurn, watchObjects, createQueryPlan } from './query/query.js';
 import { type RealmStats, statsOf } from './transfer/stats.js';
 import { createSyncApi, type SyncApi } from './sync/sync-api.js';
-import type { SubscriptionsApi } from './subscriptions/view-parts.js';
+import type { SubscriptionsPort } from './subscriptions/view-parts.js';
 import type { Transaction } from './transaction/transaction-api.js';
 import { requireShape } from './transaction/transaction-context.js';
 import type { View } from './objects/object-view.js';
@@ -99,7 +99,7 @@ export interface Store extends LocalStore, SyncApi {
   /** The errors to report for the objects that were set aside when the store was opened. Each is returned once. */
   readonly setAsideErrors: () => readonly ObjectSetAsideError[];
   /** The subscriptions of a realm that was opened with them; `null`: it was not. */
-  readonly subscriptions: SubscriptionsApi | null;
+  readonly subscriptions: SubscriptionsPort | null;
 }
 
 /** Creates the reads of a realm. */

@@ -13,6 +13,12 @@ export { scriptedServer, type ServerReplies, type ScriptedServer, type ServerScr
 export { createAccepted, createBound, createDownload, createRejected, createWireError } from './scripted-server.js';
 export { fakeSession, type FakeSession, type FakeStreams, type SessionCommand } from './fake-session.js';
 export { status, type StatusParts } from './fake-session.js';
+export {
+  fakeSubscription,
+  subscriptionLetters,
+  type FakeSubscription,
+  type FakeSubscriptionParts,
+} from './fake-subscription.js';
 export { record, type Recordable, type Recording, type RecordOptions } from '../index.js';
 export { play, type Played, type PlayedStreams } from './play.js';
 export { RecordingError } from './read-recording.js';

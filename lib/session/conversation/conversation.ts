@@ -25,6 +25,7 @@ import {
   sendReceived,
 } from './handle-download.js';
 import { handleRejections } from './handle-rejections.js';
+import { cutView } from './bind-view.js';
 import { afterEdits, followWantedViews, handleMembers, handleParts, handleView, leaveView } from './handle-view.js';
 import { finishWork, handleWaiting, runBeside, runWork } from './message-work.js';
 import { abandonMessages, recordProcessed, resetReceiveProgress } from './receive-progress.js';
@@ -44,7 +45,7 @@ export const bindConversation = (
 ): Observable<SessionEvent> =>
   ports.realm.greeting$.pipe(
     switchMap((greeting) => {
-      const conversation = new Conversation(channel, greeting, ports, owner, handlers);
+      const conversation = new Conversation(channel, cutView(greeting), ports, owner, handlers);
       let isBound = false;
       resetReceiveProgress(ports.receiveProgress, channel);
       return bind(conversation).pipe(

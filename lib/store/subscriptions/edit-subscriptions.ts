@@ -1,5 +1,6 @@
 import { compileFilter } from '../../filter/compile-filter.js';
 import type { StoredFilter } from '../../filter/stored-filter.js';
+import { encodeValue } from '../../model/msgpack.js';
 import { checkOneOf, checkSynchronous } from '../../model/check-arguments.js';
 import { InvalidArgumentError, InvalidStateError } from '../../model/errors.js';
 import { checkOptions, limits } from '../../model/limits.js';
@@ -57,12 +58,12 @@ export interface SubscriptionEdit<S extends Schema> {
     options?: SubscriptionOptions,
   ) => void;
   /**
-   * Removes a named subscription.
+   * Removes a subscription.
    *
-   * @param name - The name.
-   * @returns Whether there was one.
+   * @param which - Its name, or what `subscribe` has returned.
+   * @returns Whether it was there.
    */
-  readonly remove: (name: string) => boolean;
+  readonly remove: (which: string | { readonly id: number }) => boolean;
   /**
    * Removes all subscriptions, or all of a type.
    *
@@ -87,6 +88,12 @@ const checkName = (name: unknown): string | null => {
   throw new InvalidArgumentError('options.name', `a text of 1 to ${max} characters`, name);
 };
 
+const createNameTest = (given: unknown): ((each: StoredSubscription) => boolean) => {
+  const name = checkName(given);
+  if (name === null) throw new InvalidArgumentError('name', 'the name of a subscription', given);
+  return (each) => each.name === name;
+};
+
 const createConflictError = (name: string): InvalidArgumentError =>
   new InvalidArgumentError('options.name', 'a name that no other query has', name, {
     problem: `Another subscription has the name ${JSON.stringify(name)}.`,
@@ -98,6 +105,16 @@ const createTooManyError = (count: number): InvalidArgumentError =>
     problem: `A realm can have ${limits.subscriptionsMax} subscriptions, and this would be one more.`,
     advice: 'Remove some, or select by several values of a property: { $in: […] }.',
   });
+
+/** Throws an `InvalidArgumentError` when the filters together are larger than a frame may be. */
+const checkTotalSize = (subscriptions: readonly StoredSubscription[]): void => {
+  const bytes = subscriptions.reduce((sum, { filter }) => sum + encodeValue(filter).byteLength, 0);
+  if (bytes <= limits.filtersBytesMax) return;
+  throw new InvalidArgumentError('subscriptions', `at most ${limits.filtersBytesMax} bytes of conditions`, bytes, {
+    problem: `The conditions of all subscriptions would have ${bytes} bytes, and at most ${limits.filtersBytesMax} are possible.`,
+    advice: 'Select by a property that many objects have in common, instead of many values.',
+  });
+};
 
 const contentOf = ({ subscriptions }: SubscriptionSet): string =>
   JSON.stringify(
@@ -131,11 +148,12 @@ class Edit<S extends Schema> implements SubscriptionEdit<S> {
     this.put(checkName(given), { type, filter: compileFilter(shape, where) }, onConflict === 'replace');
   };
 
-  readonly remove: SubscriptionEdit<S>['remove'] = (name) => {
+  readonly remove: SubscriptionEdit<S>['remove'] = (which) => {
     this.checkOpen();
-    const known = checkName(name);
-    if (known === null) throw new InvalidArgumentError('name', 'the name of a subscription', name);
-    const left = this.all.filter((each) => each.name !== known);
+    const { id } = Object(which) as { readonly id?: unknown };
+    const isWanted: (each: StoredSubscription) => boolean =
+      typeof id === 'number' ? (each) => each.id === id : createNameTest(which);
+    const left = this.all.filter((each) => !isWanted(each));
     const isRemoved = left.length < this.all.length;
     this.all = left;
     return isRemoved;
@@ -150,6 +168,7 @@ class Edit<S extends Schema> implements SubscriptionEdit<S> {
   /** Returns the changed set: the one before when its content is the same. */
   end(): SubscriptionSet {
     const { all: subscriptions, lastId, before } = this;
+    checkTotalSize(subscriptions);
     const after = { version: before.version + 1, lastId, subscriptions };
     return contentOf(after) === contentOf(before) ? before : after;
   }

@@ -11,7 +11,7 @@ import { resyncView } from './resync-view.js';
 import { decodeSet, emptySet, encodeSet, type SubscriptionSet } from './subscription-set.js';
 import { SubscriptionTracker } from './subscription-tracker.js';
 import { unsentObjectsOf } from './unsent-objects.js';
-import type { SubscriptionsApi, ViewParts } from './view-parts.js';
+import type { SubscriptionsPort, ViewParts } from './view-parts.js';
 import { decodeView, noView, toViewPut } from './view-records.js';
 import { StoredView, type RealmView } from './realm-view.js';
 import { nameTextOf } from '../../model/changeset.js';
@@ -22,21 +22,21 @@ const toSetPut = (set: SubscriptionSet): StorageChange => ({
   value: encodeSet(set),
 });
 
-const createSubscriptions = (context: CommitContext, { tracker }: RealmView): SubscriptionsApi => ({
+const createSubscriptions = (context: CommitContext, { tracker }: RealmView): SubscriptionsPort => ({
   status$: tracker.status$,
-  status: () => tracker.status(),
+  getStatus: () => tracker.status(),
   edit: (change) => {
     context.checkOpen();
     const edited = editSubscriptions<Schema>(context.shapes, tracker.latest(), context.clock.now(), change);
     const { set } = edited;
-    if (set === tracker.latest()) return context.waitForCommits(edited); // It may still be pending.
+    if (set === tracker.latest()) return { ...edited, stored$: context.waitForCommits() }; // It may still be pending.
     tracker.setLatest(set);
-    const stored$ = context.commit(
-      { changes: [toSetPut(set)], metadata: {}, durable: true, stored: () => tracker.setStored(set) },
-      edited,
-    );
+    const stored$ = context.commit({
+      ...{ changes: [toSetPut(set)], metadata: {}, durable: true },
+      stored: () => tracker.setStored(set),
+    });
     tracker.show();
-    return stored$;
+    return { ...edited, stored$ };
   },
 });
 

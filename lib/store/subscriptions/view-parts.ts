@@ -14,18 +14,25 @@ import type { SubscriptionStatus } from './subscription-state.js';
  * them: `openViews` is passed to `openStore`.
  */
 
-/** The subscriptions of a realm. */
-export interface SubscriptionsApi {
-  /** The current status on subscription, then every change. Completes when the realm is closed. */
-  readonly status$: Observable<SubscriptionStatus>;
-  readonly status: () => SubscriptionStatus;
+/** A change of the subscriptions that was made, and is being stored. */
+export interface PendingEdit extends EditedSet {
   /**
-   * Changes the set at once. The stream emits the result once when the set is durable, or errors with a `StorageError`
-   * when it was not stored; then the change is taken back. Unsubscribing does not cancel it. A change to the same
-   * content stores nothing. Throws what the function throws, and an `InvalidArgumentError` of its calls; then nothing
-   * has changed.
+   * Completes when the change is durable. Errors with a `StorageError` when it was not stored; then the change is taken
+   * back. Unsubscribing does not cancel it. Replays.
    */
-  readonly edit: (change: (edit: SubscriptionEdit<Schema>) => unknown) => Observable<EditedSet>;
+  readonly stored$: Observable<never>;
+}
+
+/** The subscriptions of a store. */
+export interface SubscriptionsPort {
+  /** The current status on subscription, then every change. Completes when the realm is closed. Never errors. */
+  readonly status$: Observable<SubscriptionStatus>;
+  readonly getStatus: () => SubscriptionStatus;
+  /**
+   * Changes the set at once. A change to the same content stores nothing. Throws what the function throws, and an
+   * `InvalidArgumentError` of its calls; then nothing has changed.
+   */
+  readonly edit: (change: (edit: SubscriptionEdit<Schema>) => unknown) => PendingEdit;
 }
 
 /** Changes that are stored in the batch of something else. */
@@ -43,7 +50,7 @@ export interface DetachedEnd extends BatchPart {
 
 /** The parts of a store that has subscriptions. */
 export interface ViewParts {
-  readonly subscriptions: SubscriptionsApi;
+  readonly subscriptions: SubscriptionsPort;
   readonly synced: SyncedView;
   /** The view of which the durable objects are. */
   readonly placed: () => PlacedView;

@@ -96,6 +96,24 @@ describe('a session of a realm with subscriptions', () => {
   );
 
   it(
+    'binds as without a view when its filters are larger than a bind can be, so that the whole view comes again',
+    marbles((m) => {
+      const received: ClientMessage[] = [];
+      const filter = ['in', 'n', ...Array.from({ length: 900 }, (_, at) => at)];
+      const view = { number: 1, scope: null, filters: [{ id: 7, type: 'T', filter }] };
+      const realm = createTestViewRealm(view, { downloaded: 9, history: 'h' });
+      realm.want(1, 7);
+      createTestSession(m, { dial: createScriptedDial(m, ['w', createViewServer(m, { received })]).dial, realm });
+      runAt(m, '-x', {
+        x: () => {
+          expect(received[0]).toMatchObject({ type: 'bind', view: noView });
+          expect(viewMessagesOf(received)).toEqual(['s1', 'n']);
+        },
+      });
+    }),
+  );
+
+  it(
     'asks again for subscriptions that were rejected, because the server may have changed',
     marbles((m) => {
       const received: ClientMessage[] = [];

@@ -1,4 +1,4 @@
-import { asapScheduler, firstValueFrom, NEVER } from 'rxjs';
+import { asapScheduler, concat, firstValueFrom, NEVER, of } from 'rxjs';
 import type { Clock } from '../../../lib/clock.js';
 import { applyOperation, isAlive, type ObjectState, propertyValueOf } from '../../../lib/merge/object-state.js';
 import { decodeOperations, encodeOperations } from '../../../lib/merge/operation-codec.js';
@@ -19,7 +19,7 @@ import { openStore } from '../../../lib/store/open-store.js';
 import type { Store } from '../../../lib/store/store.js';
 import { openViews } from '../../../lib/store/subscriptions/open-views.js';
 import type { SubscriptionEdit } from '../../../lib/store/subscriptions/edit-subscriptions.js';
-import type { SubscriptionsApi } from '../../../lib/store/subscriptions/view-parts.js';
+import type { SubscriptionsPort } from '../../../lib/store/subscriptions/view-parts.js';
 import type { SubscriptionStatus } from '../../../lib/store/subscriptions/subscription-state.js';
 import { waitUntilDone } from '../test-kit.js';
 
@@ -73,9 +73,18 @@ export const viewOf = ({ view }: Store): SyncedView => {
   return view;
 };
 
-export const subscriptionsOf = ({ subscriptions }: Store): SubscriptionsApi => {
+/** The subscriptions of a store. A stream of each edit emits the result when it is stored. */
+export const subscriptionsOf = ({ subscriptions }: Store) => {
   if (!subscriptions) throw new Error('opened without subscriptions');
-  return subscriptions;
+  const { status$, getStatus, edit } = subscriptions;
+  return {
+    status$,
+    status: getStatus,
+    edit: (change: Parameters<SubscriptionsPort['edit']>[0]) => {
+      const { stored$, ...edited } = edit(change);
+      return concat(stored$, of(edited));
+    },
+  };
 };
 
 export const statusOf = (store: Store): SubscriptionStatus => subscriptionsOf(store).status();
