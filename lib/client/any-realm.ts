@@ -119,7 +119,7 @@ export interface AnyRealm extends Omit<Realm<Schema>, TypedMember> {
    * closed. Never errors. Each value has sets of primary keys. See `Realm.changes$`.
    *
    * @param type - The name of a type.
-   * @returns A stream of the sets of inserted, modified and deleted primary keys.
+   * @returns A stream of the sets of inserted, modified and deleted primary keys, and of those that have left.
    *
    * @example
    * ```ts

@@ -135,7 +135,7 @@ export interface Realm<S extends Schema, Session extends SyncSession | null = Sy
    * or downloaded changes. Completes when the realm is closed. Never errors.
    *
    * @param type - A type of the schema.
-   * @returns A stream of the sets of inserted, modified and deleted primary keys.
+   * @returns A stream of the sets of inserted, modified and deleted primary keys, and of those that have left.
    * @throws InvalidArgumentError for an unknown type, at the call.
    *
    * @example

@@ -1,8 +1,11 @@
-import { catchError, defer, EMPTY, forkJoin, map, type Observable, reduce } from 'rxjs';
+import { catchError, defer, EMPTY, forkJoin, map, type Observable, of, reduce, switchMap } from 'rxjs';
+import { type Changeset, nameTextOf } from '../../model/changeset.js';
 import type { Schema, Shapes } from '../../model/schema.js';
+import type { Version } from '../../model/version.js';
 import { readRecord, readStoragePages, type Storage, type StorageChange } from '../../storage/storage.js';
 import { checkNotWriting, type CommitContext } from '../commit/commit-context.js';
 import type { ObjectChange } from '../objects/object-change.js';
+import { readTouching } from '../rejected/touched-objects.js';
 import { detachedKeysTo, detachedPrefix, subscriptionsKey, viewKey } from '../storage-keys.js';
 import { applyViewChanges } from './apply-view-page.js';
 import { DetachedObjects, readDetached, type DetachedObject } from './detached-objects.js';
@@ -14,7 +17,6 @@ import { unsentObjectsOf } from './unsent-objects.js';
 import type { SubscriptionsPort, ViewParts } from './view-parts.js';
 import { decodeView, noView, toViewPut } from './view-records.js';
 import { StoredView, type RealmView } from './realm-view.js';
-import { nameTextOf } from '../../model/changeset.js';
 
 const toSetPut = (set: SubscriptionSet): StorageChange => ({
   type: 'put',
@@ -66,6 +68,23 @@ const createDetachedEnd =
     };
   };
 
+const readLater = (
+  context: CommitContext,
+  { detached }: Pick<RealmView, 'detached'>,
+  version: Version,
+): Observable<readonly Changeset[]> => {
+  const ending = detached.upTo(version);
+  if (ending.length === 0) return of([]);
+  return readTouching(context, [], ending).pipe(
+    switchMap((later) =>
+      // Again, if another object was detached meanwhile.
+      detached.upTo(version).every((each) => ending.includes(each))
+        ? of(later)
+        : readLater(context, { detached }, version),
+    ),
+  );
+};
+
 const createViewParts = (context: CommitContext, view: RealmView): ViewParts => {
   const { detached, tracker, placed } = view;
   return {
@@ -73,6 +92,7 @@ const createViewParts = (context: CommitContext, view: RealmView): ViewParts => 
     synced: createSynced(context, view),
     placed: () => placed.durable(),
     detachedUpTo: (version) => detached.upTo(version),
+    readLater: (version) => readLater(context, view, version),
     endDetached: createDetachedEnd(context, view),
     reset: (isClear) => {
       const edits = [detached.edit([], detached.all()), placed.edit(noView)];

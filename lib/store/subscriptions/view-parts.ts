@@ -57,6 +57,11 @@ export interface ViewParts {
   /** The detached objects that may go when everything up to a client version is acknowledged or rejected. */
   readonly detachedUpTo: (version: Version) => readonly ObjectName[];
   /**
+   * Reads the changesets that touch these objects. Emits once and completes; code that runs in the same event-loop turn
+   * may build on the result.
+   */
+  readonly readLater: (version: Version) => Observable<readonly Changeset[]>;
+  /**
    * Ends the detachment of these objects. `later`: the changesets that touch them, read in this event-loop turn. Those
    * that a changeset after `version` touches stay detached.
    */

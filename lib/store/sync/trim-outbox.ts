@@ -4,7 +4,6 @@ import type { Changeset } from '../../model/changeset.js';
 import { limits } from '../../model/limits.js';
 import type { Version } from '../../model/version.js';
 import type { CommitContext } from '../commit/commit-context.js';
-import { readTouching } from '../rejected/touched-objects.js';
 import { isResetting } from './reset-store.js';
 
 /** Removes the entries of the outbox up to one of them. `later`: those after it that touch detached objects. */
@@ -41,18 +40,10 @@ const trimOutbox = (
 };
 
 /** Like `trimOutbox`. Reads first which objects stay detached, because a later changeset touches them. */
-const trimAfterReading = (context: CommitContext, last: Changeset, replica: string): Observable<never> => {
-  const detached = context.views?.detachedUpTo(last.version) ?? [];
-  if (detached.length === 0) return trimOutbox(context, last, replica);
-  return readTouching(context, [], detached).pipe(
-    switchMap((later) =>
-      // Again, if another object was detached meanwhile.
-      context.views?.detachedUpTo(last.version).every((each) => detached.includes(each))
-        ? trimOutbox(context, last, replica, later)
-        : trimAfterReading(context, last, replica),
-    ),
-  );
-};
+const trimAfterReading = (context: CommitContext, last: Changeset, replica: string): Observable<never> =>
+  context.views
+    ? context.views.readLater(last.version).pipe(switchMap((later) => trimOutbox(context, last, replica, later)))
+    : trimOutbox(context, last, replica);
 
 /**
  * Removes acknowledged entries from the outbox, in batches of limited size. A version that is already acknowledged

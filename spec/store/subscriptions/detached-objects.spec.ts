@@ -210,6 +210,16 @@ describe('a detached object', () => {
     expect([keysIn(store), await detachedIn(storage)]).toEqual(['a', []]);
   });
 
+  it('is not detached any more when a resync names it', async () => {
+    const { store, server, storage } = await detachedDevice();
+    server.add([moveTask('a', 'in')], 9_000);
+    await waitUntilDone(selectLists(store, 'in', 'else'));
+    await placeLatest(store, server, 'resync');
+    expect([store.get('Task', 'a'), await detachedIn(storage)]).toMatchObject([{ votes: 7, list: 'in' }, []]);
+    await uploadAll(store, server);
+    expect(keysIn(store)).toBe('a');
+  });
+
   it('invariant 8: is attached again when the batch that detaches it fails', async () => {
     const { storage, state } = createFailingStorage();
     const server = createServer();

@@ -9,7 +9,7 @@ import { createTask, greetingOf, statusOf, wantedOf } from './view-world.js';
 import { createViewWorld, taskKeys, type ViewWorld } from './view-session.js';
 
 const key = fc.constantFrom(...taskKeys);
-const list = fc.constantFrom('x', 'y', 'z');
+const list = fc.constantFrom('x', 'x', 'y');
 const act = fc.record({ key, list, kind: fc.constantFrom('move', 'move', 'vote', 'like', 'tag', 'delete') });
 const remote: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 2, arbitrary: fc.tuple(key, list).map(([id, at]) => createTask(id, at)) },
@@ -34,7 +34,13 @@ const step = fc.oneof(
       time: fc.integer({ min: 990, max: 1_060 }),
     }),
   },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('edit' as const), lists: fc.subarray(['x', 'y', 'z']) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      do: fc.constant('edit' as const),
+      lists: fc.constantFrom(['x'], ['x'], ['y'], ['x', 'y'], []),
+    }),
+  },
   {
     weight: 4,
     arbitrary: fc.record({
@@ -118,7 +124,7 @@ const drain = async (world: ViewWorld): Promise<void> => {
 describe('a realm with subscriptions under random events', () => {
   it('has exactly the objects of its view when all is acknowledged, and loses nothing that is unsent', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 60 }), async (steps) => {
+      fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 90 }), async (steps) => {
         const world = createViewWorld();
         for (const each of steps) {
           world.tick();
@@ -142,7 +148,7 @@ describe('a realm with subscriptions under random events', () => {
           world.server.objectsOf(await wantedOf(store)),
         );
       }),
-      runOptions(200),
+      runOptions(120),
     );
   });
 });

@@ -5,7 +5,7 @@ import { InvalidStateError, StorageError, UnreadableChangeError } from '../../..
 import { memoryStorage } from '../../../lib/storage/memory.js';
 import type { TypeChanges } from '../../../lib/store/objects/object-change.js';
 import type { Store } from '../../../lib/store/store.js';
-import { createFailingStorage, waitUntilDone } from '../test-kit.js';
+import { createFailingStorage, createHeldStorage, waitUntilDone } from '../test-kit.js';
 import {
   createServer,
   createTask,
@@ -91,12 +91,18 @@ describe('the objects of a view', () => {
 
   it('keep the present state when an older one comes after an acknowledgement (realm-js 6491)', async () => {
     const server = serverWith(createTask('a'));
-    const store = await subscribedDevice(server, ['in']);
+    const disk = createHeldStorage();
+    const store = await subscribedDevice(server, ['in'], { storage: disk.storage });
     const old = server.objectAt(1, 'a');
     await update(store, 'a', { votes: 3 });
     await uploadAll(store, server);
     const noted = noteChanges(store);
-    await waitUntilDone(viewOf(store).integrate({ states: [old], leaves: [], upTo: 2, bytes: 0, remainingBytes: 0 }));
+    disk.hold();
+    const page = { states: [old], leaves: [], upTo: 3, bytes: 0, remainingBytes: 0 };
+    const integrated = waitUntilDone(viewOf(store).integrate(page));
+    expect(disk.begun.flatMap(({ changes }) => changes.map(({ key }) => key))).toEqual(['meta']);
+    disk.finish();
+    await integrated;
     expect(store.get('Task', 'a')).toMatchObject({ votes: 3 });
     expect(noted).toEqual([]);
   });
