@@ -100,7 +100,8 @@ const take = async (world: ViewWorld, each: Step): Promise<unknown> => {
     case 'upload':
       return world.upload(each.isRejected);
     case 'reset':
-      return world.reset(each.mode);
+      world.reset(each.mode);
+      return;
     default:
       return world[each.do]();
   }

@@ -1,4 +1,4 @@
-import { concat, defer, ignoreElements, type Observable } from 'rxjs';
+import { defer, type Observable } from 'rxjs';
 import { applyOperation } from '../../../lib/merge/object-state.js';
 import { operationStampOf } from '../../../lib/merge/timestamp.js';
 import type { RejectedChangeset } from '../../../lib/model/changeset.js';
@@ -153,7 +153,7 @@ export const createViewWorld = () => {
   const apply = (message: () => Observable<unknown>): void => {
     const current = session!;
     current.isBusy = true;
-    concat(defer(message).pipe(ignoreElements())).subscribe({
+    defer(message).subscribe({
       complete: () => (current.isBusy = false),
       error: () => {
         if (session === current) disconnect();
