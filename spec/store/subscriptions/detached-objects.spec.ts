@@ -1,10 +1,12 @@
-import { firstValueFrom } from 'rxjs';
+import { firstValueFrom, lastValueFrom } from 'rxjs';
+import { endOfTurn$ } from '../../../lib/clock.js';
 import { encodeState } from '../../../lib/merge/state-codec.js';
-import { StorageError } from '../../../lib/model/errors.js';
+import { InvalidStateError, StorageError } from '../../../lib/model/errors.js';
 import { memoryStorage } from '../../../lib/storage/memory.js';
 import type { Storage } from '../../../lib/storage/storage.js';
 import type { Store } from '../../../lib/store/store.js';
-import { createFailingStorage, waitUntilDone } from '../test-kit.js';
+import { createFailingStorage, createHeldStorage, waitUntilDone } from '../test-kit.js';
+import { update } from './view-device.js';
 import {
   createServer,
   createTask,
@@ -22,8 +24,6 @@ import {
   uploadNext,
 } from './view-world.js';
 
-const update = (store: Store, key: string, values: object) =>
-  firstValueFrom(store.write((tx) => tx.update('Task', key, values as never)));
 const like = (store: Store) => firstValueFrom(store.write((tx) => tx.increment('Task', 'a', 'likes', 1)));
 const reject = (store: Store, version: number, state: Uint8Array | null = null) =>
   waitUntilDone(
@@ -32,6 +32,12 @@ const reject = (store: Store, version: number, state: Uint8Array | null = null) 
       serverStates: [{ type: 'Task', key: 'a', state }],
     }),
   );
+
+/** Stores everything that a held storage has got. */
+const finishAll = async (disk: ReturnType<typeof createHeldStorage>): Promise<void> => {
+  do await lastValueFrom(endOfTurn$);
+  while (disk.finish() > 0);
+};
 
 /** A device whose task `a` has left while changes of it are unsent. */
 const detachedDevice = async (
@@ -237,14 +243,60 @@ describe('a detached object', () => {
     expect([keysIn(store), await detachedIn(storage)]).toEqual(['', []]);
   });
 
-  it('is kept by a write that is queued while the page comes', async () => {
+  it('invariant 7: is kept by a write that is queued while the page comes', async () => {
+    const disk = createHeldStorage();
     const server = createServer();
     server.add([createTask('a')]);
-    const store = await subscribedDevice(server, ['in']);
+    const store = await subscribedDevice(server, ['in'], { storage: disk.storage });
     server.add([moveTask('a', 'out')]);
-    const written = store.write((tx) => tx.update('Task', 'a', { votes: 2 } as never));
-    await follow(store, server);
-    await firstValueFrom(written);
-    expect(store.get('Task', 'a')).toMatchObject({ votes: 2 });
+    disk.hold();
+    const written = update(store, 'a', { votes: 2 });
+    const followed = follow(store, server);
+    await finishAll(disk);
+    await Promise.all([written, followed]);
+    expect([store.get('Task', 'a'), await detachedIn(disk.inner)]).toMatchObject([{ votes: 2 }, ['a']]);
+  });
+
+  it('invariant 8: goes at once when its last change is acknowledged, but that is not stored yet', async () => {
+    const disk = createHeldStorage();
+    const server = createServer();
+    server.add([createTask('a')]);
+    const store = await subscribedDevice(server, ['in'], { storage: disk.storage });
+    await update(store, 'a', { list: 'out' });
+    const version = await uploadNext(store, server);
+    disk.hold();
+    const acknowledged = waitUntilDone(store.acknowledge(version));
+    const followed = follow(store, server);
+    await finishAll(disk);
+    await Promise.all([acknowledged, followed]);
+    expect([keysIn(store), await detachedIn(disk.inner)]).toEqual(['', []]);
+  });
+
+  it('invariant 7: stays when another change is rejected, and a later one touches it', async () => {
+    const { store, server, storage } = await detachedDevice();
+    await firstValueFrom(store.write((tx) => tx.create('Task', { id: 'b', list: 'in' })));
+    await update(store, 'a', { votes: 9 });
+    await uploadNext(store, server);
+    await waitUntilDone(
+      store.rollBack({
+        ...{ version: 2, code: 'not-permitted', writes: [{ type: 'Task', key: 'b', reason: 'no' }] },
+        serverStates: [{ type: 'Task', key: 'b', state: null }],
+      }),
+    );
+    expect([store.get('Task', 'a'), await detachedIn(storage)]).toMatchObject([{ votes: 9 }, ['a']]);
+    await uploadAll(store, server);
+    expect([keysIn(store), await detachedIn(storage)]).toEqual(['', []]);
+  });
+
+  it('does not go inside a write, which builds on the state that it began with', async () => {
+    const { store } = await detachedDevice();
+    const thrown: unknown[] = [];
+    await firstValueFrom(
+      store.write(() => {
+        store.acknowledge(1).subscribe({ error: (error: unknown) => thrown.push(error) });
+      }),
+    );
+    expect(thrown).toEqual([expect.any(InvalidStateError)]);
+    expect(keysIn(store)).toBe('a');
   });
 });

@@ -151,6 +151,25 @@ describe('the subscriptions of a store', () => {
   });
 });
 
+describe('edge case 40: a copy of a realm', () => {
+  it('has the subscriptions, the placed view and the detached objects', async () => {
+    const server = createServer();
+    server.add([createTask('a'), createTask('b')]);
+    const store = await subscribedDevice(server, ['in']);
+    await firstValueFrom(store.write((tx) => tx.update('Task', 'a', { votes: 1 } as never)));
+    server.add([moveTask('a', 'out')]);
+    await follow(store, server);
+    const storage = memoryStorage();
+    await waitUntilDone(storage.batch(store.dump() ?? [], { durable: true }));
+    const copy = openDevice({ storage });
+    expect(statusOf(copy)).toEqual(statusOf(store));
+    expect((await greetingOf(copy)).view).toEqual((await greetingOf(store)).view);
+    expect([keysIn(copy), await detachedIn(storage)]).toEqual(['ab', ['a']]);
+    await uploadAll(copy, server);
+    expect(keysIn(copy)).toBe('b');
+  });
+});
+
 describe('a client reset of a realm with subscriptions', () => {
   it.each(['recover', 'discard', 'keepReplica', 'copied'] as const)(
     'by %s keeps the subscriptions, places no view, and detaches nothing',
@@ -171,8 +190,12 @@ describe('a client reset of a realm with subscriptions', () => {
         expect(await greetingOf(each)).toMatchObject({ downloadedTo: 0, view: noView });
         expect([letterOf(statusOf(each)), statusOf(each).placed]).toEqual(['1p', null]);
         expect(keysIn(each)).toBe(mode === 'discard' ? '' : 'c');
+        expect(each.context.durable().hasView).toBe(false); // Earlier versions of the library may open it.
       }
       expect(await detachedIn(storage)).toEqual([]);
+      const late = { states: [server.objectAt(2, 'a')], leaves: [], upTo: 9, bytes: 0, remainingBytes: 0 };
+      await waitUntilDone(viewOf(store).integrate(late)); // A page of the view from before the reset.
+      expect(await greetingOf(store)).toMatchObject({ downloadedTo: 0 });
       await placeLatest(store, server);
       await uploadAll(store, server);
       await follow(store, server);

@@ -125,7 +125,7 @@ const drain = async (world: ViewWorld): Promise<void> => {
 describe('a realm with subscriptions under random events', () => {
   it('has exactly the objects of its view when all is acknowledged, and loses nothing that is unsent', async () => {
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 20, maxLength: 90 }), async (steps) => {
+      fc.asyncProperty(fc.array(step, { minLength: 15, maxLength: 60 }), async (steps) => {
         const world = createViewWorld();
         for (const each of steps) {
           world.tick();
@@ -149,7 +149,7 @@ describe('a realm with subscriptions under random events', () => {
           world.server.objectsOf(await wantedOf(store)),
         );
       }),
-      runOptions(120),
+      runOptions(60),
     );
   });
 });

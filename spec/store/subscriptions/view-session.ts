@@ -42,6 +42,9 @@ interface Session {
   last: (() => Observable<unknown>) | null;
 }
 
+/** The stored records of the subscriptions, by key. */
+const recordsOf = ({ context }: Store) => new Map(context.views!.dump().map((record) => [record.key, record]));
+
 const quiet = { error: () => undefined };
 export const taskKeys = ['a', 'b', 'c'] as const;
 
@@ -187,6 +190,7 @@ export const createViewWorld = () => {
     const own = ({ view, ...rest }: Awaited<ReturnType<typeof greetingOf>>) => ({ ...rest, view, runs: null });
     expect(own(await greetingOf(store))).toEqual(own(await greetingOf(twin)));
     expect(statusOf(store).placed).toEqual(statusOf(twin).placed);
+    expect(recordsOf(store)).toEqual(recordsOf(twin));
     const isTombstone = (key: Key): boolean => twin.context.objects.latestState('Task', key) !== undefined;
     const expected = { inserted: new Set<Key>(), modified: new Set<Key>(), deleted: new Set<Key>() };
     const left = new Set<Key>();
