@@ -13,6 +13,7 @@ const pages = [
   'errors',
   'hosting',
   'progress',
+  'subscriptions',
   'sync-state',
   'testing',
   'tokens',

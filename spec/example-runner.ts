@@ -19,13 +19,19 @@ const { constructor: AsyncFunction } = Object.getPrototypeOf(async () => Promise
 };
 
 /**
+ * Pages in real time: one opens ports, and the server of the other lets an event-loop turn pass, by a timer, between
+ * the works of a realm.
+ */
+const realTimePages: readonly string[] = ['docs/hosting.md', 'docs/subscriptions.md'];
+
+/**
  * Runs the program of a page, and the steps of its comments. Expects that the program logs the values in the comments
  * beside them, and that each step of the page has its comment.
  */
 export const runExample = async (page: string, text: string): Promise<void> => {
   const logged: unknown[][] = [];
   const log = (...values: unknown[]): unknown => logged.push(structuredClone(values));
-  const world = createExampleWorld(page === 'docs/hosting.md' ? realTime : startVirtualTime());
+  const world = createExampleWorld(realTimePages.includes(page) ? realTime : startVirtualTime());
   const pageSteps = steps[page]?.(world) ?? {};
   const comments = Object.keys(pageSteps);
   const unused = new Set(comments);

@@ -61,6 +61,7 @@ const documents: readonly string[] = [
   'docs/scale.md',
   'docs/security.md',
   'docs/storage.md',
+  'docs/subscriptions.md',
   'docs/sync-state.md',
   'docs/tabs.md',
   'docs/testing.md',

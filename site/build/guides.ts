@@ -20,6 +20,7 @@ export const guideGroups: readonly GuideGroup[] = [
     guides: [
       guide('Start', 'README.md'),
       guide('Data and conflicts', 'docs/data.md'),
+      guide('Subscriptions', 'docs/subscriptions.md'),
       guide('Offline in browsers', 'docs/offline.md'),
     ],
   },

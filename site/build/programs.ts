@@ -8,9 +8,19 @@ import { pageNameOf } from './guides.js';
 /** The pages whose examples run in the reader's browser. */
 const runnablePages: readonly string[] = [
   'README.md',
-  ...['data', 'offline', 'sync-state', 'connection', 'waiting', 'progress', 'errors', 'tokens', 'testing', 'tools'].map(
-    (name) => `docs/${name}.md`,
-  ),
+  ...[
+    'data',
+    'offline',
+    'subscriptions',
+    'sync-state',
+    'connection',
+    'waiting',
+    'progress',
+    'errors',
+    'tokens',
+    'testing',
+    'tools',
+  ].map((name) => `docs/${name}.md`),
   'docs/coming-from-realm.md',
 ];
 
