@@ -97,7 +97,7 @@ export class SpokenServer {
         ...{ accepted: message.acknowledged, serverTime: 0, snapshot: null, view: { mode, scope: null } },
         ...boundFields,
         ...this.bound,
-      } as ServerMessage);
+      });
     }
     if (message.type === 'subscribe') {
       this.#number = message.number;
