@@ -153,7 +153,8 @@ export const handleMembers = (conversation: Conversation, page: Members): void =
     owner.onProgress('downloaded');
     const behind = Math.max(0, head - upTo);
     dispatch({ type: 'downloaded', version: upTo, behind, bytes, remainingBytes, at: clock.now() });
-    sendReceived(conversation, upTo);
+    // At 0 the realm is empty, and there is nothing to confirm.
+    if (upTo > 0) sendReceived(conversation, upTo);
     askForView(conversation, view);
     if (!view.isBehind()) conversation.handlers.requestMark(conversation);
   });

@@ -1,4 +1,4 @@
-import { map, merge, Subject, throwError } from 'rxjs';
+import { map, merge, of, Subject, throwError } from 'rxjs';
 import { StorageError } from '../../../lib/model/errors.js';
 import type { ClientMessage, ServerMessage } from '../../../lib/protocol/messages.js';
 import { marbles } from '../../../lib/testing/marbles.js';
@@ -51,6 +51,26 @@ describe('a session of a realm with subscriptions', () => {
             },
           ]);
         },
+      });
+    }),
+  );
+
+  it(
+    'places the empty view of an empty realm, and confirms nothing',
+    marbles((m) => {
+      const received: ClientMessage[] = [];
+      const realm = createTestViewRealm();
+      realm.want(1, 7);
+      const empty = { objects: [], leaves: [], position: null, upTo: 0, remaining: 0, bytes: 0 };
+      const server = createViewServer(m, {
+        received,
+        bound: { head: 0, headBytes: 0 },
+        view: () => ({ version: 0, objects: 0 }),
+        page: ({ session, number }) => of<ServerMessage>({ type: 'members', session, number, ...empty }),
+      });
+      createTestSession(m, { dial: createScriptedDial(m, ['w', server]).dial, realm });
+      runAt(m, '-x', {
+        x: () => expect([viewMessagesOf(received), realm.members.length]).toEqual([['s1', 'n'], 1]),
       });
     }),
   );
