@@ -105,7 +105,7 @@ const commitRollback = (
   const isLater = (type: string, key: Key, by: Version): boolean =>
     by > (versionByObject.get(nameTextOf({ type, key })) ?? Infinity);
   replay(states, [...others.values()].filter(isOnTop(context)), optimistic.replica, isLater);
-  const ended = context.views?.endDetached(version, [...others.values()]);
+  const ended = context.views?.endDetached(version, [...others.values()], serverStates);
   for (const { type, key } of ended?.removals ?? []) states.get(type)?.delete(key);
   const changed = [...objectChangesOf(states), ...(ended?.removals ?? [])];
 

@@ -1,5 +1,5 @@
 import { catchError, defer, EMPTY, forkJoin, map, type Observable, of, reduce, switchMap } from 'rxjs';
-import { type Changeset, nameTextOf } from '../../model/changeset.js';
+import { type Changeset, nameTextOf, type ObjectName } from '../../model/changeset.js';
 import type { Schema, Shapes } from '../../model/schema.js';
 import type { Version } from '../../model/version.js';
 import { readRecord, readStoragePages, type Storage, type StorageChange } from '../../storage/storage.js';
@@ -13,7 +13,8 @@ import { editSubscriptions } from './edit-subscriptions.js';
 import { resyncView } from './resync-view.js';
 import { decodeSet, emptySet, encodeSet, type SubscriptionSet } from './subscription-set.js';
 import { SubscriptionTracker } from './subscription-tracker.js';
-import { unsentObjectsOf } from './unsent-objects.js';
+import { isOutside } from './is-outside.js';
+import { namesOf, unsentObjectsOf } from './unsent-objects.js';
 import type { SubscriptionsPort, ViewParts } from './view-parts.js';
 import { decodeView, noView, toViewPut } from './view-records.js';
 import { StoredView, type RealmView } from './realm-view.js';
@@ -55,9 +56,12 @@ const createSynced = (context: CommitContext, view: RealmView): ViewParts['synce
 });
 
 const createDetachedEnd =
-  ({ optimistic }: CommitContext, { detached }: RealmView): ViewParts['endDetached'] =>
-  (version, later) => {
-    const ending = detached.upTo(version);
+  ({ optimistic }: CommitContext, { detached, placed }: RealmView): ViewParts['endDetached'] =>
+  (version, later, standing = []) => {
+    const known = detached.upTo(version);
+    const names = namesOf(known);
+    const outside = standing.filter((each) => isOutside(placed.latest(), each) && !names.has(nameTextOf(each)));
+    const ending: readonly ObjectName[] = [...known, ...outside];
     const unsent = unsentObjectsOf(ending.length === 0 ? [] : later, version);
     const staying = ending.flatMap((each) => unsent.get(nameTextOf(each)) ?? []);
     const gone = ending.filter((each) => !unsent.has(nameTextOf(each)));

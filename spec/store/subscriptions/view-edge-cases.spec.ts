@@ -8,15 +8,23 @@ import {
   follow,
   greetingOf,
   keysIn,
+  type ModelServer,
   moveTask,
   placeLatest,
   selectLists,
   subscribedDevice,
   uploadAll,
+  uploadNext,
   viewOf,
 } from './view-world.js';
 
 const none = new Set();
+
+/** The rejection of a change of task `a`, with its state on the server. */
+const rejectionOf = (version: number, server: ModelServer) => ({
+  ...{ version, code: 'not-permitted', writes: [{ type: 'Task', key: 'a', reason: 'no' }] },
+  serverStates: [server.objectAt(server.head(), 'a')],
+});
 
 describe('the objects of a view in edge cases', () => {
   it('edge case 28: a long list leaves and enters as a whole, and keeps what was pushed meanwhile', async () => {
@@ -90,5 +98,27 @@ describe('the objects of a view in edge cases', () => {
     await follow(store, server);
     expect(await firstValueFrom(store.setAside$)).toEqual([]);
     expect(stateOf(store, 'b')).toBeUndefined();
+  });
+
+  it('edge cases 10 and 11: a rejected create of a key that exists out of the view shows nothing of that object', async () => {
+    const server = serverWith(createTask('a', 'out', { votes: 5 }));
+    const store = await subscribedDevice(server, ['in']);
+    await write(store, (tx) => tx.create('Task', { id: 'a', list: 'in' }));
+    await waitUntilDone(store.rollBack(rejectionOf(1, server)));
+    expect([keysIn(store), stateOf(store, 'a')]).toEqual(['', undefined]);
+  });
+
+  it('end as on the server when a change between moving out and back in is rejected', async () => {
+    const server = serverWith(createTask('a'));
+    const store = await subscribedDevice(server, ['in']);
+    await update(store, 'a', { list: 'out' });
+    await update(store, 'a', { votes: 1 });
+    await update(store, 'a', { list: 'in' });
+    await waitUntilDone(store.acknowledge(await uploadNext(store, server)));
+    await waitUntilDone(store.rollBack(rejectionOf(2, server)));
+    expect(store.get('Task', 'a')).toMatchObject({ list: 'in', votes: null });
+    await uploadAll(store, server);
+    await follow(store, server);
+    expect(encodeState(stateOf(store, 'a')!)).toEqual(server.objectAt(server.head(), 'a').state);
   });
 });

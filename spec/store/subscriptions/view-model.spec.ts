@@ -54,6 +54,7 @@ const step = fc.oneof(
     arbitrary: fc.record({
       do: fc.constant('upload' as const),
       isRejected: fc.integer({ min: 0, max: 3 }).map((n) => n === 0),
+      isFiltered: fc.boolean(),
     }),
   },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('page' as const) }) },
@@ -98,7 +99,7 @@ const take = async (world: ViewWorld, each: Step): Promise<unknown> => {
     case 'subscribe':
       return world.subscribe(each.isResync, each.rejects);
     case 'upload':
-      return world.upload(each.isRejected);
+      return world.upload(each.isRejected, each.isFiltered);
     case 'reset':
       world.reset(each.mode);
       return;

@@ -85,7 +85,8 @@ export const createViewWorld = () => {
     viewOf(store).noteDisconnect(false);
   };
 
-  const upload = async (isRejected: boolean): Promise<boolean> => {
+  /** `isFiltered`: the answer to a rejection has only the states of objects in the view. */
+  const upload = async (isRejected: boolean, isFiltered = false): Promise<boolean> => {
     const { replica, uploaded, inbox, followed } = await connect();
     const next = (await unsentOf(store)).find(({ version }) => version === uploaded + 1);
     if (!next) return false;
@@ -106,7 +107,8 @@ export const createViewWorld = () => {
     const keys = [...new Set(operationsOf(next).map(({ key }) => key))];
     const serverStates = keys.map((key) => {
       const state = server.stateAt(server.head()).get(key);
-      const shown = followed && isIn(followed, key, state) ? server.objectAt(server.head(), key).state : null;
+      const isShown = state !== undefined && !(isFiltered && !(followed && isIn(followed, key, state)));
+      const shown = isShown ? server.objectAt(server.head(), key).state : null;
       return { type: 'Task', key, state: shown };
     });
     const rejected = {

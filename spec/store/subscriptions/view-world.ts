@@ -166,7 +166,9 @@ export const createServer = () => {
       const is = isIn(to, key, state);
       const isOwn = by.includes(replica);
       const isNamed = by.some((origin) => origin !== replica) || (isPulled && isOwn);
-      if (is && (!was || isNamed)) objects.push(objectAt(upTo, key));
+      // The answer to a rejection may have removed it while it was out of the view.
+      const wasOut = touched.some((_, at) => !isIn(from, key, stateAt(after + at + 1).get(key)));
+      if (is && (!was || isNamed || wasOut)) objects.push(objectAt(upTo, key));
       else if (!is && was && state && !isAlive(state)) objects.push(objectAt(upTo, key));
       else if (!is && (was || isOwn)) leaves.push({ type: 'Task', key });
     }
