@@ -56,8 +56,8 @@ export const createViewWorld = () => {
   let store = open();
   disk.hold();
   let session: Session | null = null;
-  /** While a client reset is being stored, there is no session. */
-  let isResetting = false;
+  /** Client resets that are being stored: there is no session meanwhile. */
+  let resets = 0;
   const decisions = new Map<string, RejectedChangeset | null>();
   const mirror = createObjects(checkSchema(schema));
   let reported: TypeChanges[] = [];
@@ -234,7 +234,7 @@ export const createViewWorld = () => {
   const inSession =
     <A extends readonly unknown[], R>(act: (...given: A) => Promise<R>) =>
     async (...given: A): Promise<R | false> =>
-      isResetting ? false : act(...given);
+      resets > 0 ? false : act(...given);
 
   return {
     server,
@@ -254,7 +254,7 @@ export const createViewWorld = () => {
     crash: () => {
       disk.begun.splice(0);
       session = null;
-      isResetting = false;
+      resets = 0;
       store = open();
       before = new Map(taskKeys.map((key) => [key, store.get('Task', key)]));
       watch();
@@ -262,8 +262,12 @@ export const createViewWorld = () => {
     reset: (mode: Parameters<Store['reset']>[0]) => {
       session = null;
       for (const key of taskKeys) otherwiseGone.add(key);
-      const end = (): void => void (isResetting = false);
-      isResetting = true;
+      resets += 1;
+      const of = store;
+      const end = (): void => {
+        if (of === store) resets -= 1;
+        session = null;
+      };
       store.reset(mode).subscribe({ complete: end, error: end });
     },
     detached: () => detachedIn(disk.inner),
