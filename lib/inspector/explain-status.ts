@@ -17,7 +17,7 @@ export const formatWait = (ms: number): string => {
 };
 
 const silences = {
-  connect: 'the server did not answer the attempt to connect',
+  connect: 'the server did not answer',
   bind: 'the server did not answer the bind',
   read: 'nothing arrived for the read timeout',
   probe: 'the server did not answer a ping',
@@ -47,7 +47,7 @@ export const explainReason = (reason: Reason): string => {
     case 'suspended':
       return `the server reported "${reason.code}"${reason.text && ` (${reason.text})`}`;
     case 'token-expired':
-      return 'the access token has expired, and the app is asked for another one';
+      return 'the access token has expired';
     case 'token-wanted':
       return 'the app has not given an access token yet';
     case 'failed':
@@ -75,7 +75,7 @@ const explainConnection = (status: SyncStatus, now: number): string => {
       if (stalledSince !== null)
         return `Connected, but nothing has moved for ${formatWait(now - stalledSince)}: ${work}.`;
       if (work !== '') return `Connected: ${work}.`;
-      return status.downloaded.behind === null ? 'Connected.' : 'In sync: device and server have the same data.';
+      return status.downloaded.behind === null ? 'Connected.' : 'In sync with the server.';
     case 'connecting':
       return `Connecting${connection.attempt > 1 ? `, attempt ${connection.attempt}` : ''}.`;
     case 'disconnected': {
@@ -105,7 +105,7 @@ export const explainStatus = (status: SyncStatus, trouble: AnySyncError | null, 
     const next = reason.kind === 'logged-out' ? ' client.logIn() starts it again.' : '';
     return `Inactive: ${explainReason(reason)}.${next}${advice}`;
   }
-  if (sync === 'paused') return 'Paused: pause() was called. Nothing is sent or received until resume().';
+  if (sync === 'paused') return 'Paused until resume() is called.';
   const closing = sync === 'dying' ? 'The realm was closed, and uploads its last changes. ' : '';
   return closing + explainConnection(status, now) + advice;
 };

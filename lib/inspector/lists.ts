@@ -15,7 +15,7 @@ const shownMax = 50;
 const partsMax = 3;
 
 const moreOf = (count: number): readonly HTMLElement[] =>
-  count > 0 ? [createPart('li', { class: 'more' }, `and ${count} more`)] : [];
+  count > 0 ? [createPart('li', {}, `and ${count} more`)] : [];
 
 /** Joins the texts of the first parts, and counts the others. */
 const joinFirst = <A>(parts: readonly A[], noun: string, textOf: (part: A) => string): string => {
@@ -60,7 +60,7 @@ export const readPendingItems = ({
       ...moreOf(head - floor - Math.min(shownMax, entries.length)),
     ]),
     // A changeset may be acknowledged while it is read.
-    catchError((thrown: unknown) => of([createPart('li', {}, `Unreadable: ${messageOf(thrown)}`)])),
+    catchError((thrown: unknown) => of([createPart('li', {}, messageOf(thrown))])),
   );
 };
 
@@ -78,7 +78,7 @@ const toRejectedItem = (
       fail(thrown);
     }
   };
-  const label = `the write of version ${version}`;
+  const label = `version ${version}`;
   return createPart(
     'li',
     {},

@@ -58,7 +58,7 @@ export class MarbleDiagram {
       'div',
       {
         ...{ class: 'diagram', tabindex: 0, role: 'application', 'aria-roledescription': 'marble diagram' },
-        'aria-label': 'Streams of the session. Arrow keys: values and streams. Plus and minus: zoom. Space: stop time.',
+        'aria-label': 'Streams. Arrow keys: values and streams. Plus and minus: zoom. Space: stop time.',
       },
       this.#labels,
       plot,

@@ -18,7 +18,7 @@ const unreachable: Reason = { kind: 'unreachable', detail: 'no network' };
 
 describe('explainStatus', () => {
   it.each<readonly [string, SyncStatus, string]>([
-    ['in sync', connected, 'In sync: device and server have the same data.'],
+    ['in sync', connected, 'In sync with the server.'],
     [
       'a server that has not sent how much is left',
       { ...connected, downloaded: { version: 7, behind: null } },
@@ -56,11 +56,7 @@ describe('explainStatus', () => {
       disconnected({ kind: 'suspended', code: 'overloaded', text: '' }, null),
       'Not connected: the server reported "overloaded". No attempt is planned.',
     ],
-    [
-      'a pause',
-      { ...disconnected({ kind: 'paused' }, null), sync: 'paused' },
-      'Paused: pause() was called. Nothing is sent or received until resume().',
-    ],
+    ['a pause', { ...disconnected({ kind: 'paused' }, null), sync: 'paused' }, 'Paused until resume() is called.'],
     [
       'a log-out',
       { ...disconnected({ kind: 'logged-out' }, null), sync: 'inactive' },
@@ -79,7 +75,7 @@ describe('explainStatus', () => {
     [
       'an expired token',
       { ...disconnected({ kind: 'token-expired' }, null), sync: 'waitingForAccessToken' },
-      'Not connected: the access token has expired, and the app is asked for another one.',
+      'Not connected: the access token has expired.',
     ],
     [
       'a closed realm with unsent changes',

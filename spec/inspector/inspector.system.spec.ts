@@ -42,7 +42,7 @@ const isSmooth = ({ median, work }: { median: number; work: number }): boolean =
 describe('the inspector in a page', () => {
   it('shows the state of the session, and the reason in words', async () => {
     await waitForText('.state', 'connected');
-    await waitForText('.text', 'In sync: device and server have the same data.');
+    await waitForText('.text', 'In sync with the server.');
     expect(await page.opened.getByRole('combobox', { name: 'Realm' }).inputValue()).toBe('team-42');
   });
 
@@ -140,7 +140,7 @@ describe('the inspector in a page', () => {
 
   it('follows a switch of the app, and shows the new connection', async () => {
     await page.call('setOffline', false);
-    await waitForText('.text', 'In sync: device and server have the same data.');
+    await waitForText('.text', 'In sync with the server.');
     expect(await offlineSwitch().getAttribute('aria-checked')).toBe('false');
     await waitForText('summary', 'Pending changes (0)');
     await waitInPage(page.opened, `calls.titles(1).includes('Dust the shelf')`);
