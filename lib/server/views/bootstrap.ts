@@ -6,7 +6,8 @@ import { decodeObjectState, type Row } from '../history/stored-objects.js';
 import type { History } from '../history/history.js';
 import type { Selection, SelectionPage } from '../selection/read-matching.js';
 import { planOf, type SelectionPlan } from '../selection/selection-plan.js';
-import { watchedSinceOf } from './change-collector.js';
+import { serverLimits } from '../server-limits.js';
+import { isViewLost, watchedSinceOf } from './change-collector.js';
 import { ConcernedObjects } from './concerned-objects.js';
 import type { MembersDraft } from './members-draft.js';
 import type { ServedView } from './served-view.js';
@@ -25,8 +26,8 @@ export interface BootstrapOptions {
   readonly target: ServedView;
   /** The version of which all scanned objects are at least. */
   readonly version: Version;
-  /** The version after which every touch counts: that of the device's view, or `version` if that is earlier. */
-  readonly from: Version;
+  /** The version up to which the device has the source; `Infinity` without a source. */
+  readonly sentTo: Version;
   readonly scans: readonly ViewScan[];
   /** The plans of the scans, if they are chosen. */
   readonly plans: readonly SelectionPlan[];
@@ -59,6 +60,7 @@ export class Bootstrap {
   isBroken = false;
   private readonly mark: string;
   private readonly plans: (SelectionPlan | null)[];
+  private pages = 0;
   private sentBytes = 0;
   private done = 0;
 
@@ -69,6 +71,23 @@ export class Bootstrap {
     this.concerned = new ConcernedObjects(source, target, version);
     this.mark = viewMarkOf(source, target);
     this.plans = scans.map((_, at) => plans[at] ?? null);
+  }
+
+  /** The version after which every touch counts: before that, the device has the source, and all scans are later. */
+  get from(): Version {
+    return Math.min(this.options.version, this.options.sentTo);
+  }
+
+  /**
+   * Checks that a page of the history says what has changed in both views, and that not too much has. Returns `false`
+   * if the page does not say it. `untouchedTo`: the last changeset without touches.
+   */
+  checkPage(history: Pick<History, 'watchedProperties'>, untouchedTo: Version): boolean {
+    const { source, target, version } = this.options;
+    const isGap =
+      isViewLost(history, source, this.from, untouchedTo) || isViewLost(history, target, version, untouchedTo);
+    if (isGap || this.concerned.size > serverLimits.viewObjectsMax) this.isBroken = true;
+    return !isGap;
   }
 
   /** Number of objects that are still to be named, as an estimate: not 0 before the end. */
@@ -91,15 +110,18 @@ export class Bootstrap {
     return scan >= this.options.scans.length;
   }
 
-  toPositionText(at: ScanPosition): string {
-    const { version, from } = this.options;
-    return membersPositionTextOf({ version, from, mark: this.mark, ...at });
+  /** Returns the text of the position after a page, which no other page has. */
+  toPositionText({ scan, after }: ScanPosition): string {
+    this.pages += 1;
+    const { version } = this.options;
+    const place = this.isScanned({ scan, after }) ? `${this.pages}` : after;
+    return membersPositionTextOf({ version, mark: this.mark, scan, after: place });
   }
 
   /** Reads a position that a client has sent; `null`: it does not belong to these views. */
   parsePosition(text: string | null): MembersPosition | null {
-    const { version, from, scans } = this.options;
-    if (text === null) return { version, from, mark: this.mark, scan: 0, after: '' };
+    const { version, scans } = this.options;
+    if (text === null) return { version, mark: this.mark, scan: 0, after: '' };
     const parsed = parseMembersPosition(text);
     return parsed?.mark === this.mark && parsed.scan <= scans.length ? parsed : null;
   }
@@ -109,6 +131,8 @@ export class Bootstrap {
    * any more, and completes. Errors with a `StorageError`.
    */
   readScans(selection: Selection, start: ScanPosition, draft: MembersDraft): Observable<ScanPosition | null> {
+    // On another connection, the numbers of pages go on.
+    if (this.isScanned(start) && /^\d{1,9}$/.test(start.after)) this.pages = Math.max(this.pages, Number(start.after));
     let pages = 0;
     const readNext = (at: ScanPosition): Observable<ScanPosition | null> => {
       pages += 1;
@@ -180,10 +204,11 @@ export const resumeBootstrap = (
   if (at === null) return null;
   const { options } = bootstrap;
   const { source, target } = options;
-  if (at.version === options.version && at.from === options.from) return { bootstrap, at };
-  const from = Math.min(at.from, options.from);
-  const isKept = from >= log.floor && at.from <= at.version && at.version <= log.head;
+  const { version } = at;
+  if (version === options.version) return { bootstrap, at };
+  const from = Math.min(version, options.sentTo);
+  const isKept = from >= log.floor && version <= log.head;
   const isWatched =
-    watchedSinceOf(types, target) <= at.version && (source === null || watchedSinceOf(types, source) <= from);
-  return isKept && isWatched ? { bootstrap: new Bootstrap({ ...options, version: at.version, from }), at } : null;
+    watchedSinceOf(types, target) <= version && (source === null || watchedSinceOf(types, source) <= from);
+  return isKept && isWatched ? { bootstrap: new Bootstrap({ ...options, version }), at } : null;
 };

@@ -159,24 +159,17 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
   private receivedPage(page: SharedPage, untouchedTo: Version): void {
     const { realm } = this.options.acceptedBind;
     const { history } = realm;
-    const { viewObjectsMax } = serverLimits;
     if (page.upTo < history.log.head) realm.postponeProjection();
-    const { bootstrap, changes, source } = this;
-    if (bootstrap !== null) {
-      const { options, concerned } = bootstrap;
-      const isGap =
-        isViewLost(history, options.source, options.from, untouchedTo) ||
-        isViewLost(history, options.target, options.version, untouchedTo);
-      if (isGap) this.source = this.changes = null;
-      if (isGap || concerned.size > viewObjectsMax) bootstrap.isBroken = true;
-    }
+    if (this.bootstrap?.checkPage(history, untouchedTo) === false) this.source = this.changes = null;
+    const { changes, source } = this;
     if (changes !== null && page.upTo > this.changesTo) {
       this.changesTo = page.upTo;
-      if (isViewLost(history, source, this.sender.cursor.coveredTo, untouchedTo)) this.beginAgain();
-      else if (changes.size > viewObjectsMax) {
-        if (bootstrap === null && this.asked === null) this.beginAgain();
+      const isLost = isViewLost(history, source, this.sender.cursor.coveredTo, untouchedTo);
+      const isTooMuch = changes.size > serverLimits.viewObjectsMax;
+      if (isLost || (isTooMuch && this.bootstrap === null && this.asked === null)) this.beginAgain();
+      else if (isTooMuch)
         this.changes = null; // They are named with the members of the view on the way.
-      } else if (changes.size === 0) {
+      else if (changes.size === 0) {
         this.sender.sendParts(page.upTo, page.entries.at(-1)?.total ?? history.bytes, new MembersDraft());
       }
     }
@@ -187,8 +180,13 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
   private beginAgain(): void {
     this.source = null;
     this.changes = null;
-    if (this.bootstrap !== null) this.bootstrap.isBroken = true;
-    else this.asked ??= this.latest;
+    if (this.bootstrap !== null) {
+      this.bootstrap.isBroken = true; // Its client requests the next page.
+      return;
+    }
+    this.asked ??= this.latest;
+    this.tasks.cancel(); // A read of changes would wait for a head that nothing reads up to.
+    this.work();
   }
 
   /** Begins the next piece of work, unless one is under way. */
@@ -228,10 +226,10 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
       this.changes = new ViewDifference(source);
       this.changesTo = coveredTo;
     }
-    const from = source === null ? version : Math.min(version, coveredTo);
-    this.bootstrap = new Bootstrap({ ...planned, number: asked.number, source, target, from });
+    const sentTo = source === null ? Infinity : coveredTo;
+    this.bootstrap = new Bootstrap({ ...planned, number: asked.number, source, target, sentTo });
     if (this.resumeAt(this.request?.position ?? null) === null) this.request = null;
-    this.collector.start(this.bootstrap.options.from);
+    this.collector.start(this.bootstrap.from);
     this.sender.announce(this.bootstrap, rejections);
   }
 
@@ -247,7 +245,7 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
     const at = begun.isBroken ? null : this.resumeAt(request.position);
     const { bootstrap, collector } = this;
     if (at === null || bootstrap === null) return runAction(() => this.startOver());
-    if (bootstrap !== begun) collector.start(bootstrap.options.from);
+    if (bootstrap !== begun) collector.start(bootstrap.from);
     return readMembers(works, this.options.acceptedBind.realm.history, collector, bootstrap, at).pipe(
       map((page) => {
         if (bootstrap.mode === 'difference' && this.isOutdated()) bootstrap.isBroken = true;
@@ -262,10 +260,11 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
     );
   }
 
-  /** Plans the view again. The client drops its pages when it is announced. */
+  /** Plans the view again, as a whole, so that the client drops its pages when it is announced. */
   private startOver(): void {
     this.request = null;
-    if (this.bootstrap?.isBroken === true) this.source = null;
+    this.source = null;
+    this.changes = null;
     this.bootstrap = null;
     this.asked ??= this.latest;
   }
@@ -311,9 +310,9 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
     this.changes = null;
     if (this.bootstrap !== null) return; // They are named with the members of the view on the way.
     const { head: version } = this.options.acceptedBind.realm.history.log;
-    const { coveredTo: from } = this.sender.cursor;
+    const { coveredTo: sentTo } = this.sender.cursor;
     const number = this.placedNumber ?? 0;
-    this.bootstrap = new Bootstrap({ number, source, target: source, version, from, scans: [], plans: [] });
+    this.bootstrap = new Bootstrap({ number, source, target: source, version, sentTo, scans: [], plans: [] });
     this.bootstrap.concerned.addChanges(changes.changes);
     this.sender.announce(this.bootstrap, []);
   }

@@ -45,13 +45,11 @@ export const viewScansOf = (source: ServedView | null, target: ServedView): read
 export interface MembersPosition {
   /** The version of which the objects are at least. */
   readonly version: Version;
-  /** The version after which every touch counts. */
-  readonly from: Version;
   /** Marks the two views. */
   readonly mark: string;
   /** The number of the scan; the number of scans: all are done. */
   readonly scan: number;
-  /** The position in the scan; empty at its start. */
+  /** The position in the scan, empty at its start. After all scans, a text that differs for each page. */
   readonly after: string;
 }
 
@@ -59,14 +57,14 @@ export interface MembersPosition {
 export const viewMarkOf = (source: ServedView | null, target: ServedView): string =>
   hashOf(`${source === null ? 'resync' : source.text}\n\n${target.text}`).toString(36);
 
-const positionPattern = /^(\d{1,15})\.(\d{1,15})\.([a-z\d]{1,11})\.(\d{1,3})\.([ -~]*)$/;
+const positionPattern = /^(\d{1,15})\.([a-z\d]{1,11})\.(\d{1,3})\.([ -~]*)$/;
 
-export const membersPositionTextOf = ({ version, from, mark, scan, after }: MembersPosition): string =>
-  `${version}.${from}.${mark}.${scan}.${after}`;
+export const membersPositionTextOf = ({ version, mark, scan, after }: MembersPosition): string =>
+  `${version}.${mark}.${scan}.${after}`;
 
 /** Reads a position that a client has sent; `null`: it is no position. */
 export const parseMembersPosition = (text: string): MembersPosition | null => {
-  const [, version, from, mark, scan, after] = positionPattern.exec(text) ?? [];
+  const [, version, mark, scan, after] = positionPattern.exec(text) ?? [];
   if (mark === undefined || after === undefined) return null;
-  return { version: Number(version), from: Number(from), mark, scan: Number(scan), after };
+  return { version: Number(version), mark, scan: Number(scan), after };
 };

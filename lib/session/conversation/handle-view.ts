@@ -112,6 +112,7 @@ export const handleView = (conversation: Conversation, message: ViewStart): void
   const isKnown = number === (view.requested?.number ?? view.placed.number);
   if (!isKnown || (mode === 'difference' && view.placed.number === null))
     throw createProtocolViolation(`the view ${number} (${mode}), which was not asked for`);
+  if (view.arriving?.view.number === number) ports.membersBuffer.drop(); // The server begins again.
   view.arriving = arrivingOf(view, message);
   port.noteAnswer({ number, objects, rejections });
   const position = ports.membersBuffer.begin(createMembersId(conversation, message));

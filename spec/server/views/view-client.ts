@@ -160,6 +160,8 @@ export const createViewClient = (replica: string) => {
     isRequested = false;
     for (const object of page.objects) receiving.named.set(textOf(object), stateOf(object.state));
     for (const name of page.leaves) receiving.named.set(textOf(name), null);
+    if (page.position !== null && page.position === receiving.position) throw new Error('a page ends twice');
+    if (page.upTo !== null && page.upTo < known.downloadedTo) throw new Error('members before what is placed');
     receiving.position = page.position;
     if (page.position === null) place(page, receiving);
     else request();
