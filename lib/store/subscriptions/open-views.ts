@@ -57,10 +57,10 @@ const createSynced = (context: CommitContext, view: RealmView): ViewParts['synce
 
 const createDetachedEnd =
   ({ optimistic }: CommitContext, { detached, placed }: RealmView): ViewParts['endDetached'] =>
-  (version, later, standing = []) => {
+  (version, later, serverStates = []) => {
     const known = detached.upTo(version);
     const names = namesOf(known);
-    const outside = standing.filter((each) => isOutside(placed.latest(), each) && !names.has(nameTextOf(each)));
+    const outside = serverStates.filter((each) => isOutside(placed.latest(), each) && !names.has(nameTextOf(each)));
     const ending: readonly ObjectName[] = [...known, ...outside];
     const unsent = unsentObjectsOf(ending.length === 0 ? [] : later, version);
     const staying = ending.flatMap((each) => unsent.get(nameTextOf(each)) ?? []);

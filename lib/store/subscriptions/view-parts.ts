@@ -63,13 +63,13 @@ export interface ViewParts {
   readonly readLater: (version: Version) => Observable<readonly Changeset[]>;
   /**
    * Ends the detachment of these objects. `later`: the changesets that touch them, read in this event-loop turn. Those
-   * that a changeset after `version` touches stay detached. `standing`: objects as the server has them, which are
+   * that a changeset after `version` touches stay detached. `serverStates`: objects as the server has them, which are
    * treated as detached if they are not in the view.
    */
   readonly endDetached: (
     version: Version,
     later: readonly Changeset[],
-    standing?: readonly ObjectChange[],
+    serverStates?: readonly ObjectChange[],
   ) => DetachedEnd;
   /** A client reset: no view is placed, and nothing is detached. `isClear`: the subscriptions go, too. */
   readonly reset: (isClear: boolean) => BatchPart;

@@ -88,6 +88,7 @@ const perform = (
 const take = async (world: ViewWorld, each: Step): Promise<unknown> => {
   switch (each.do) {
     case 'write':
+      for (const { kind, key: id } of each.acts) if (kind === 'delete') world.noteDeleted(id);
       return world
         .store()
         .write((tx) => each.acts.forEach((one) => perform(tx, one)))

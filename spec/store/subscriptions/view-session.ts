@@ -250,6 +250,8 @@ export const createViewWorld = () => {
     repeat: () => {
       if (session && !session.isBusy && session.last) apply(session.last);
     },
+    /** The app deletes an object. It may leave in the same batch, and has then been deleted before. */
+    noteDeleted: (key: Key) => void otherwiseGone.add(key),
     fail: () => disk.fail(),
     crash: () => {
       disk.begun.splice(0);
