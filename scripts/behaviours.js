@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import ts from 'typescript';
 
 const page = readFileSync('docs/behaviours.md', 'utf8');
-const rows = [...page.matchAll(/^\| ([SCRWPE]\d{1,2})( \\\*)? +\| (.*?) +\|$/gm)];
+const rows = [...page.matchAll(/^\| ([SCRWPEV]\d{1,2})( \\\*)? +\| (.*?) +\|$/gm)];
 const behaviours = rows.map(([, id, star, text]) => ({
   id,
   star: star !== undefined,
@@ -42,7 +42,7 @@ for (const name of readdirSync('spec', { recursive: true })) {
   if (!name.endsWith('.spec.ts')) continue;
   const file = join('spec', name);
   for (const title of titlesIn(file)) {
-    const [ids] = /^([SCRWPE]\d{1,2} )*/.exec(title);
+    const [ids] = /^([SCRWPEV]\d{1,2} )*/.exec(title);
     for (const [id] of ids.matchAll(/\S+/g)) covered.set(id, [...(covered.get(id) ?? []), `${file}: ${title}`]);
     for (const [id] of title.matchAll(/\b[A-H]-\d{1,2}\b|(?<=field report )[A-H]\d+/g)) reported.add(id);
   }

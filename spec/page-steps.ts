@@ -12,9 +12,10 @@ const expectCount = (actual: number, expected: number): void => {
  * of its own. The runner runs the step there.
  */
 export const steps: Readonly<Record<string, (world: ExampleWorld) => Steps>> = {
-  'docs/coming-from-realm.md': ({ network, settle }) => ({
+  'docs/coming-from-realm.md': ({ network, passTime, settle }) => ({
     'After the network has gone down:': network.goDown,
     'When the network is back:': network.comeBack,
+    'When the server has answered:': () => passTime(10),
     'A moment later:': settle,
     'A moment later, on the same connection:': settle,
   }),

@@ -19,7 +19,7 @@ import {
 } from './partial-devices.js';
 
 describe('a device with subscriptions', () => {
-  it('holds the objects that it subscribed to, and follows those that move in, change, move out and are deleted', async () => {
+  it('V1 holds the objects that it subscribed to, and follows those that move in, change, move out and are deleted', async () => {
     const server = openServer();
     const computer = await startDevice(server, { isPartial: false });
     await addTask(computer, 'milk', 'inbox');
@@ -53,7 +53,7 @@ describe('a device with subscriptions', () => {
     expect(idsOf(phone)).toEqual([]);
   });
 
-  it('uploads what it does not subscribe to, and keeps it until the server has it', async () => {
+  it('V4 uploads what it does not subscribe to, and keeps it until the server has it', async () => {
     const server = openServer();
     const phone = await startDevice(server, { isOnline: false });
     await addTask(phone, 'cake', 'party');
@@ -66,7 +66,7 @@ describe('a device with subscriptions', () => {
     expect(phone.realm.session.status.pending.changesets).toBe(0);
   });
 
-  it('edge case 8: uploads an offline edit of an object that left meanwhile, and then the object leaves', async () => {
+  it('V5 edge case 8: uploads an offline edit of an object that left meanwhile, and then the object leaves', async () => {
     const server = openServer();
     const [computer, phone] = [await startDevice(server, { isPartial: false }), await startDevice(server)];
     await addTask(computer, 'milk', 'inbox');
@@ -85,7 +85,7 @@ describe('a device with subscriptions', () => {
     expect(contentOf(computer).tasks).toMatchObject([{ id: 'milk', list: 'later', n: 5 }]);
   });
 
-  it('keeps its subscriptions and objects over a restart, also offline', async () => {
+  it('V3 keeps its subscriptions and objects over a restart, also offline', async () => {
     const server = openServer();
     const computer = await startDevice(server, { isPartial: false });
     await addTask(computer, 'milk', 'inbox');
@@ -107,7 +107,7 @@ describe('a device with subscriptions', () => {
     expect(idsOf(again)).toEqual(['milk', 'tea']);
   });
 
-  it('drops what no other subscription selects, when one is removed', async () => {
+  it('V6 drops what no other subscription selects, when one is removed', async () => {
     const server = openServer();
     const computer = await startDevice(server, { isPartial: false });
     for (const [id, list, n] of [
@@ -130,7 +130,7 @@ describe('a device with subscriptions', () => {
     expect(idsOf(phone)).toEqual([]);
   });
 
-  it('shows a subscription that the server rejects, and goes on with the others', async () => {
+  it('V7 shows a subscription that the server rejects, and goes on with the others', async () => {
     const names = Array.from({ length: 17 }, (_, at) => `p${at}`);
     const properties = { id: 'string', ...Object.fromEntries(names.map((name) => [name, 'int?' as const])) } as const;
     const client = createSyncClient({ dial: of(openServer().wire) });

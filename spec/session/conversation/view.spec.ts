@@ -195,7 +195,7 @@ describe('a session of a realm with subscriptions', () => {
   );
 
   it(
-    'invariant 18: requests a mark only after the view of that moment was asked for',
+    'V14 invariant 18: requests a mark only after the view of that moment was asked for',
     marbles((m) => {
       const received: ClientMessage[] = [];
       const stored = new Subject<never>();
@@ -256,7 +256,7 @@ describe('a session of a realm with subscriptions', () => {
   );
 
   it(
-    'edge case 35: ends with an error when the server does not know subscriptions, and uploads nothing',
+    'V12 edge case 35: ends with an error when the server does not know subscriptions, and uploads nothing',
     marbles((m) => {
       const received: ClientMessage[] = [];
       const realm = createTestViewRealm();

@@ -172,7 +172,7 @@ describe('edge case 40: a copy of a realm', () => {
 
 describe('a client reset of a realm with subscriptions', () => {
   it.each(['recover', 'discard', 'keepReplica', 'copied'] as const)(
-    'by %s keeps the subscriptions, places no view, and detaches nothing',
+    'V10 by %s keeps the subscriptions, places no view, and detaches nothing',
     async (mode) => {
       const storage = memoryStorage();
       const server = createServer();
@@ -231,7 +231,7 @@ describe('a client reset of a realm with subscriptions', () => {
 });
 
 describe('edge case 34: a realm', () => {
-  it('that was full has no placed view, keeps its objects until the resync, and then has those of the view', async () => {
+  it('V11 that was full has no placed view, keeps its objects until the resync, and then has those of the view', async () => {
     const storage = memoryStorage();
     const server = createServer();
     server.add([createTask('a'), createTask('b', 'out')]);
@@ -255,7 +255,7 @@ describe('edge case 34: a realm', () => {
     expect([keysIn(store), await detachedIn(storage)]).toEqual(['ac', []]);
   });
 
-  it('that had a view and is opened without subscriptions downloads everything again, and keeps what is unsent', async () => {
+  it('V11 that had a view and is opened without subscriptions downloads everything again, and keeps what is unsent', async () => {
     const storage = memoryStorage();
     const server = createServer();
     server.add([createTask('a'), createTask('b', 'out')]);

@@ -86,7 +86,7 @@ describe('the state of the latest set of subscriptions', () => {
 describe('the state of one subscription', () => {
   const statesOf = (status: SubscriptionStatus) => [1, 2].map((id) => subscriptionStateOf(status, id));
 
-  it('stays complete while the set changes around it, also offline', () => {
+  it('V9 stays complete while the set changes around it, also offline', () => {
     expect(statesOf(states.p)).toEqual(['complete', 'pending']);
     expect(statesOf(states.b)).toEqual(['complete', 'bootstrapping']);
     expect(statesOf(states.c)).toEqual(['complete', 'complete']);

@@ -141,7 +141,7 @@ describe('a subscription', () => {
     }),
   );
 
-  it('invariant 12: is the same subscription for the same query, and a new version only where something changes', () => {
+  it('V8 invariant 12: is the same subscription for the same query, and a new version only where something changes', () => {
     const { api } = createWorld();
     const inbox = api.add('Task', { where: { list: 'inbox' } });
     expect(api.add('Task', { where: { list: { $in: ['inbox'] } } }).id).toBe(inbox.id);

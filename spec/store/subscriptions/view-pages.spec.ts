@@ -28,7 +28,7 @@ const serverWithMany = (): ModelServer => serverWith(...manyKeys.map((key) => cr
 const none = new Set();
 
 describe('the objects of a view', () => {
-  it('are exactly those of the server after the first placement, with equal states, in one emission', async () => {
+  it('V2 are exactly those of the server after the first placement, with equal states, in one emission', async () => {
     const server = serverWith(createTask('a'), createTask('b', 'out'), createTask('c'));
     const store = openDevice();
     const noted = noteChanges(store);
@@ -59,7 +59,7 @@ describe('the objects of a view', () => {
     expect(noted[1]).toEqual({ inserted: new Set(['a']), modified: none, deleted: none, left: none });
   });
 
-  it('that are deleted while they are in the view are deleted, and have not left', async () => {
+  it('V13 that are deleted while they are in the view are deleted, and have not left', async () => {
     const server = serverWith(createTask('a'), createTask('b'));
     const store = await subscribedDevice(server, ['in']);
     const noted = noteChanges(store);
