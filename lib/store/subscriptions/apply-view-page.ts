@@ -147,7 +147,9 @@ const commitChanges = (
   const { joined, encoded } = joinReceived(context, received);
   const changed = [...gone.map((name): ObjectChange => ({ ...name, state: null, hasLeft: true })), ...joined.values()];
   const staged = objects.stage(changed, { encodedAt: (index) => encoded.get(changed[index]?.state ?? null) });
-  const removed = [...gone, ...given.objects.filter((each) => view.detached.has(each))];
+  // Tabs that mirror the batch see by the view that is placed, or by these deletes, that an object has left.
+  const left = given.placed ? gone.filter((each) => view.detached.has(each)) : gone;
+  const removed = [...left, ...given.objects.filter((each) => view.detached.has(each))];
   return commitView(context, view, given, {
     ...{ staged, detached, removed, remoteInstant: received.remoteInstant, isComplete: false },
   });

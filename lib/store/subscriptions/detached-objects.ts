@@ -55,8 +55,7 @@ export class DetachedObjects {
   }
 
   /**
-   * Detaches objects, and removes others. The batch has a delete for each removed one, stored or not: tabs that mirror
-   * the batch see by it that the object has left.
+   * Detaches objects, and removes others. The batch has a delete for each removed one, stored or not.
    */
   edit(added: readonly DetachedObject[], removed: readonly ObjectName[]): DetachedEdit {
     const apply = (to: Map<string, DetachedObject>): void => {

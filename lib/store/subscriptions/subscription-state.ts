@@ -78,6 +78,16 @@ const keepRejections = (
   return kept.length === rejections.size ? rejections : new Map(kept);
 };
 
+const areSameRejections = (
+  one: ReadonlyMap<number, SubscriptionRejection>,
+  other: ReadonlyMap<number, SubscriptionRejection>,
+): boolean =>
+  one.size === other.size &&
+  [...one].every(([id, { code, text }]) => other.get(id)?.code === code && other.get(id)?.text === text);
+
+const isSamePlacedSet = (one: PlacedSet, other: PlacedSet | null): boolean =>
+  one.version === other?.version && one.ids.size === other.ids.size && [...one.ids].every((id) => other.ids.has(id));
+
 /** Returns the next state; the same object when the event changes nothing. */
 export const reduceSubscriptions = (status: SubscriptionStatus, event: SubscriptionEvent): SubscriptionStatus => {
   switch (event.type) {
@@ -89,9 +99,12 @@ export const reduceSubscriptions = (status: SubscriptionStatus, event: Subscript
       // An answer to an earlier set says nothing about the latest one.
       if (event.version !== status.set.version) return status;
       const rejections = keepRejections(status.set, event.rejections);
-      return { ...status, rejections, arriving: event.objects > 0 ? event.version : null };
+      const arriving = event.objects > 0 ? event.version : null;
+      const isSame = arriving === status.arriving && areSameRejections(rejections, status.rejections);
+      return isSame ? status : { ...status, rejections, arriving };
     }
     case 'placed':
+      if (status.arriving === null && isSamePlacedSet(event.placed, status.placed)) return status;
       return {
         ...status,
         placed: event.placed,

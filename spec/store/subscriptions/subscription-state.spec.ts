@@ -78,6 +78,10 @@ describe('the state of the latest set of subscriptions', () => {
     for (const status of Object.values(states)) {
       expect(reduceSubscriptions(status, { type: 'updated', set: status.set })).toBe(status);
       expect(reduceSubscriptions(status, answer(1, 3))).toBe(status);
+      for (const event of [answer(2, 3, 1), placed(2, 2)]) {
+        const next = reduceSubscriptions(status, event);
+        expect(reduceSubscriptions(next, event)).toBe(next);
+      }
     }
     expect(reduceSubscriptions(states.p, { type: 'disconnected', isKept: false })).toBe(states.p);
   });
