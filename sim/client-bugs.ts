@@ -18,14 +18,14 @@ export const clientBugs: readonly Bug[] = [
   createBug(
     'an outbox is trimmed past the accepted version',
     'store/sync/trim-outbox.js',
-    'changes: outbox.toTrimChanges(version),',
-    'changes: outbox.toTrimChanges(Math.min(outbox.head, version + 1)),',
+    'changes: [...outbox.toTrimChanges(version),',
+    'changes: [...outbox.toTrimChanges(Math.min(outbox.head, version + 1)),',
   ),
   createBug(
     'an outbox keeps accepted changesets',
     'store/sync/trim-outbox.js',
-    'changes: outbox.toTrimChanges(version),',
-    'changes: [],',
+    'changes: [...outbox.toTrimChanges(version),',
+    'changes: [',
   ),
   createBug(
     'the clock of stamps is not kept',

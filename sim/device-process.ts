@@ -14,6 +14,7 @@ import type { DialingProcess, Network } from './simulated-network.js';
 import type { QueryWatch } from './query-watch.js';
 import type { UserAccess } from './user-access.js';
 import type { Settings } from './themes.js';
+import type { ViewOracle } from './view-oracle.js';
 import { createTokenSource } from './token-source.js';
 import type { WatchOptions } from './session-watch.js';
 import { createVirtualBrowser, type VirtualBrowser, type VirtualTab } from './virtual-tabs.js';
@@ -27,6 +28,8 @@ export interface DeviceOptions {
   readonly network: Network;
   readonly ledger: Ledger;
   readonly userAccess: UserAccess;
+  /** `null` in a world without subscriptions. */
+  readonly oracle: ViewOracle | null;
   /** Whether there is a reason for a client reset: the server was restored, or its retention period is short. */
   readonly mayReset: () => boolean;
   readonly log: (stream: string, value: string, about?: readonly string[], tab?: number) => void;
@@ -89,6 +92,7 @@ export const createDeviceParts = (options: DeviceOptions) => {
     hasLoggedOut: false, // From then on, some tabs may be logged in and others not.
     staleUntil: 0, // Until then a tab that led before it was suspended may still show its old state to others.
     otherUserUntil: 0, // Until then another user is logged in, or a message about that user's token may still arrive.
+    unsentCards: new Map<string, string>(), // Cards that writes changed which the server may not have, by write.
     isDiscarded: false, // The replica was discarded while the realm was open.
     wrong: 0, // Milliseconds by which the clock is wrong.
   };

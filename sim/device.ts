@@ -2,6 +2,7 @@ import type { SyncSession } from '../lib/index.js';
 import type { DeviceProcess } from './device-process.js';
 import type { DiskCounts } from './disk-counts.js';
 import type { WorldRealm } from './random-edits.js';
+import type { SubscriptionActs } from './subscription-acts.js';
 import type { TabActs, TabChoice } from './tab-acts.js';
 import type { TokenSource } from './token-source.js';
 
@@ -35,6 +36,7 @@ export interface Device {
   readonly become: (other: Pick<Device, 'folder'>) => void;
   readonly tokens: TokenSource;
   readonly tabs: TabActs;
+  readonly subscriptions: SubscriptionActs;
   /** The processes that run: one, or one for each tab. */
   readonly processes: () => readonly DeviceProcess[];
   readonly session: (at?: TabChoice) => SyncSession | null;
@@ -45,7 +47,7 @@ export interface Device {
   /** Subscribes to `uploadComplete$`, checks its claim, and calls `done` after it emits. */
   readonly uploaded: (done: () => void, at?: TabChoice) => void;
   readonly downloaded: (done: () => void, at?: TabChoice) => void;
-  /** Checks the results of the live queries. */
+  /** Checks the results of the live queries, and what a device with subscriptions has stored. */
   readonly check: () => void;
   /** Counts of the entries on the disk. */
   readonly kept: () => DiskCounts;

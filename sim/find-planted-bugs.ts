@@ -7,9 +7,10 @@ import type { Bug, BugEdit } from './planted-bug.js';
 import { clientBugs } from './client-bugs.js';
 import { rareBugs } from './rare-bugs.js';
 import { serverBugs } from './server-bugs.js';
+import { subscriptionBugs } from './subscription-bugs.js';
 import { tabBugs } from './tab-bugs.js';
 
-export const bugs: readonly Bug[] = [...serverBugs, ...clientBugs, ...rareBugs, ...tabBugs];
+export const bugs: readonly Bug[] = [...serverBugs, ...clientBugs, ...rareBugs, ...tabBugs, ...subscriptionBugs];
 
 /** Seeds within which a bug has to be found. */
 const seedsMax = 200;

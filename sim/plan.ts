@@ -63,6 +63,10 @@ export type Act =
   | 'resume tab'
   | 'hide'
   | 'show'
+  | 'subscribe'
+  | 'subscribe again'
+  | 'unsubscribe'
+  | 'subscribe often'
   | 'server killed'
   | 'server power'
   | 'server restarted'
@@ -253,7 +257,8 @@ export const planOf = ({ seed, devices, minutes, theme = themes[seed % themes.le
   for (let at = 20_000; at < duration; at += -Math.log(1 - random()) * serverMs)
     addEvent(planning, at, drawFrom(weightsOf(serverWeights, themed), random()), 0);
   planBursts(planning, seed);
-  if (theme === 'snapshots') planSnapshot(planning);
+  // In a world with subscriptions the history is trimmed past a device, which must get its view as a whole.
+  if (theme === 'snapshots' || (theme === 'subscriptions' && seed % 4 === 0)) planSnapshot(planning);
   if (theme === 'tabs') planTabs(planning);
   // In one world of four the server is restored from a backup.
   planRestores(planning, themed.restores ?? (random() < 0.25 ? 1 : 0));

@@ -138,8 +138,8 @@ export const rareBugs: readonly Bug[] = [
   createBug(
     'after a rejected write the outbox is one entry short',
     'store/rejected/rollback.js',
-    '...outbox.toTrimChanges(version), ...kept.changes]',
-    '...outbox.toTrimChanges(Math.min(outbox.head, version + 1)), ...kept.changes]',
+    '...outbox.toTrimChanges(version), ...kept.changes,',
+    '...outbox.toTrimChanges(Math.min(outbox.head, version + 1)), ...kept.changes,',
   ),
   createBug(
     'of several rejected writes in one message only the first is rolled back',

@@ -79,6 +79,10 @@ const runOnDevice = (device: Device, partner: Device | undefined, network: Netwo
     'resume tab': () => tabs.resumeTab(event),
     hide: () => tabs.hide(event),
     show: () => tabs.show(event),
+    subscribe: () => device.subscriptions.subscribe(seed),
+    'subscribe again': () => device.subscriptions.subscribeAgain(seed),
+    unsubscribe: () => device.subscriptions.unsubscribe(seed),
+    'subscribe often': () => device.subscriptions.subscribeOften(seed),
   };
   acts[act]?.();
 };

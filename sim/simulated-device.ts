@@ -13,6 +13,7 @@ import {
 } from './device-process.js';
 import { countRecords, isOwned } from './disk-counts.js';
 import { InvariantError } from './invariants.js';
+import { createSubscriptionActs } from './subscription-acts.js';
 import { createAppRunner } from './simulated-tab.js';
 import { createTabActs } from './tab-acts.js';
 
@@ -34,6 +35,7 @@ export const createDevice = (options: DeviceOptions): Device => {
   const app = createAppRunner(options, parts, mayBeOtherUsers);
   const tabs = createTabActs(options, parts, app, running);
   const { choose } = tabs;
+  const subscriptions = createSubscriptionActs(options, parts, choose);
 
   const noteLogOut = (): void => {
     parts.hasLoggedOut = true;
@@ -67,6 +69,7 @@ export const createDevice = (options: DeviceOptions): Device => {
     network.cut(number, random() < 0.5 ? 'cut' : 'half-open');
     parts.browser = null;
     disk.crash(how === 'killed' ? 'killed' : 'power');
+    subscriptions.check();
     if (how !== 'lost') return;
     disk.put(new Map());
     parts.rejected.clear();
@@ -173,12 +176,14 @@ export const createDevice = (options: DeviceOptions): Device => {
     },
     tokens,
     tabs,
+    subscriptions,
     processes: () => running,
     session: (at) => choose(at)?.session ?? null,
     realm: () => choose()?.realm ?? null,
     check: () => {
       for (const { page, queries } of running) if (page?.isFrozen() !== true) queries?.check();
       for (const process of running) checkSwitch(`device ${number}`, process);
+      subscriptions.check();
     },
     kept: () => countRecords(disk),
     uploaded: (done, at) => {

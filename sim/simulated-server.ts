@@ -7,6 +7,7 @@ import { TokenRejectedError } from '../lib/server/index.js';
 import { type ServerOptions } from '../lib/server/server-options.js';
 import { checkServerOptions } from '../lib/server/check-server-options.js';
 import { createSeededRandom } from '../lib/model/seeded-random.js';
+import { decodeStoredValue } from '../lib/model/stored-data.js';
 import { limits as defaultLimits } from '../lib/model/limits.js';
 import { backUpAndRestore } from './backup-restore.js';
 import { createMomentRandom, mixNumbers } from './moment-random.js';
@@ -19,6 +20,8 @@ import { userOf } from './device-process.js';
 import type { UserAccess } from './user-access.js';
 import type { Settings } from './themes.js';
 import { parseToken } from './token-source.js';
+import type { ViewOracle } from './view-oracle.js';
+import { createViewWatch } from './view-watch.js';
 
 /** The only server of a world. It can be killed and started again. */
 export interface SimulatedServer {
@@ -45,6 +48,8 @@ export interface SimulatedServerOptions {
   readonly network: Network;
   readonly ledger: Ledger;
   readonly userAccess: UserAccess;
+  /** `null` in a world without subscriptions. */
+  readonly oracle: ViewOracle | null;
   readonly log: (event: string) => void;
   /** Called for each write that is durable. */
   readonly stored: (id: string) => void;
@@ -56,7 +61,10 @@ export interface SimulatedServerOptions {
 const idPattern = /e:\d+:\d+;/g;
 const blockKey = /^realm\/[^/]+\/log\/e/;
 
+const historyIdKey = /^realm\/[^/]+\/id$/;
 const cutoffKey = /^realm\/[^/]+\/horizon$/;
+
+const decodeHistoryId = (key: string, bytes: Uint8Array): string => String(decodeStoredValue(key, bytes));
 
 /** The time of the latest changeset of a block of a history. */
 const stampOf = (key: string, bytes: Uint8Array): number =>
@@ -117,6 +125,7 @@ export const createSimulatedServer = ({
   network,
   ledger,
   userAccess,
+  oracle,
   log,
   stored,
   broken,
@@ -135,7 +144,9 @@ export const createSimulatedServer = ({
           ? cutoffErrorOf(decodeLatest(change.key, change.value), latestStamp)
           : null;
         if (fault) broken(fault);
+        if (historyIdKey.test(change.key)) oracle?.noteHistory(decodeHistoryId(change.key, change.value));
         if (!blockKey.test(change.key)) continue;
+        oracle?.add(change.key, change.value);
         latestStamp = Math.max(latestStamp, stampOf(change.key, change.value));
         const text = Buffer.from(change.value).toString('latin1');
         for (const [id] of text.matchAll(idPattern)) {
@@ -146,6 +157,7 @@ export const createSimulatedServer = ({
       }
     },
   });
+  const watchWire = oracle && createViewWatch({ oracle, broken });
   let killableClock: KillableClock | null = null;
   let core: ReturnType<typeof createServerCore> | null = null;
   let closing: Subscription | null = null;
@@ -203,7 +215,7 @@ export const createSimulatedServer = ({
         },
       }),
     );
-    network.serve(serverWire(core.wire));
+    network.serve(serverWire(watchWire?.(core.wire) ?? core.wire));
     log('up');
   };
   const endProcess = (): void => {
@@ -249,6 +261,7 @@ export const createSimulatedServer = ({
     backup: () => {
       saved = new Map(disk.synced());
       ledger.recordBackup();
+      oracle?.save();
       log('backup');
     },
     restore: () => {
@@ -257,8 +270,12 @@ export const createSimulatedServer = ({
       log('restore');
       endProcess();
       waitFor(async () => {
-        disk.put(await backUpAndRestore(entries, createSeededRandom(mixNumbers(seed, scheduler.now(), 2))));
+        const restored = await backUpAndRestore(entries, createSeededRandom(mixNumbers(seed, scheduler.now(), 2)));
+        disk.put(restored);
         ledger.recordRestore();
+        oracle?.restore();
+        for (const [key, value] of restored)
+          if (historyIdKey.test(key)) oracle?.noteHistory(decodeHistoryId(key, value));
         start();
       });
     },

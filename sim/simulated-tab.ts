@@ -6,8 +6,16 @@ import type { DeviceOptions, DeviceParts, DeviceProcess } from './device-process
 import { watchTokenRenewal } from './device-process.js';
 import { entryNameOf, InvariantError } from './invariants.js';
 import { watchQueries } from './query-watch.js';
-import { applyEdit, checkCounter, entriesOf, schema, type WorldRealm } from './random-edits.js';
+import { checkCounter, entriesOf, type applyEdit, type WorldRealm } from './random-edits.js';
 import { watchSession, watchWrite, type WatchOptions } from './session-watch.js';
+import {
+  applyWorldEdit,
+  createMarkCheck,
+  isPartial,
+  noteUnsentCard,
+  realmOptionsOf,
+  watchLeaves,
+} from './subscription-acts.js';
 
 /** Runs the app in a process of a device, or in one of its tabs. */
 export interface AppRunner {
@@ -78,6 +86,7 @@ export const createAppRunner = (
     }
     const watch = watching(process);
     if (!watch) return;
+    if (isPartial(number, settings)) process.subscription.add(watchLeaves(options, parts, watch));
     process.subscription.add(watchSession(watch));
     process.subscription.add(watchTokenRenewal(options, parts, watch.session, watch.whileAlive));
   };
@@ -115,7 +124,7 @@ export const createAppRunner = (
   return {
     open: (process) => {
       const sync = { client: process.client, realm: settings.realm };
-      const opening = openRealm$({ schema, storage: process.storage, sync }).subscribe({
+      const opening = openRealm$({ ...realmOptionsOf(options), storage: process.storage, sync }).subscribe({
         next: guard((realm: WorldRealm) => onOpened(process, realm)),
         error: (thrown: unknown) => broken(new InvariantError('a realm opens', String((thrown as Error).stack))),
       });
@@ -136,7 +145,12 @@ export const createAppRunner = (
       ledger.recordAttempt(id);
       const editRandom = createSeededRandom(drawn);
       const edit = (tx: Parameters<typeof applyEdit>[0]): void => {
-        const { what, about } = applyEdit(tx, { id, bad, random: editRandom, strange: settings.strangeKeys });
+        const { what, about } = applyWorldEdit(options, tx, {
+          id,
+          bad,
+          random: editRandom,
+          strange: settings.strangeKeys,
+        });
         ledger.recordEdit(id, { what, about });
         logOf(process)('writes', what, about);
       };
@@ -147,6 +161,7 @@ export const createAppRunner = (
           if (process.isDead()) return;
           unsettled.delete(id);
           ledger.recordResolved(id);
+          noteUnsentCard(options, parts, id);
           const watch = !isClosed() && (bad || drawn % 8 === 0) ? watching(process) : null;
           if (watch) subscription.add(watchWrite(watch, id, version));
         },
@@ -173,10 +188,15 @@ export const createAppRunner = (
     downloaded: (process, done) => {
       const count = ledger.durableCount();
       const { realm } = process;
+      const checkMark = realm && createMarkCheck(options, parts, realm);
       const check = (): void => {
         if (!realm) return;
+        if (checkMark) {
+          checkMark();
+          return;
+        }
         const entries = entriesOf(realm);
-        if (!ledger.isCounterLost()) checkCounter(nameOf(process), realm);
+        if (options.oracle === null && !ledger.isCounterLost()) checkCounter(nameOf(process), realm);
         const missing = ledger.idsInOrder(count).find((id) => !entries.has(id));
         if (missing === undefined) return;
         const detail = `${nameOf(process)} does not have ${missing}`;

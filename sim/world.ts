@@ -10,6 +10,7 @@ import { createOverlapWatch } from './connection-overlap.js';
 import type { Plan } from './plan.js';
 import type { RecordedEvent } from './recorded-events.js';
 import { createUserAccess } from './user-access.js';
+import { createViewOracle } from './view-oracle.js';
 import { createWorldTime } from './world-time.js';
 
 export interface Outcome {
@@ -91,6 +92,7 @@ const createWorld = (plan: Plan, run: WorldRun): { readonly world: World; readon
   const { settings } = plan;
   const ledger = createLedger();
   const userAccess = createUserAccess();
+  const oracle = settings.partialDevices > 0 ? createViewOracle() : null;
   const checkAttempt = createConnectionWatch(() => scheduler.frame, settings.quickRetry > 0);
   const checkOverlap = createOverlapWatch({
     scheduler,
@@ -106,7 +108,7 @@ const createWorld = (plan: Plan, run: WorldRun): { readonly world: World; readon
     },
   });
   const server = createSimulatedServer({
-    ...{ scheduler, epoch, network, ledger, userAccess },
+    ...{ scheduler, epoch, network, ledger, userAccess, oracle },
     ...{ settings, waitFor, seed: plan.seed ^ 0xca11, log: see('server'), broken: stop },
     stored: (id) => {
       const { what, about } = ledger.editOf(id);
@@ -116,7 +118,7 @@ const createWorld = (plan: Plan, run: WorldRun): { readonly world: World; readon
   // One additional device is opened at the end, and has to download everything.
   const devices = Array.from({ length: plan.devices + 1 }, (_, index) =>
     createDevice({
-      ...{ scheduler, epoch, network, ledger, userAccess, settings },
+      ...{ scheduler, epoch, network, ledger, userAccess, oracle, settings },
       ...{ number: index + 1, seed: plan.seed * 64 + index + 1, broken: stop },
       mayReset: () => ledger.restoreCount() > 0 || settings.retentionMs < settleMs,
       log: (stream, value, about, tab = 0) => see(`${index + 1}${tab > 0 ? `.${tab}` : ''} ${stream}`)(value, about),

@@ -185,6 +185,16 @@ describe('the plan of a seed', () => {
     }
   });
 
+  it('has subscriptions only when its theme is asked for', () => {
+    const subscribing = ['subscribe', 'subscribe again', 'unsubscribe', 'subscribe often'] satisfies Act[];
+    expect(plans.flatMap(actsOf).filter((act) => subscribing.some((each) => each === act))).toEqual([]);
+    expect(plans.every(({ settings }) => settings.partialDevices === 0)).toBe(true);
+    const asked = seeds.slice(0, 8).map((seed) => planOf({ seed, ...options, theme: 'subscriptions' }));
+    const found = new Set(asked.flatMap(actsOf));
+    expect(subscribing.filter((act) => !found.has(act))).toEqual([]);
+    expect(asked.every(({ settings }) => settings.partialDevices === 3)).toBe(true);
+  });
+
   it('has tabs only when its theme is asked for', () => {
     const isOfTabs = ({ act, tab }: Plan['events'][number]): boolean =>
       tab !== undefined || / tab|freeze|hide/.test(act);

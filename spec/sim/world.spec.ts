@@ -48,6 +48,21 @@ describe('a world with several tabs', () => {
   });
 });
 
+describe('a world with subscriptions', () => {
+  it('holds, is the same each time it is played, and has devices that change their subscriptions', async () => {
+    const plan = planOf({ seed: 2, devices: 4, minutes: 1, theme: 'subscriptions' });
+    let counts: readonly (number | null)[] = [];
+    const first = await playWorld(plan, ({ after, devices }) =>
+      after(plan.duration, () => (counts = devices.map(({ subscriptions }) => subscriptions.countObjects()))),
+    );
+    expect(first.broken).toBeNull();
+    expect(counts.map((count) => count !== null)).toEqual([true, true, true, false, false]);
+    expect(counts.some((count) => count !== null && count > 0)).toBe(true);
+    expect(first.recorded.filter(({ row }) => row.endsWith(' subscriptions')).length).toBeGreaterThan(2);
+    expect((await playWorld(plan)).hash).toBe(first.hash);
+  });
+});
+
 describe('a world with a broken invariant', () => {
   const plan = small(2);
 

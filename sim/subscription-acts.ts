@@ -1,0 +1,217 @@
+import { from, type Subscription } from 'rxjs';
+import { createSubscriptions } from '../lib/index.js';
+import { isAlive } from '../lib/merge/object-state.js';
+import { createSeededRandom } from '../lib/model/seeded-random.js';
+import {
+  applyCardEdit,
+  cardContentsOf,
+  cardRealmOf,
+  cardSchema,
+  earlierCardSchema,
+  worldQueries,
+  type WorldQuery,
+} from './card-edits.js';
+import type { DeviceOptions, DeviceParts } from './device-process.js';
+import { InvariantError, type EditNote } from './invariants.js';
+import { applyEdit, differenceOf, schema, type EditOptions, type WorldRealm } from './random-edits.js';
+import type { WatchOptions } from './session-watch.js';
+import type { TabActs } from './tab-acts.js';
+import type { Settings } from './themes.js';
+import { checkPartialDisk, readPartialDisk } from './partial-disk.js';
+
+type Parts = Pick<DeviceParts, 'disk' | 'unsentCards'>;
+
+/** The device whose app is of an earlier version, in worlds with subscriptions. */
+const earlierDevice = 5;
+
+/** Whether a device has subscriptions. */
+export const isPartial = (device: number, { partialDevices }: Settings): boolean => device <= partialDevices;
+
+const isEarlier = ({ number, oracle }: DeviceOptions): boolean => oracle !== null && number === earlierDevice;
+
+/** The options of `openRealm` of a device that depend on subscriptions. */
+export const realmOptionsOf = (options: DeviceOptions) => {
+  const { number, oracle, settings } = options;
+  // The simulator uses the realm by its common types, and by `cardRealmOf`.
+  const cards = (isEarlier(options) ? earlierCardSchema : cardSchema) as unknown as typeof schema;
+  return {
+    schema: oracle === null ? schema : cards,
+    ...(isPartial(number, settings) && { subscriptions: createSubscriptions<typeof schema>() }),
+  };
+};
+
+/** Applies one transaction of a device. */
+export const applyWorldEdit = (
+  options: DeviceOptions,
+  tx: Parameters<typeof applyEdit>[0],
+  edit: EditOptions,
+): EditNote => (options.oracle === null ? applyEdit(tx, edit) : applyCardEdit(tx, edit, isEarlier(options)));
+
+/** Records the card of a write that is stored. */
+export const noteUnsentCard = ({ number, settings, ledger }: DeviceOptions, parts: Parts, id: string): void => {
+  const card = ledger.editOf(id).about.find((name) => name.startsWith('Card '));
+  if (isPartial(number, settings) && card !== undefined && !ledger.wasDurable(id)) parts.unsentCards.set(id, card);
+};
+
+/** Checks that no card leaves the device while the server does not have a write that changed it. */
+export const watchLeaves = (
+  { ledger }: DeviceOptions,
+  { unsentCards }: Parts,
+  { deviceName, realm, mayReset, mayBeDenied, whileAlive }: WatchOptions,
+): Subscription =>
+  cardRealmOf(realm)
+    .changes$('Card')
+    .subscribe(
+      whileAlive(({ left }) => {
+        if (left.size === 0) return;
+        for (const [id, card] of unsentCards) {
+          if (ledger.wasSettled(id) || ledger.wasRejected(id)) unsentCards.delete(id);
+          else if (left.has(card.slice('Card '.length)) && !id.endsWith('bad') && !mayReset() && !mayBeDenied())
+            throw new InvariantError('an object with unsent changes stays', `${deviceName}: ${card} of ${id}`, [card]);
+        }
+      }),
+    );
+
+/**
+ * Returns the check of a mark that is asked for now: the latest subscriptions are placed, and everything that the
+ * server has now was downloaded. `null` on a device without subscriptions.
+ */
+export const createMarkCheck = (
+  { number, settings, oracle }: DeviceOptions,
+  { disk }: Parts,
+  realm: WorldRealm,
+): (() => void) | null => {
+  if (oracle === null || !isPartial(number, settings)) return null;
+  const [head, version] = [oracle.head(), cardRealmOf(realm).subscriptions.version];
+  return () => {
+    const placed = readPartialDisk(disk.entries())?.placed.number ?? -1;
+    if (placed < version)
+      throw new InvariantError('a mark is answered after the view', `device ${number}: view ${placed} of ${version}`);
+    checkPartialDisk(`device ${number}`, disk.entries(), oracle, head);
+  };
+};
+
+/** Acts of an app on its subscriptions. They do nothing on a device that holds the whole realm, or is closed. */
+export interface SubscriptionActs {
+  /** Adds a subscription, or replaces the one of a name. */
+  readonly subscribe: (drawn: number) => void;
+  /** Adds a subscription twice, written in another way. */
+  readonly subscribeAgain: (drawn: number) => void;
+  /** Removes the subscription of a name, or all. */
+  readonly unsubscribe: (drawn: number) => void;
+  /** Several of these acts at once. */
+  readonly subscribeOften: (drawn: number) => void;
+  /** Replaces all subscriptions by the last ones. */
+  readonly settle: () => void;
+  /** Checks the disk of the device. */
+  readonly check: () => void;
+  /** Checks the device against one with the whole realm. */
+  readonly checkEnd: (whole: WorldRealm) => void;
+  /** Number of objects on a device with subscriptions; otherwise `null`. */
+  readonly countObjects: () => number | null;
+}
+
+const names = [null, null, 'x', 'y'] as const;
+
+/** The same filter with the values of each `$in`, and the filters of each group, in the opposite order. */
+const reverseFilter = (where: unknown): unknown => {
+  if (Array.isArray(where)) return where.map(reverseFilter).reverse();
+  if (typeof where !== 'object' || where === null) return where;
+  return Object.fromEntries(Object.entries(where).map(([name, value]) => [name, reverseFilter(value)]));
+};
+
+export const createSubscriptionActs = (
+  options: DeviceOptions,
+  parts: Parts,
+  choose: TabActs['choose'],
+): SubscriptionActs => {
+  const { number, seed, settings, oracle, log, broken } = options;
+  const { disk } = parts;
+  const isActive = isPartial(number, settings);
+  let checked: readonly unknown[] = [];
+  let last: readonly WorldQuery[] = [];
+
+  const act = (drawn: number, change: (realm: ReturnType<typeof cardRealmOf>, random: () => number) => void): void => {
+    const realm = isActive ? choose()?.realm : null;
+    if (realm) change(cardRealmOf(realm), createSeededRandom(drawn));
+  };
+  const pick = <A>(all: readonly A[], random: () => number): A => all[Math.floor(random() * all.length)]!;
+  const subscribe = (drawn: number): void =>
+    act(drawn, (realm, random) => {
+      const [query, name] = [pick(worldQueries, random), pick(names, random)];
+      log('subscriptions', `${name ?? 'unnamed'}: ${JSON.stringify(query.where)}`);
+      query.subscribe(realm, name === null ? {} : { name });
+    });
+  const unsubscribe = (drawn: number): void =>
+    act(drawn, (realm, random) => {
+      const name = pick([null, 'x', 'y'], random);
+      log('subscriptions', `remove ${name ?? 'all'}`);
+      const removed = realm.subscriptions.update((edit) => (name === null ? edit.clear() : edit.remove(name)));
+      from(removed).subscribe({ error: () => undefined }); // The process may end before.
+    });
+  const guard = (check: () => void): void => {
+    try {
+      check();
+    } catch (thrown) {
+      if (thrown instanceof InvariantError) broken(thrown);
+      else throw thrown;
+    }
+  };
+
+  return {
+    subscribe,
+    unsubscribe,
+    subscribeAgain: (drawn) =>
+      act(drawn, (realm, random) => {
+        const { type, where, subscribe: add } = pick(worldQueries, random);
+        add(realm, { name: 'x' });
+        const { version } = realm.subscriptions;
+        realm.subscribe(type, { where: reverseFilter(where) as object }, { name: 'x' });
+        if (realm.subscriptions.version !== version)
+          broken(
+            new InvariantError(
+              'a subscription that exists changes nothing',
+              `device ${number}: ${JSON.stringify(where)}`,
+            ),
+          );
+      }),
+    subscribeOften: (drawn) =>
+      act(drawn, (_, random) => {
+        for (let edit = 0; edit < 4; edit += 1)
+          (random() < 0.7 ? subscribe : unsubscribe)(Math.floor(random() * 2 ** 31));
+      }),
+    settle: () =>
+      act(seed, (realm, random) => {
+        last = [pick(worldQueries, random), pick(worldQueries, random)];
+        const all = last;
+        const changed = realm.subscriptions.update((edit) => {
+          edit.clear();
+          for (const { type, where } of all) edit.set(type, { where });
+        });
+        from(changed).subscribe({ error: () => undefined });
+      }),
+    check: () => {
+      if (oracle === null || !isActive) return;
+      const entries = disk.entries();
+      // What was checked before is the same as long as it is the same disk and the same history.
+      const now = [entries.get('meta'), entries.get('view'), entries.size, oracle.restores()];
+      if (now.every((each, at) => each === checked[at])) return;
+      checked = now;
+      guard(() => checkPartialDisk(`device ${number}`, entries, oracle));
+    },
+    checkEnd: (whole) => {
+      const realm = choose()?.realm;
+      if (oracle === null || !realm || realm === whole) return;
+      const lacksNumbers = isEarlier(options);
+      const toComparable = (contents: ReadonlyMap<string, string>): ReadonlyMap<string, string> =>
+        lacksNumbers ? new Map([...contents].map(([name, text]) => [name, text.replace(/"n":[^,]*,/, '')])) : contents;
+      const expected = cardContentsOf(cardRealmOf(whole), isActive ? last : null);
+      const difference = differenceOf(toComparable(expected), cardContentsOf(cardRealmOf(realm), null));
+      if (difference === null) return;
+      const { name, ours, theirs } = difference;
+      throw new InvariantError('all are equal', `${name}: expected: ${ours}; device ${number}: ${theirs}`, [name]);
+    },
+    countObjects: () =>
+      isActive ? [...(readPartialDisk(disk.entries())?.objects.values() ?? [])].filter(isAlive).length : null,
+  };
+};

@@ -1,0 +1,82 @@
+import { createBug, type Bug } from './planted-bug.js';
+
+const createViewBug = (name: string, file: string, original: string, replacement: string): Bug => ({
+  ...createBug(name, file, original, replacement),
+  theme: 'subscriptions',
+});
+
+/** Bugs of realms with subscriptions. */
+export const subscriptionBugs: readonly Bug[] = [
+  createViewBug(
+    'members leave out what came into the new view meanwhile',
+    'server/views/concerned-objects.js',
+    'const isKnown = (source !== null && isIn(source)) || (isTarget && isIn(target));',
+    'const isKnown = source !== null && isIn(source);',
+  ),
+  createViewBug(
+    'a server does not name what the replica itself has moved out',
+    'server/views/view-difference.js',
+    "return was === true || isOwn ? 'leave' : 'nothing';",
+    "return was === true && isForeign ? 'leave' : 'nothing';",
+  ),
+  createViewBug(
+    'a detached object stays when its changes are acknowledged',
+    'store/sync/trim-outbox.js',
+    'const ended = views?.endDetached(version, later);',
+    'const ended = undefined;',
+  ),
+  createViewBug(
+    'the index lacks objects that were stored before',
+    'server/history/projection.js',
+    'changes.push(...indexChangesOf(index.types, text, previous?.state, state));',
+    'if (previous === undefined) changes.push(...indexChangesOf(index.types, text, undefined, state));',
+  ),
+  createViewBug(
+    'a server sends a state that is not in the view',
+    'server/views/read-pages.js',
+    "return view.hasState(name, found.state) ? 'in' : 'out';",
+    "return 'in';",
+  ),
+  createViewBug(
+    'the placed view is not in the batch of its cursor',
+    'store/subscriptions/apply-view-page.js',
+    '...edits.flatMap(({ changes }) => changes)',
+    '...edits.slice(0, 1).flatMap(({ changes }) => changes)',
+  ),
+  createViewBug(
+    'a whole view leaves out what changed while it was read',
+    'server/views/concerned-objects.js',
+    'const isTarget = version > this.version && ',
+    'const isTarget = source !== null && version > this.version && ',
+  ),
+  createViewBug(
+    'the order of the values makes another subscription',
+    'filter/canonical-filter.js',
+    'const sorted = [...values].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, value]) => value);',
+    'const sorted = [...values].map(([, value]) => value);',
+  ),
+  createViewBug(
+    'a missing property is not null on the server',
+    'server/views/served-view.js',
+    '(read(property) ?? null)',
+    'read(property)',
+  ),
+  createViewBug(
+    'the last touch of an object says what it was before',
+    'server/views/view-difference.js',
+    'was ??= this.view.hasValues',
+    'was = this.view.hasValues',
+  ),
+  createViewBug(
+    'a mark is answered before the view is placed',
+    'server/views/view-feed.js',
+    'this.source !== null && this.asked === null && this.bootstrap === null',
+    'true',
+  ),
+  createViewBug(
+    'a join counts an increment twice',
+    'merge/counter.js',
+    'const chains = joinChains(found.chains, life.chains);',
+    'const chains = [...found.chains, ...life.chains];',
+  ),
+];
