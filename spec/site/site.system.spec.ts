@@ -200,8 +200,8 @@ describe('a reader of the site', () => {
   }, 60_000);
 
   it.each([
-    ...['coming-from-realm', 'connection', 'data', 'errors', 'progress', 'sync-state', 'testing', 'tokens', 'tools'],
-    'waiting',
+    ...['coming-from-realm', 'connection', 'data', 'errors', 'progress', 'subscriptions', 'sync-state', 'testing'],
+    ...['tokens', 'tools', 'waiting'],
   ])(
     'gets the values that the comments of %s have',
     async (name) => {
