@@ -49,8 +49,12 @@ export const applyWorldEdit = (
 
 /** Records the card of a write that is stored. */
 export const noteUnsentCard = ({ number, settings, ledger }: DeviceOptions, parts: Parts, id: string): void => {
-  const card = ledger.editOf(id).about.find((name) => name.startsWith('Card '));
-  if (isPartial(number, settings) && card !== undefined && !ledger.wasDurable(id)) parts.unsentCards.set(id, card);
+  const { what, about } = ledger.editOf(id);
+  const card = about.find((name) => name.startsWith('Card '));
+  if (!isPartial(number, settings) || card === undefined || ledger.wasDurable(id)) return;
+  if (!what.endsWith('delete')) parts.unsentCards.set(id, card);
+  // A card that the device itself has deleted is gone, whatever else is unsent.
+  else for (const [earlier, other] of parts.unsentCards) if (other === card) parts.unsentCards.delete(earlier);
 };
 
 /** Checks that no card leaves the device while the server does not have a write that changed it. */
