@@ -9,6 +9,8 @@ export interface CollectedChange extends ObjectName {
   readonly was: boolean | null;
   /** Whether the object is in the view after; `null`: see `was`. */
   readonly is: boolean | null;
+  /** Whether the object was out of the view after any of the changes, so that the replica may have removed it. */
+  readonly hasBeenOut: boolean;
   /** Whether the object does not exist after the last change of a watched value. */
   readonly isDeleted: boolean;
   /** Whether a changeset of the session's replica touched the object. */
@@ -23,10 +25,10 @@ export interface CollectedChange extends ObjectName {
 export type ChangeKind = 'read' | 'leave' | 'nothing';
 
 /** Returns what is sent of an object, as far as the touches decide it. */
-export const changeKindOf = ({ was, is, isDeleted, isOwn, isForeign }: CollectedChange): ChangeKind => {
+export const changeKindOf = ({ was, is, hasBeenOut, isDeleted, isOwn, isForeign }: CollectedChange): ChangeKind => {
   if (is === null) return 'read';
   // The replica has its own changes.
-  if (is) return was === true && !isForeign ? 'nothing' : 'read';
+  if (is) return was === true && !isForeign && !hasBeenOut ? 'nothing' : 'read';
   // The delete of another replica must win against unsent changes of this one that are earlier.
   if (was === true && isDeleted && isForeign) return 'read';
   // Its own change may have brought the object to the replica, or kept it there.
@@ -79,19 +81,21 @@ export class ViewDifference {
       return;
     }
     const earlier = this.all.get(text);
-    let { was = null, is = null, isDeleted = false } = earlier ?? {};
+    let { was = null, is = null, hasBeenOut = false, isDeleted = false } = earlier ?? {};
     if (change !== null) {
       was ??= this.view.hasValues(name, change.before, watched);
       is = this.view.hasValues(name, change.after, watched);
       isDeleted = change.after === null;
+      hasBeenOut ||= !is;
     }
-    this.set(text, { type: name.type, key: name.key, was, is, isDeleted }, earlier, isOwn);
+    this.set(text, { type: name.type, key: name.key, was, is, hasBeenOut, isDeleted }, earlier, isOwn);
   }
 
   /** Adds an object that the replica itself has touched, and that is not in the view before or after. */
   addOutside(text: string, { type, key }: ObjectName): void {
     const earlier = this.all.get(text);
-    if (earlier === undefined) this.set(text, { type, key, was: false, is: false, isDeleted: false }, earlier, true);
+    if (earlier === undefined)
+      this.set(text, { type, key, was: false, is: false, hasBeenOut: true, isDeleted: false }, earlier, true);
   }
 
   /** Removes an object whose state has shown that it does not concern the view, unless it was touched since then. */
