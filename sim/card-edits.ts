@@ -105,15 +105,19 @@ export const applyCardEdit = (
     tx.create('Card', { id: card, list, title: id, count: 0, items: [], ...(!isEarlierSchema && { n }) });
     return { what: `${id} Card ${card}: create in ${list}`, about };
   }
+  // An edit that changes no value touches nothing.
+  const nothing = { what: `${id} Card ${card}: nothing`, about: [entryNameOf(id)] };
+  const before = JSON.stringify(tx.get('Card', card));
+  const hasChanged = (): boolean => JSON.stringify(tx.get('Card', card)) !== before;
   if (random() < 0.4) {
     const list = pick(lists, random);
     tx.update('Card', card, { list });
-    return { what: `${id} Card ${card}: move to ${list}`, about };
+    return hasChanged() ? { what: `${id} Card ${card}: move to ${list}`, about } : nothing;
   }
   const [what, change] = pick(edits, random);
-  if (what === 'n' && isEarlierSchema) return { what: `${id} Card ${card}: nothing`, about: [entryNameOf(id)] };
+  if (what === 'n' && isEarlierSchema) return nothing;
   change(tx, card, random, id);
-  return { what: `${id} Card ${card}: ${what}`, about };
+  return hasChanged() ? { what: `${id} Card ${card}: ${what}`, about } : nothing;
 };
 
 /** Returns all objects of a type as they are now. */
