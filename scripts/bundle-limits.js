@@ -1,10 +1,10 @@
 /** Largest bundles for browsers, in kB after gzip and without RxJS, by what they import. Raising a limit is a decision. */
 export const bundleLimits = {
-  openRealm: 63.9,
-  openRealmAndClient: 109.6,
+  openRealm: 62.9,
+  openRealmAndClient: 109.3,
   record: 5,
-  everything: 126.5,
-  testing: 28.6,
+  everything: 126,
+  testing: 28.5,
   angular: 2,
   /** Added to an app that has a client. */
   inspector: 12,
