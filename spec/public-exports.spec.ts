@@ -17,6 +17,7 @@ const entryPoints: Readonly<
     exported: client,
     names: [
       ...[
+        'createSubscriptions',
         'createSyncClient',
         'openRealm',
         'openRealm$',
@@ -48,6 +49,7 @@ const entryPoints: Readonly<
         'SessionClosedError',
         'StalledError',
         'StorageError',
+        'SubscriptionError',
       ],
       ...['SyncError', 'syncErrors', 'TidemarkError', 'WriteLimitError', 'WrongRealmError'],
     ],
@@ -75,7 +77,8 @@ const entryPoints: Readonly<
     exported: testing,
     names: [
       ...['dialSuite', 'historySuite', 'marbles', 'storageSuite'],
-      ...['MarbleError', 'connectionLetters', 'stateLetters', 'syncLetters', 'fakeSession', 'status'],
+      ...['MarbleError', 'connectionLetters', 'stateLetters', 'syncLetters', 'subscriptionLetters'],
+      ...['fakeSession', 'fakeSubscription', 'status'],
       ...['record', 'play', 'RecordingError'],
       ...['scriptedServer', 'createAccepted', 'createBound', 'createDownload', 'createRejected', 'createWireError'],
     ],

@@ -242,9 +242,9 @@ describe('live queries', () => {
     const none = new Set();
     const some = new Set(['milk']);
     expect(emitted).toEqual([
-      { inserted: some, modified: none, deleted: none },
-      { inserted: none, modified: some, deleted: none },
-      { inserted: none, modified: none, deleted: some },
+      { inserted: some, modified: none, deleted: none, left: none },
+      { inserted: none, modified: some, deleted: none, left: none },
+      { inserted: none, modified: none, deleted: some, left: none },
     ]);
   });
 });
