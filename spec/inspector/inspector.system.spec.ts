@@ -155,7 +155,7 @@ describe('the inspector in a page', () => {
   it('pauses and resumes the session', async () => {
     await button('Pause').click();
     expect(await page.call('syncState')).toBe('paused');
-    await waitForText('.text', 'Paused: pause() was called.');
+    await waitForText('.text', 'Paused until resume() is called.');
     await button('Resume').click();
     expect(await page.call('syncState')).toBe('active');
     await waitForText('.state', 'connected');
@@ -165,10 +165,10 @@ describe('the inspector in a page', () => {
     await page.call('write', 0, 'forbidden');
     await part('summary').filter({ hasText: 'Rejected writes (1)' }).click();
     await waitForText('li', /not-permitted: Task task-5: This title is not allowed\./);
-    await button(/^Retry the write/).focus();
+    await button(/^Retry version/).focus();
     await page.opened.keyboard.press('Enter');
     await waitForText('li', /version 5 not-permitted/); // It was sent again, and rejected again.
-    await button(/^Discard the write/).click();
+    await button(/^Discard version/).click();
     await waitForText('summary', 'Rejected writes (0)');
   });
 
