@@ -209,6 +209,15 @@ describe('a change of the subscriptions that is not possible', () => {
       'A realm can have 256 subscriptions, and this would be one more. Remove some',
     ],
     [
+      'conditions that together are larger than a frame may be',
+      inbox,
+      (subs) => {
+        const text = 'x'.repeat(15_000);
+        for (let at = 0; at < 14; at += 1) subs.set('Task', { where: { list: `${text}${at}` } });
+      },
+      'and at most 196608 are possible. Select by a property that many objects have in common',
+    ],
+    [
       'a promise',
       inbox,
       async (subs: Edit) => {
