@@ -18,7 +18,8 @@ import {
   outboxPrefix,
   viewKey,
 } from '../lib/store/storage-keys.js';
-import { decodeDetached, decodeView, noView } from '../lib/store/subscriptions/view-records.js';
+import { noView } from '../lib/model/view.js';
+import { decodeDetached, decodeView } from '../lib/store/subscriptions/view-records.js';
 import { InvariantError } from './invariants.js';
 import { isSelected, visibleTextOf, type ViewOracle } from './view-oracle.js';
 

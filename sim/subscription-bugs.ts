@@ -8,7 +8,7 @@ const createViewBug = (name: string, file: string, original: string, replacement
 /** Bugs of realms with subscriptions. */
 export const subscriptionBugs: readonly Bug[] = [
   createViewBug(
-    'members leave out what came into the new view meanwhile',
+    'members lack what came into the new view meanwhile',
     'server/views/concerned-objects.js',
     'const isKnown = (source !== null && isIn(source)) || (isTarget && isIn(target));',
     'const isKnown = source !== null && isIn(source);',
@@ -58,8 +58,8 @@ export const subscriptionBugs: readonly Bug[] = [
   createViewBug(
     'a missing property is not null on the server',
     'server/views/served-view.js',
-    '(read(property) ?? null)',
-    'read(property)',
+    'createReader(name.key, (property) => propertyValueOf(state, property))',
+    "(property) => (property === '' ? name.key : propertyValueOf(state, property))",
   ),
   createViewBug(
     'the last touch of an object says what it was before',

@@ -1,8 +1,9 @@
-import { compareValues, textOf, type Value } from '../model/value.js';
+import { compareValues, type Key, textOf, type Value } from '../model/value.js';
 import {
   isGroup,
   isMembership,
   isNegation,
+  keyName,
   kindOf,
   type Membership,
   type Order,
@@ -11,6 +12,12 @@ import {
 
 /** Returns the stored value of a property; null when the object has none. `keyName` stands for the primary key. */
 export type ReadProperty = (property: string) => Value;
+
+/** Returns the values of one object, with its key under `keyName`, and null for those that `read` does not know. */
+export const createReader =
+  (key: Key, read: (property: string) => Value | undefined): ReadProperty =>
+  (property) =>
+    property === keyName ? key : (read(property) ?? null);
 
 /** Whether an object matches a filter. */
 export type FilterTest = (read: ReadProperty) => boolean;

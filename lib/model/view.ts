@@ -23,6 +23,9 @@ export interface PlacedView {
   readonly scope: string | null;
 }
 
+/** The view of a realm whose objects are of no view. */
+export const noView: PlacedView = { number: null, filters: [], scope: null };
+
 /** A subscription that the server does not serve. */
 export interface ViewRejection {
   /** Number of the subscription. */

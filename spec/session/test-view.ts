@@ -1,6 +1,6 @@
 import { BehaviorSubject, concat, defer, EMPTY, map, type Observable } from 'rxjs';
 import type { SyncedView, ViewAnswer, ViewMembers, ViewPage } from '../../lib/model/view-port.js';
-import type { PlacedView, WantedView } from '../../lib/model/view.js';
+import { noView, type PlacedView, type WantedView } from '../../lib/model/view.js';
 import { createTestRealm, type TestRealm } from './test-realm.js';
 
 /** A realm with a view. Records what a session does. */
@@ -20,8 +20,6 @@ export const createWantedView = (number: number, ...ids: readonly number[]): Wan
   number,
   filters: ids.map((id) => ({ id, type: `T${id}`, filter: true })),
 });
-
-export const noView: PlacedView = { number: null, filters: [], scope: null };
 
 /** `edited$`: completes when the changes of the app are stored. */
 export const createTestViewRealm = (

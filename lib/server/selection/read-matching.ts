@@ -13,8 +13,8 @@ import {
   tap,
   type Observable,
 } from 'rxjs';
-import { createFilterTest, type FilterTest } from '../../filter/filter-test.js';
-import { keyName, type StoredFilter } from '../../filter/stored-filter.js';
+import { createFilterTest, createReader, type FilterTest } from '../../filter/filter-test.js';
+import type { StoredFilter } from '../../filter/stored-filter.js';
 import { isAlive, propertyValueOf } from '../../merge/object-state.js';
 import { limits } from '../../model/limits.js';
 import { parseObjectText } from '../../model/object-key.js';
@@ -144,7 +144,7 @@ const createRowTest = ({ filter, scans }: SelectionPlan, at: number): ((row: Row
     const state = decodeObjectState(text, bytes);
     if (!isAlive(state)) return false;
     const { key } = parseObjectText(text);
-    const read = (property: string) => (property === keyName ? key : (propertyValueOf(state, property) ?? null));
+    const read = createReader(key, (property) => propertyValueOf(state, property));
     return test(read) && !earlier.some((isRead) => isRead(read));
   };
 };

@@ -1,6 +1,7 @@
-import { createFilterTest, type FilterTest } from '../../filter/filter-test.js';
+import { propertiesOf } from '../../filter/filter-properties.js';
+import { createFilterTest, createReader, type FilterTest } from '../../filter/filter-test.js';
 import { readFilter } from '../../filter/read-filter.js';
-import { isGroup, isNegation, keyName, type StoredFilter } from '../../filter/stored-filter.js';
+import type { StoredFilter } from '../../filter/stored-filter.js';
 import { isName } from '../../merge/decoders.js';
 import { isAlive, propertyValueOf, type ObjectState } from '../../merge/object-state.js';
 import type { ObjectName } from '../../model/changeset.js';
@@ -23,13 +24,6 @@ export interface ServedFilter {
   readonly properties: readonly string[];
 }
 
-const addProperties = (filter: StoredFilter, names: Set<string>): void => {
-  if (typeof filter === 'boolean') return;
-  if (isNegation(filter)) addProperties(filter[1], names);
-  else if (isGroup(filter)) for (const part of filter.slice(1)) addProperties(part as StoredFilter, names);
-  else if (filter[1] !== keyName) names.add(filter[1]);
-};
-
 /** The start of the reasons of `readFilter` for a filter that is over a limit. */
 const limitPattern = /^a filter must have (?:filters in filters )?at most \d/;
 
@@ -41,9 +35,8 @@ export const readServedFilter = ({ id, type, filter: given }: ViewFilter): Eithe
     const code = limitPattern.test(read.left) ? 'filter-too-large' : 'bad-filter';
     return left({ id, code, text: `The filter of a subscription is invalid: ${read.left}.` });
   }
-  const names = new Set<string>();
-  addProperties(read.right, names);
-  return right({ id, type, filter: read.right, text: textOf(read.right as Value), properties: [...names] });
+  const filter = read.right;
+  return right({ id, type, filter, text: textOf(filter as Value), properties: propertiesOf(filter) });
 };
 
 /** The filters of one type in a view. */
@@ -51,11 +44,6 @@ interface ServedType {
   readonly filters: readonly ServedFilter[];
   readonly tests: readonly FilterTest[];
 }
-
-const readPropertyOf =
-  ({ key }: ObjectName, read: (property: string) => Value | undefined) =>
-  (property: string): Value =>
-    property === keyName ? key : (read(property) ?? null);
 
 /** A view whose filters the server evaluates. An object is in the view if one filter of its type matches. */
 export class ServedView {
@@ -77,7 +65,7 @@ export class ServedView {
   hasValues(name: ObjectName, values: WatchedValues | null, { properties }: WatchedType): boolean {
     const tests = this.types.get(name.type)?.tests;
     if (tests === undefined || values === null) return false;
-    const read = readPropertyOf(name, (property) => values[properties.findIndex((each) => each.name === property)]);
+    const read = createReader(name.key, (property) => values[properties.findIndex((each) => each.name === property)]);
     return tests.some((test) => test(read));
   }
 
@@ -85,7 +73,7 @@ export class ServedView {
   hasState(name: ObjectName, state: ObjectState): boolean {
     const tests = this.types.get(name.type)?.tests;
     if (tests === undefined || !isAlive(state)) return false;
-    const read = readPropertyOf(name, (property) => propertyValueOf(state, property));
+    const read = createReader(name.key, (property) => propertyValueOf(state, property));
     return tests.some((test) => test(read));
   }
 

@@ -1,6 +1,6 @@
 import { encodeValue } from '../../model/msgpack.js';
 import type { Greeting } from '../../model/sync-port.js';
-import type { ViewFilter } from '../../model/view.js';
+import { noView, type ViewFilter } from '../../model/view.js';
 import type { Value } from '../../model/value.js';
 
 /**
@@ -22,6 +22,4 @@ const fitsBind = (filters: readonly ViewFilter[]): boolean =>
  * whole view again.
  */
 export const cutView = (greeting: Greeting): Greeting =>
-  greeting.view === undefined || fitsBind(greeting.view.filters)
-    ? greeting
-    : { ...greeting, view: { number: null, filters: [], scope: null } };
+  greeting.view === undefined || fitsBind(greeting.view.filters) ? greeting : { ...greeting, view: noView };

@@ -5,6 +5,7 @@ import type { SetAsideReport } from '../../model/set-aside-report.js';
 import type { Version } from '../../model/version.js';
 import type { Download, Snapshot } from '../../protocol/messages.js';
 import { createProtocolViolation } from '../connection/disconnect.js';
+import type { SessionEvent } from '../state/session-events.js';
 import type { Conversation } from './conversation-ports.js';
 import { finishWork, runBeside, runWork } from './message-work.js';
 
@@ -47,6 +48,15 @@ export const forgetTombstones = (conversation: Conversation, storedTo: Version):
   runBeside(conversation, realm.forget(forgetAt));
 };
 
+/** Shows that everything up to a version is stored. */
+export const showDownloaded = (
+  { owner, dispatch, clock }: Conversation,
+  event: Omit<Extract<SessionEvent, { type: 'downloaded' }>, 'type' | 'at'>,
+): void => {
+  owner.onProgress('downloaded');
+  dispatch({ type: 'downloaded', ...event, at: clock.now() });
+};
+
 /** Stores a page, and reports what it sets aside. `onStored` is called when reads see it. */
 export const storePage = (
   conversation: Conversation,
@@ -68,7 +78,7 @@ export const storePage = (
  * Handles a page of a snapshot. Pages are buffered until the last one, because reads see the whole snapshot or nothing.
  */
 export const handleSnapshot = (conversation: Conversation, page: Snapshot): void => {
-  const { realm, bound, cursors, snapshotBuffer, clock, dispatch, owner } = conversation;
+  const { realm, bound, cursors, snapshotBuffer, dispatch } = conversation;
   const { version, objects, remaining, bytes } = page;
   if (version !== cursors.fetching) throw createProtocolViolation(`a snapshot of ${version} without a request`);
   const contradiction = snapshotBuffer.add(page);
@@ -86,21 +96,19 @@ export const handleSnapshot = (conversation: Conversation, page: Snapshot): void
   cursors.downloadedTo = version;
   storePage(conversation, realm.replace({ version, objects: snapshotBuffer.objects(), bytes, remainingBytes }), () => {
     snapshotBuffer.drop();
-    owner.onProgress('downloaded');
-    dispatch({ type: 'downloaded', version, behind: head - version, bytes, remainingBytes, at: clock.now() });
+    showDownloaded(conversation, { version, behind: head - version, bytes, remainingBytes });
     sendReceived(conversation, version);
   });
 };
 
 /** Handles a page of the history: stores it, shows it, and confirms it to the server. */
 export const handleDownload = (conversation: Conversation, page: Download): void => {
-  const { realm, receipts, cursors, clock, dispatch, owner } = conversation;
+  const { realm, receipts, cursors } = conversation;
   const { upTo: version, remaining: behind, bytes, remainingBytes, changesets } = page;
   checkDownload(conversation, page);
   cursors.downloadedTo = version;
   storePage(conversation, realm.integrate(page), () => {
-    owner.onProgress('downloaded');
-    dispatch({ type: 'downloaded', version, behind, bytes, remainingBytes, at: clock.now() });
+    showDownloaded(conversation, { version, behind, bytes, remainingBytes });
     receipts.add(version, totalBytesOf(changesets));
   });
 };

@@ -5,7 +5,7 @@ import type { Bound, ServerMessage } from '../../protocol/messages.js';
 import type { Members, Parts, ViewStart } from '../../protocol/view-messages.js';
 import { createFatalDisconnect, createProtocolViolation } from '../connection/disconnect.js';
 import type { Conversation } from './conversation-ports.js';
-import { sendReceived, storePage } from './handle-download.js';
+import { sendReceived, showDownloaded, storePage } from './handle-download.js';
 import { finishWork, runBeside } from './message-work.js';
 import type { ArrivingView, ViewExchange } from './view-exchange.js';
 
@@ -123,7 +123,7 @@ export const handleView = (conversation: Conversation, message: ViewStart): void
 /** Handles a page of members. They are collected until the last one, because reads see the whole view or nothing. */
 export const handleMembers = (conversation: Conversation, page: Members): void => {
   const { view, port } = requireView(conversation, page);
-  const { channel, session, ports, bound, cursors, clock, dispatch, owner } = conversation;
+  const { channel, session, ports, bound, cursors, dispatch } = conversation;
   const { number, position, upTo, bytes } = page;
   const { arriving } = view;
   if (isOvertaken(view, number) && arriving?.view.number !== number) {
@@ -151,9 +151,8 @@ export const handleMembers = (conversation: Conversation, page: Members): void =
     view.placed = arriving.view;
     view.arriving = null;
     view.isFollowed = true;
-    owner.onProgress('downloaded');
     const behind = Math.max(0, head - upTo);
-    dispatch({ type: 'downloaded', version: upTo, behind, bytes, remainingBytes, at: clock.now() });
+    showDownloaded(conversation, { version: upTo, behind, bytes, remainingBytes });
     // At 0 the realm is empty, and there is nothing to confirm.
     if (upTo > 0) sendReceived(conversation, upTo);
     askForView(conversation, view);
@@ -164,7 +163,7 @@ export const handleMembers = (conversation: Conversation, page: Members): void =
 /** Handles a page of changes of the placed view: stores it, shows it, and confirms it to the server. */
 export const handleParts = (conversation: Conversation, page: Parts): void => {
   const { view, port } = requireView(conversation, page);
-  const { receipts, cursors, clock, dispatch, owner } = conversation;
+  const { receipts, cursors } = conversation;
   const { upTo, states, leaves, bytes, remaining, remainingBytes } = page;
   if (!view.isFollowed) throw createProtocolViolation('parts before the members of the view');
   if (upTo <= cursors.downloadedTo)
@@ -172,8 +171,7 @@ export const handleParts = (conversation: Conversation, page: Parts): void => {
   cursors.downloadedTo = upTo;
   const size = states.reduce((sum, { state }) => sum + state.byteLength, 0);
   storePage(conversation, port.integrate({ states, leaves, upTo, bytes, remainingBytes }), () => {
-    owner.onProgress('downloaded');
-    dispatch({ type: 'downloaded', version: upTo, behind: remaining, bytes, remainingBytes, at: clock.now() });
+    showDownloaded(conversation, { version: upTo, behind: remaining, bytes, remainingBytes });
     receipts.add(upTo, size);
   });
 };

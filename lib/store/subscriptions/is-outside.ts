@@ -1,6 +1,5 @@
-import { createFilterTest } from '../../filter/filter-test.js';
+import { createFilterTest, createReader } from '../../filter/filter-test.js';
 import { readFilter } from '../../filter/read-filter.js';
-import { keyName } from '../../filter/stored-filter.js';
 import { isAlive, propertyValueOf } from '../../merge/object-state.js';
 import { isLeft } from '../../model/result.js';
 import type { PlacedView } from '../../model/view.js';
@@ -18,5 +17,5 @@ export const isOutside = ({ number, filters }: PlacedView, { type, key, state }:
   !filters.some((each) => {
     const filter = each.type === type ? readFilter(each.filter) : null;
     if (filter === null || isLeft(filter)) return false;
-    return createFilterTest(filter.right)((name) => (name === keyName ? key : (propertyValueOf(state, name) ?? null)));
+    return createFilterTest(filter.right)(createReader(key, (property) => propertyValueOf(state, property)));
   });

@@ -1,22 +1,13 @@
-import { isGroup, isNegation, keyName, type StoredFilter } from '../../filter/stored-filter.js';
+import { propertiesOf } from '../../filter/filter-properties.js';
+import type { StoredFilter } from '../../filter/stored-filter.js';
 import type { Shapes } from '../../model/schema.js';
 import type { SubscriptionRejection } from './subscription-state.js';
 import type { SubscriptionSet } from './subscription-set.js';
 
-const propertiesOf = (filter: StoredFilter): readonly string[] => {
-  if (typeof filter === 'boolean') return [];
-  if (isNegation(filter)) return propertiesOf(filter[1]);
-  if (!isGroup(filter)) return [filter[1]];
-  const [, ...parts] = filter;
-  return parts.flatMap(propertiesOf);
-};
-
 const findProblem = (shapes: Shapes, type: string, filter: StoredFilter): SubscriptionRejection | null => {
   const shape = shapes.get(type);
   if (!shape) return { code: 'unknown-type', text: `The schema of this app has no type "${type}".` };
-  const missing = propertiesOf(filter).find(
-    (name) => name !== keyName && shape.properties.get(name)?.container !== 'value',
-  );
+  const missing = propertiesOf(filter).find((name) => shape.properties.get(name)?.container !== 'value');
   if (missing === undefined) return null;
   return { code: 'unknown-property', text: `${type} has no single value "${missing}" in the schema of this app.` };
 };

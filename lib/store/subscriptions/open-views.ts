@@ -16,7 +16,8 @@ import { SubscriptionTracker } from './subscription-tracker.js';
 import { isOutside } from './is-outside.js';
 import { namesOf, unsentObjectsOf } from './unsent-objects.js';
 import type { SubscriptionsPort, ViewParts } from './view-parts.js';
-import { decodeView, noView, toViewPut } from './view-records.js';
+import { noView } from '../../model/view.js';
+import { decodeView, toViewPut } from './view-records.js';
 import { StoredView, type RealmView } from './realm-view.js';
 
 const toSetPut = (set: SubscriptionSet): StorageChange => ({

@@ -1,10 +1,10 @@
-import type { PlacedView } from '../../model/view.js';
+import { noView, type PlacedView } from '../../model/view.js';
 import type { StorageChange } from '../../storage/storage.js';
 import { viewKey } from '../storage-keys.js';
 import type { DetachedObjects } from './detached-objects.js';
 import type { SubscriptionTracker } from './subscription-tracker.js';
 import type { BatchPart } from './view-parts.js';
-import { noView, toViewPut } from './view-records.js';
+import { toViewPut } from './view-records.js';
 
 /** The view of a realm with subscriptions, as it is stored and after the commits that are pending. */
 export interface RealmView {

@@ -1,4 +1,14 @@
-import { concat, distinctUntilChanged, map, type Observable, of, switchMap, take, takeWhile, throwIfEmpty } from 'rxjs';
+import {
+  concat,
+  distinctUntilChanged,
+  filter,
+  map,
+  type Observable,
+  type OperatorFunction,
+  take,
+  takeWhile,
+  throwIfEmpty,
+} from 'rxjs';
 import { filterTextOf } from '../../filter/canonical-filter.js';
 import { InvalidStateError, RealmClosedError } from '../../model/errors.js';
 import type { Schema } from '../../model/schema.js';
@@ -75,6 +85,15 @@ const infoOf = (status: SubscriptionStatus, { id, ...stored }: StoredSubscriptio
 const createClosedError = (): RealmClosedError =>
   new RealmClosedError('The realm was closed before the objects of the subscription had arrived.');
 
+/** Emits `undefined` with the first state that is complete, and completes. Errors when the states end before. */
+const waitUntilComplete: OperatorFunction<SubscriptionState, undefined> = (state$) =>
+  state$.pipe(
+    filter((state) => state === 'complete'),
+    map(() => undefined),
+    take(1),
+    throwIfEmpty(createClosedError),
+  );
+
 /** Whether two lists say the same. */
 const isSameList = (a: readonly SubscriptionInfo[], b: readonly SubscriptionInfo[]): boolean =>
   a.length === b.length &&
@@ -107,10 +126,7 @@ const waitForObjects = (port: SubscriptionsPort, subscription: StoredSubscriptio
         throw new SubscriptionError(subscription, status.rejections.get(subscription.id) ?? null);
       return state;
     }),
-    takeWhile((state) => state !== 'complete', true),
-    switchMap((state) => (state === 'complete' ? of(undefined) : [])),
-    take(1),
-    throwIfEmpty(createClosedError),
+    waitUntilComplete,
   );
 
 const createHandle = (
@@ -135,13 +151,7 @@ export const createSubscriptionsApi = (port: SubscriptionsPort): SubscriptionsAp
     distinctUntilChanged(isSameList),
   ),
   state$: port.status$.pipe(map(viewStateOf), distinctUntilChanged()),
-  sync$: port.status$.pipe(
-    map(viewStateOf),
-    takeWhile((state) => state !== 'complete', true),
-    switchMap((state) => (state === 'complete' ? of(undefined) : [])),
-    take(1),
-    throwIfEmpty(createClosedError),
-  ),
+  sync$: port.status$.pipe(map(viewStateOf), waitUntilComplete),
   version: () => port.getStatus().set.version,
   update: port.edit,
   add: (type, query, options) => {

@@ -6,9 +6,6 @@ import type { PlacedView, ViewFilter } from '../../model/view.js';
 import type { StorageChange } from '../../storage/storage.js';
 import { viewKey } from '../storage-keys.js';
 
-/** The view of a realm whose objects are of no view: before the first one, and after a client reset. */
-export const noView: PlacedView = { number: null, filters: [], scope: null };
-
 /** Encodes a view: `[number, [[id, type, filter], …], scope]`. */
 const encodeView = ({ number, filters, scope }: PlacedView): Uint8Array =>
   encodeValue([number, filters.map(({ id, type, filter }) => [id, type, filter]), scope]);

@@ -1,6 +1,7 @@
 import { map, merge, of, Subject, throwError } from 'rxjs';
 import { StorageError } from '../../../lib/model/errors.js';
 import type { ClientMessage, ServerMessage } from '../../../lib/protocol/messages.js';
+import { noView } from '../../../lib/model/view.js';
 import { marbles } from '../../../lib/testing/marbles.js';
 import { createObject, failuresOf } from '../paged-snapshot.js';
 import { createViewServer, viewMessagesOf } from '../paged-view.js';
@@ -12,7 +13,7 @@ import {
   runAt,
   type TestWire,
 } from '../test-kit.js';
-import { createTestViewRealm, createWantedView, noView } from '../test-view.js';
+import { createTestViewRealm, createWantedView } from '../test-view.js';
 
 const placedView = (number: number, ...ids: readonly number[]) => ({
   ...{ number, scope: null },
