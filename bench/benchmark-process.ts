@@ -5,10 +5,16 @@ import { manyClientsServer } from './many-clients-server.js';
 import { ours } from './tidemark-side.js';
 import { raw } from './raw.js';
 import { measureFrameSize } from './measure-frame-size.js';
+import { partialClients } from './subscriptions/partial-clients.js';
+import { partialDevice } from './subscriptions/partial-device.js';
+import { storedHistory } from './subscriptions/stored-history.js';
 import type { Role, RoleName, Settings, Side } from './processes.js';
 
 const roles: Readonly<Record<Side, Readonly<Partial<Record<RoleName, Role>>>>> = {
-  ours: { ...ours, scale: measureFrameSize, host: manyClientsServer.ours, crowd: manyClients.ours, limits },
+  ours: {
+    ...{ ...ours, scale: measureFrameSize, host: manyClientsServer.ours, crowd: manyClients.ours, limits },
+    ...{ partial: partialDevice, clients: partialClients, stored: storedHistory },
+  },
   raw: { ...raw, host: manyClientsServer.raw, crowd: manyClients.raw },
 };
 

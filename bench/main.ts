@@ -2,8 +2,8 @@
  * npm run bench [-- --quick] [upload|download|latency|live|store|server …]: compares tidemark with the same work
  * done raw. Each part has a server, a writer and a reader in their own processes. `npm run bench -- peers` compares
  * with other sync systems too, `npm run bench -- limits` with the targets of single figures, `npm run bench --
- * indexeddb` with IndexedDB by hand, and `npm run bench -- tabs` measures several tabs. These have options of their
- * own. See docs/BENCHMARKS.md.
+ * indexeddb` with IndexedDB by hand, `npm run bench -- tabs` measures several tabs, and `npm run bench --
+ * subscriptions` subscriptions. These have options of their own. See docs/BENCHMARKS.md.
  */
 import { parseArgs } from 'node:util';
 import { benchIndexedDb } from './indexeddb/indexeddb-benchmark.js';
@@ -14,6 +14,7 @@ import { benchServer } from './server-benchmark.js';
 import { benchStore } from './store-benchmark.js';
 import { createProcessGroup, type Peaks, type Side, type Weight } from './processes.js';
 import { machineText, type Measured, memoryRowsOf, rowsOf, formatTable } from './result-table.js';
+import { benchSubscriptions } from './subscriptions/subscriptions-benchmark.js';
 import { benchTabs } from './tabs/tabs-benchmark.js';
 
 for (const [signal, code] of [['SIGINT', 130] as const, ['SIGTERM', 143] as const]) {
@@ -25,6 +26,7 @@ if (process.argv[2] === 'indexeddb' || process.argv[2] === 'tabs') {
   process.exit(await (process.argv[2] === 'tabs' ? benchTabs : benchIndexedDb)(process.argv.slice(3)));
 }
 if (process.argv[2] === 'limits') process.exit(await benchLimits(process.argv.slice(3)));
+if (process.argv[2] === 'subscriptions') process.exit(await benchSubscriptions(process.argv.slice(3)));
 
 const { values: options, positionals: wanted } = parseArgs({
   options: { quick: { type: 'boolean', default: false } },

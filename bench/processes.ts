@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 export type Side = 'ours' | 'raw';
-export type RoleName = 'server' | 'writer' | 'reader' | 'scale' | 'host' | 'crowd' | 'limits';
+export type RoleName =
+  'server' | 'writer' | 'reader' | 'scale' | 'host' | 'crowd' | 'limits' | 'partial' | 'clients' | 'stored';
 
 /** The size of one changeset of this library, which the raw twin uses too. */
 export interface Weight {
@@ -28,7 +29,7 @@ export interface Settings extends Weight {
 /** The commands of a process by name. Each resolves to a number or a list of numbers. */
 export type Actions = Readonly<Record<string, (...args: number[]) => Promise<number | number[]>>>;
 export type Role = (settings: Settings) => Promise<Actions>;
-export type Roles = Readonly<Record<Exclude<RoleName, 'scale' | 'host' | 'crowd' | 'limits'>, Role>>;
+export type Roles = Readonly<Record<Extract<RoleName, 'server' | 'writer' | 'reader'>, Role>>;
 
 /** Milliseconds since the epoch with a high resolution, equal for all processes of this machine. */
 export const now = (): number => performance.timeOrigin + performance.now();
