@@ -67,7 +67,8 @@ export const afterEdits = (conversation: Conversation, action: () => void): void
 
 /** Notes that the connection is over. */
 export const leaveView = ({ view, realm, ports }: Conversation): void => {
-  if (view?.arriving) realm.view?.noteDisconnect(ports.membersBuffer.hasPages());
+  if (view?.arriving && !view.isOvertaken(view.arriving.view.number))
+    realm.view?.noteDisconnect(ports.membersBuffer.hasPages());
 };
 
 /**
@@ -83,13 +84,8 @@ const askForView = ({ channel, session, ports }: Conversation, view: ViewExchang
   }
   if (view.needsArriving() || ports.hasLeft()) return;
   view.requested = wanted;
-  view.arriving = null;
   channel.send({ type: 'subscribe', session, number: wanted.number, filters: wanted.filters });
 };
-
-/** Whether a message is about an earlier view than the one that was asked for last. */
-const isOvertaken = ({ requested }: ViewExchange, number: number): boolean =>
-  requested !== null && number < requested.number;
 
 const createMembersId = ({ bound }: Conversation, message: ViewStart): string =>
   JSON.stringify([message.number, message.mode, message.version, message.scope, bound?.history]);
@@ -105,7 +101,7 @@ export const handleView = (conversation: Conversation, message: ViewStart): void
   const { view, port } = requireView(conversation, message);
   const { channel, session, ports } = conversation;
   const { number, mode, objects, rejections } = message;
-  if (isOvertaken(view, number)) {
+  if (view.isOvertaken(number)) {
     finishWork(conversation);
     return;
   }
@@ -120,13 +116,18 @@ export const handleView = (conversation: Conversation, message: ViewStart): void
   finishWork(conversation);
 };
 
-/** Handles a page of members. They are collected until the last one, because reads see the whole view or nothing. */
+/**
+ * Handles a page of members. They are collected until the last one, because reads see the whole view or nothing. After
+ * a later request no further page is fetched. But a last page that was pending then is placed all the same: the server
+ * has sent it before it read that request, and sends the difference from that view to the later one.
+ */
 export const handleMembers = (conversation: Conversation, page: Members): void => {
   const { view, port } = requireView(conversation, page);
   const { channel, session, ports, bound, cursors, dispatch } = conversation;
   const { number, position, upTo, bytes } = page;
   const { arriving } = view;
-  if (isOvertaken(view, number) && arriving?.view.number !== number) {
+  const isOvertaken = view.isOvertaken(number);
+  if (isOvertaken && arriving?.view.number !== number) {
     finishWork(conversation);
     return;
   }
@@ -138,7 +139,7 @@ export const handleMembers = (conversation: Conversation, page: Members): void =
   const remainingBytes = Math.max(0, headBytes - bytes);
   if (position !== null || upTo === null) {
     dispatch({ type: 'collected', bytes, remainingBytes });
-    channel.send({ type: 'next', session, number, position });
+    if (!isOvertaken) channel.send({ type: 'next', session, number, position });
     finishWork(conversation);
     return;
   }

@@ -17,6 +17,7 @@ export class ViewExchange {
   requested: WantedView | null = null;
   /** The latest view that the app wants; `null`: it is not known yet. */
   wanted: WantedView | null = null;
+  /** The members that are being fetched. Of an overtaken view only a pending last page may still come. */
   arriving: ArrivingView | null = null;
   /** Whether a mark waits until the changes of the app are stored. */
   isMarkWaiting = false;
@@ -37,10 +38,15 @@ export class ViewExchange {
     return wanted !== null && wanted.number === placed.number && wanted.filters.length === placed.filters.length;
   }
 
+  /** Whether a later view than this one was asked for. */
+  isOvertaken(number: Version): boolean {
+    return this.requested !== null && number < this.requested.number;
+  }
+
   /** Whether the latest view needs something of what is arriving, so that this is worth waiting for. */
   needsArriving(): boolean {
     const { wanted, arriving, placed } = this;
-    if (wanted === null || arriving === null) return false;
+    if (wanted === null || arriving === null || this.isOvertaken(arriving.view.number)) return false;
     return arriving.view.filters.some((each) => !hasFilter(placed.filters, each) && hasFilter(wanted.filters, each));
   }
 }

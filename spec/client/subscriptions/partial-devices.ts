@@ -97,4 +97,4 @@ export const contentOf = ({ realm }: Device) => ({
 export const addTask = ({ realm }: Device, id: string, list: string, more: object = {}) =>
   realm.write((tx) => tx.create('Task', { id, list, ...more }));
 
-export const idsOf = ({ realm }: Device): readonly string[] => realm.objects('Task').map(({ id }) => id);
+export const idsOf = ({ realm }: Pick<Device, 'realm'>): readonly string[] => realm.objects('Task').map(({ id }) => id);
