@@ -77,6 +77,11 @@ export const ours: Roles = {
     const { port } = await server.listen({ port: 0, host: '127.0.0.1' });
     return {
       port: () => Promise.resolve(port),
+      /** Milliseconds of processor time of this process so far. */
+      cpu: () => {
+        const { user, system } = process.cpuUsage();
+        return Promise.resolve((user + system) / 1_000);
+      },
       diskBytes: () => folderBytesOf(location),
       end: () => server.close().then(() => 0),
     };

@@ -1,6 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { LimitRow } from '../limits/limits-table.js';
 import { percentileOf } from '../peers/statistics.js';
-import type { ProcessGroup } from '../processes.js';
+import type { BenchmarkProcess, ProcessGroup } from '../processes.js';
 import { groupDigits, runRounds, startProcesses } from './run-steps.js';
 import type { SubscriptionsOptions } from './subscriptions-options.js';
 
@@ -10,11 +11,29 @@ import type { SubscriptionsOptions } from './subscriptions-options.js';
 const runBesides = async <A>(measure: (watched: ProcessGroup, unwatched: ProcessGroup) => Promise<A>): Promise<A> => {
   const [watched, unwatched] = [startProcesses(), startProcesses()];
   try {
-    return await measure(watched, unwatched);
+    const measured = await measure(watched, unwatched);
+    for (const processes of [watched, unwatched]) await processes.end(); // A profile is written at the end.
+    return measured;
   } finally {
     watched.close();
     unwatched.close();
   }
+};
+
+const idlePollMs = 250;
+const idleCpuMs = 10;
+const idlePollsMax = 120;
+
+/** Waits until a server needs no processor any more. */
+const waitUntilIdle = async (server: BenchmarkProcess): Promise<void> => {
+  let before = await server.runForNumber('cpu');
+  for (let poll = 0; poll < idlePollsMax; poll += 1) {
+    await sleep(idlePollMs);
+    const now = await server.runForNumber('cpu');
+    if (now - before < idleCpuMs) return;
+    before = now;
+  }
+  throw new Error('The server does not become idle.');
 };
 
 const startUpload = async (processes: ProcessGroup, total: number, isWatched: boolean) => {
@@ -28,7 +47,10 @@ const startUpload = async (processes: ProcessGroup, total: number, isWatched: bo
   const writer = await processes.start('writer', port);
   return async (): Promise<readonly number[]> => {
     await writer.run('offline', total);
-    return [await writer.runForNumber('upload')];
+    await waitUntilIdle(server); // It stores the objects of the round before.
+    const before = await server.runForNumber('cpu');
+    const ms = await writer.runForNumber('upload');
+    return [ms, (await server.runForNumber('cpu')) - before];
   };
 };
 
@@ -36,9 +58,16 @@ export const measureUpload = ({ isQuick, rounds }: SubscriptionsOptions): Promis
   runBesides(async (watched, unwatched) => {
     const total = isQuick ? 2_000 : 10_000;
     const sides = [await startUpload(watched, total, true), await startUpload(unwatched, total, false)];
-    const [[value = NaN] = [], [beside = NaN] = []] = await runRounds(sides, rounds, isQuick ? 3 : 4);
-    const label = `upload of ${groupDigits(total)} changesets to a watched realm, beside an unwatched one, ms`;
-    return [{ label, value, beside, target: { ratioMax: 1.5 } }];
+    const [[value = NaN, cpuMs = NaN] = [], [beside = NaN, cpuMsBeside = NaN] = []] = await runRounds(
+      sides,
+      rounds,
+      isQuick ? 3 : 4,
+    );
+    const label = `upload of ${groupDigits(total)} changesets to a watched realm, beside an unwatched one`;
+    return [
+      { label: `${label}, ms`, value, beside, target: { ratioMax: 1.5 } },
+      { label: `${label}, ms of the server's processor`, value: cpuMs, beside: cpuMsBeside, target: null },
+    ];
   });
 
 const perSecond = 200;

@@ -106,16 +106,23 @@ const toOpenError = (location: string, thrown: unknown): StorageError => {
     : toStorageError(`${location} cannot be opened`, cause);
 };
 
+type ReadMany = (keys: string[]) => Promise<(Uint8Array | undefined)[]>;
+
+const createReadMany =
+  (db: LevelDatabase): ReadMany =>
+  (keys) =>
+    db.getMany?.(keys, encoding) ?? Promise.all(keys.map((key) => db.get(key, encoding)));
+
 type ReadValue = (key: string) => Promise<Uint8Array | undefined>;
 
 /** Creates the function that reads one value. Reads that begin together are one call, at a fifth of the cost. */
-const createReadValue = (db: LevelDatabase): ReadValue => {
+const createReadValue = (readMany: ReadMany): ReadValue => {
   let keys: string[] = [];
   let joined: Promise<(Uint8Array | undefined)[]> | null = null;
   const readJoined = (): Promise<(Uint8Array | undefined)[]> => {
     const all = keys;
     [keys, joined] = [[], null];
-    return db.getMany?.(all, encoding) ?? Promise.all(all.map((key) => db.get(key, encoding)));
+    return readMany(all);
   };
   return async (key) => {
     const at = keys.push(key) - 1;
@@ -180,9 +187,12 @@ const createWrite = (db: LevelDatabase): WriteBatch => {
 };
 
 const createDatabaseStorage = (db: LevelDatabase, released: () => void): Storage => {
-  const readValue = createReadValue(db);
+  const readMany = createReadMany(db);
+  const readValue = createReadValue(readMany);
+  const throwReadError = throwStorageError('The database cannot be read');
   return createPromiseStorage({
-    read: (range) => readRange(db, readValue, range).catch(throwStorageError('The database cannot be read')),
+    read: (range) => readRange(db, readValue, range).catch(throwReadError),
+    readMany: (keys) => readMany([...keys]).catch(throwReadError),
     write: createWrite(db),
     copy: (sink) => copyEntries(db, sink),
     close: () => db.close().catch(throwStorageError('The database cannot be closed')).finally(released),

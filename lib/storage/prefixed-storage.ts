@@ -1,6 +1,7 @@
 import { defer, EMPTY, map, type Observable } from 'rxjs';
 import type { StorageError } from '../model/errors.js';
 import { createClosedError } from './check-changes.js';
+import { readManyOf } from './read-many.js';
 import type { Storage, StorageChange, StorageEntry, StorageRange } from './storage.js';
 
 /** A class, because a server has one for each of ten thousand open realms. */
@@ -21,6 +22,17 @@ class PrefixedStorage implements Storage {
       this.checkOpen();
       return storage.range({ ...range, from: prefix + range.from, to: prefix + range.to });
     }).pipe(map((entries) => entries.map(([key, value]): StorageEntry => [key.slice(prefix.length), value])));
+  }
+
+  readMany(keys: readonly string[]): Observable<readonly (Uint8Array | undefined)[]> {
+    const { storage, prefix } = this;
+    return defer(() => {
+      this.checkOpen();
+      return readManyOf(
+        storage,
+        keys.map((key) => prefix + key),
+      );
+    });
   }
 
   batch(changes: readonly StorageChange[], options: { readonly durable: boolean }): Observable<never> {

@@ -6,6 +6,8 @@ import type { Storage, StorageChange, StorageEntry, StorageRange } from './stora
 /** A database whose methods return promises that reject with a `StorageError`. */
 export interface StorageEngine {
   readonly read: (range: StorageRange) => Promise<readonly StorageEntry[]>;
+  /** As `Storage.readMany`. */
+  readonly readMany?: (keys: readonly string[]) => Promise<readonly (Uint8Array | undefined)[]>;
   /** Writes all or none. Never called again before its promise has settled. */
   readonly write: (changes: readonly StorageChange[], durable: boolean) => Promise<void>;
   /** As `Storage.copy`. */
@@ -41,10 +43,11 @@ export const createPromiseStorage = (engine: StorageEngine): Storage => {
     await engine.close();
   };
 
-  const { copy } = engine;
+  const { copy, readMany } = engine;
   return {
     isAsynchronous: true,
     range: (range) => whileOpen(() => trackRead(engine.read(range))),
+    ...(readMany && { readMany: (keys) => whileOpen(() => trackRead(readMany(keys))) }),
     batch: (changes, { durable }) =>
       whileOpen(() => groups.write(checkChanges(changes), durable)).pipe(ignoreElements()),
     close: () => defer(() => from((closing ??= release()))).pipe(ignoreElements()),

@@ -91,6 +91,16 @@ export interface Storage {
    */
   readonly range: (range: StorageRange) => Observable<readonly StorageEntry[]>;
   /**
+   * Reads the values of some keys, as `range` does for each. Cold. Emits them once, in the order of the keys, with
+   * `undefined` for a missing key, and completes. Errors with a `StorageError`.
+   *
+   * Optional: without this method each key is read by `range`, which takes a server several times as long.
+   *
+   * @param keys - The keys, in any order.
+   * @returns A stream of one array of values.
+   */
+  readonly readMany?: (keys: readonly string[]) => Observable<readonly (Uint8Array | undefined)[]>;
+  /**
    * Applies all changes in their order, or none. Batches take effect in the order of their subscriptions. Cold. Emits
    * nothing. Completes when the changes are applied; with `durable` when they and all earlier ones would survive a
    * power cut. A power cut may lose other batches, but none without all later ones. Errors with a `StorageError`.

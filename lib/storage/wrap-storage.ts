@@ -3,7 +3,7 @@ import type { Storage } from './storage.js';
 
 /**
  * Returns a storage in which some members are replaced. The others are called on the storage itself, because a storage
- * of the app may be an instance of a class.
+ * of the app may be an instance of a class. `readMany` is left out: see `readManyPartOf`.
  */
 export const wrapStorage = (storage: Storage, parts: Partial<Storage>): Storage => ({
   range: (range) => storage.range(range),

@@ -86,6 +86,18 @@ const rangeTests: Readonly<Record<string, StorageTest>> = {
     );
   },
 
+  'reads many keys in their order, if it can': async (storage) => {
+    await writeBatch(storage, [createPut('b', 2), createPut('a', 1)]);
+    if (storage.readMany === undefined) return;
+    const emissions = await allOf(storage.readMany(['b', 'c', 'a', 'b']));
+    assertSame(
+      'values',
+      emissions.map((values) => values.map((value) => value?.[0])),
+      [[2, undefined, 1, 2]],
+    );
+    assertSame('values of no key', await allOf(storage.readMany([])), [[]]);
+  },
+
   'runs once for each subscription': async (storage) => {
     const range$ = storage.range(fullRange);
     await writeBatch(storage, [createPut('a', 1)]);

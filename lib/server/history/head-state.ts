@@ -60,7 +60,7 @@ export interface HeadState {
 /** Facts about changesets that are known already. */
 export interface KnownChanges {
   /** The operations of each changeset, by object. */
-  readonly steps: readonly ReadonlyMap<string, readonly Step[]>[];
+  readonly steps: readonly ObjectSteps[];
   /** Some of the objects after all of the changesets. */
   readonly states: ReadonlyMap<string, ObjectState>;
 }
@@ -69,20 +69,31 @@ interface DecodedChangeset {
   readonly operations: readonly Operation[];
 }
 
-interface RecentStep extends Step {
-  readonly version: Version;
-}
+type ObjectSteps = ReadonlyMap<string, readonly Step[]>;
 
-const noSteps: readonly RecentStep[] = [];
+const noRecords: readonly HistoryRecord[] = [];
 
 /** An object with changes that the stored one does not contain. */
 interface RecentObject {
   /** The last version that wrote the object. */
   version: Version;
-  /** State at the head; `null` until it is first read. Until then `steps` are to be applied to the stored state. */
+  /** State at the head; `null` until it is first read. Until then `records` are to be applied to the stored state. */
   state: ObjectState | null;
-  steps: readonly RecentStep[];
+  /** Changesets that wrote the object. Decoded when it is read: most objects are not read again soon. */
+  records: readonly HistoryRecord[];
 }
+
+/** Returns a function that applies changesets to one object. Decodes each of them once. */
+const createApply = () => {
+  const decoded = new Map<Version, ObjectSteps>();
+  const decode = (record: HistoryRecord): ObjectSteps => {
+    const known = decoded.get(record.version) ?? stepsOf(record, operationsOf(record));
+    decoded.set(record.version, known);
+    return known;
+  };
+  return (text: string, before: ObjectState | undefined, records: readonly HistoryRecord[]): ObjectState | undefined =>
+    records.reduce((state, record) => applySteps(state, decode(record).get(text) ?? []), before);
+};
 
 export interface HeadStatePorts {
   readonly history: Pick<History, 'log' | 'projection' | 'watchedProperties'>;
@@ -118,15 +129,16 @@ const readCurrentStates = (
   if (waiting.size === 0) return of(known);
   return projection.readStates(waiting.keys()).pipe(
     map((stored) => {
+      const apply = createApply();
       // The changes that the stored objects have applied may have lost to a delete whose tombstone is removed by now.
       if (projection.cursor.version !== version) return null;
       for (const [text, one] of waiting) {
-        const state = one === undefined ? stored.get(text) : applySteps(stored.get(text), one.steps);
+        const state = one === undefined ? stored.get(text) : apply(text, stored.get(text), one.records);
         if (state === undefined) continue;
         known.set(text, state);
         if (one === undefined) continue;
         one.state = state;
-        one.steps = noSteps;
+        one.records = noRecords;
       }
       return known;
     }),
@@ -136,25 +148,23 @@ const readCurrentStates = (
 /** Adds the objects of a changeset. `states` are objects after it that are known already. */
 const addRecent = (
   recent: Map<string, RecentObject>,
-  version: Version,
-  changes: ReadonlyMap<string, readonly Step[]>,
+  record: HistoryRecord,
+  changes: ObjectSteps,
   states: ReadonlyMap<string, ObjectState> | null,
 ): void => {
-  for (const [text, all] of changes) {
+  const { version } = record;
+  for (const [text, steps] of changes) {
     const known = recent.get(text);
-    const state = states?.get(text);
-    if (state !== undefined) {
-      if (known === undefined) recent.set(text, { version, state, steps: noSteps });
-      else Object.assign(known, { version, state, steps: noSteps });
+    if (known === undefined) {
+      recent.set(text, { version, state: null, records: [record] });
       continue;
     }
-    const steps = all.map((step) => ({ ...step, version }));
-    if (known === undefined) recent.set(text, { version, state: null, steps });
-    else {
-      known.version = version;
-      if (known.state === null) known.steps = [...known.steps, ...steps];
-      else known.state = applySteps(known.state, steps) ?? known.state;
-    }
+    known.version = version;
+    const state = states?.get(text) ?? (known.state && applySteps(known.state, steps));
+    if (state) {
+      known.state = state;
+      known.records = noRecords;
+    } else known.records = [...known.records, record];
   }
 };
 
@@ -171,11 +181,12 @@ const readCurrentRows = (
   return stored$.pipe(
     map((rows) => {
       if (projection.cursor.version !== version) return null;
+      const apply = createApply();
       return rows.map((row): Row => {
         const [text, bytes] = row;
         const one = recent?.get(text);
         if (one === undefined) return row;
-        const state = one.state ?? applySteps(decodeObjectState(text, bytes), one.steps);
+        const state = one.state ?? apply(text, decodeObjectState(text, bytes), one.records);
         return state === undefined ? row : [text, encodeState(state)];
       });
     }),
@@ -201,11 +212,12 @@ const readCurrentSome = (
     map((rows) => {
       if (projection.cursor.version !== version) return null;
       const stored = new Map(rows);
+      const apply = createApply();
       for (const text of waiting) {
         const one = recent?.get(text);
         const bytes = stored.get(text);
         const before = one === undefined || bytes === undefined ? undefined : decodeObjectState(text, bytes);
-        const state = one && (one.state ?? applySteps(before, one.steps));
+        const state = one && (one.state ?? apply(text, before, one.records));
         const row = state === undefined ? bytes : encodeState(state);
         if (row !== undefined) known.push([text, row]);
       }
@@ -231,7 +243,7 @@ const forgetStored = (recent: Map<string, RecentObject>, version: Version): void
   for (const [text, one] of recent) {
     if (one.version <= version) recent.delete(text);
     // Applied again, they could win against a tombstone that is removed next.
-    else if (one.steps.length > 0) one.steps = one.steps.filter((step) => step.version > version);
+    else if (one.records.length > 0) one.records = one.records.filter((record) => record.version > version);
   }
 };
 
@@ -266,11 +278,11 @@ export const createHeadState = (ports: HeadStatePorts): HeadState => {
 
   const note = (
     entry: HistoryRecord,
-    changes: () => ReadonlyMap<string, readonly Step[]>,
+    changes: () => ObjectSteps,
     states: ReadonlyMap<string, ObjectState> | null = null,
   ): void => {
     if (recent === null || entry.version <= projection.cursor.version) return;
-    addRecent(recent, entry.version, changes(), states);
+    addRecent(recent, entry, changes(), states);
   };
 
   /** Reads the changes between the stored objects and the head, once for all who wait for them. */

@@ -6,12 +6,10 @@ import {
   finalize,
   from,
   map,
-  mergeMap,
   type Observable,
   queueScheduler,
   subscribeOn,
   switchMap,
-  toArray,
 } from 'rxjs';
 import { runAction } from '../../model/operators.js';
 import type { ObjectState } from '../../merge/object-state.js';
@@ -19,7 +17,8 @@ import { decodeState } from '../../merge/state-codec.js';
 import { limits } from '../../model/limits.js';
 import { serverLimits } from '../server-limits.js';
 import { requireStored } from '../../model/stored-data.js';
-import { keyRangeOf, type Storage, type StorageChange } from '../../storage/storage.js';
+import { readManyOf } from '../../storage/read-many.js';
+import type { Storage, StorageChange } from '../../storage/storage.js';
 import { sliceSizeOf, slicesOf } from './object-slices.js';
 import { encodeCursor, type ProjectionCursor } from './record-codec.js';
 
@@ -29,9 +28,6 @@ export const objectPrefix = 'object/';
 
 /** Objects that are changed in one event-loop turn: it takes some milliseconds. */
 const changedAtOnce = 64;
-
-/** Number of concurrent single reads. */
-const readsAtOnce = 32;
 
 /** Returns the bytes that a stored object counts. */
 export const rowBytesOf = (state: Uint8Array): number => state.byteLength + serverLimits.objectBytesMore;
@@ -46,16 +42,24 @@ export type Row = readonly [text: string, state: Uint8Array];
 /** States of objects by their texts, each with the bytes that it counts. */
 export type KnownStates = ReadonlyMap<string, { readonly state: ObjectState; readonly bytes: number }>;
 
-/** Reads the bytes of some objects, in any order. */
+/** Reads the bytes of some objects. Emits those that exist once, and completes. */
 export const readRowsOf = (storage: Storage, texts: Iterable<string>): Observable<readonly Row[]> =>
-  from(texts).pipe(
-    mergeMap((text) => {
-      const key = objectPrefix + text;
-      return storage.range(keyRangeOf(key)).pipe(map(([found]): Row[] => (found ? [[text, found[1]]] : [])));
-    }, readsAtOnce),
-    toArray(),
-    map((all) => all.flat()),
-  );
+  defer(() => {
+    const all = [...texts];
+    return readManyOf(
+      storage,
+      all.map((text) => objectPrefix + text),
+    ).pipe(
+      map((values) => {
+        const rows: Row[] = [];
+        all.forEach((text, at) => {
+          const value = values[at];
+          if (value !== undefined) rows.push([text, value]);
+        });
+        return rows;
+      }),
+    );
+  });
 
 /** Reads some objects. */
 export const readObjects = (storage: Storage, texts: Iterable<string>): Observable<KnownStates> =>

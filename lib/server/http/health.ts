@@ -1,7 +1,9 @@
 import { catchError, defer, map, of, switchMap, tap, timeout, type Observable } from 'rxjs';
 import type { Clock } from '../../clock.js';
 import { serverLimits } from '../server-limits.js';
+import { readManyPartOf } from '../../storage/read-many.js';
 import type { Storage } from '../../storage/storage.js';
+import { wrapStorage } from '../../storage/wrap-storage.js';
 
 /**
  * Whether a server works, and the reason if it does not. With `clock-behind` the server works, but its clock is behind
@@ -60,14 +62,7 @@ export const createHealth = ({ storage$, isClosing, clock, onBatchWritten: writt
   return {
     watchStorage: (storage) => {
       isOpen = true;
-      const { copy, lost$ } = storage;
-      return {
-        range: (range) => storage.range(range),
-        batch: observeBatch(storage),
-        close: () => storage.close(),
-        ...(copy === undefined ? {} : { copy: (sink) => copy.call(storage, sink) }),
-        ...(lost$ === undefined ? {} : { lost$ }),
-      };
+      return wrapStorage(storage, { ...readManyPartOf(storage), batch: observeBatch(storage) });
     },
     readiness$: defer(() => {
       if (isClosing()) return of<Readiness>('draining');

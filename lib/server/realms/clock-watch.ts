@@ -2,6 +2,7 @@ import { catchError, map, of, timeout, type Observable } from 'rxjs';
 import type { Clock } from '../../clock.js';
 import { serverLimits } from '../server-limits.js';
 import type { Storage, StorageChange } from '../../storage/storage.js';
+import { readManyPartOf } from '../../storage/read-many.js';
 import { wrapStorage } from '../../storage/wrap-storage.js';
 import { decodeLatest, latestStepMs, readValue } from '../history/record-codec.js';
 import { throttleCalls, type ServerLog } from '../http/server-events.js';
@@ -60,7 +61,10 @@ export const createClockWatch = ({ clock, stampAheadMsMax, log }: ClockWatchPort
         catchError(() => of(0)),
         map((value) => {
           if (typeof value === 'number') stamped(value);
-          return wrapStorage(storage, { batch: (changes, options) => storage.batch(withLatest(changes), options) });
+          return wrapStorage(storage, {
+            ...readManyPartOf(storage),
+            batch: (changes, options) => storage.batch(withLatest(changes), options),
+          });
         }),
       ),
   };

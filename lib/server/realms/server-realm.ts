@@ -14,6 +14,7 @@ import type { Version } from '../../model/version.js';
 import type { History } from '../history/history.js';
 import { maySendSnapshot, type Snapshots } from '../history/snapshots.js';
 import { createFailedEvent } from '../http/server-events.js';
+import { serverLimits } from '../server-limits.js';
 import { HistoryFollowers } from '../sessions/history-followers.js';
 import type { UploadQueue } from '../uploads/upload-queue.js';
 import { createCompactionRound } from './compaction.js';
@@ -164,7 +165,20 @@ export class OpenRealm implements ServerRealm {
     const flushed$ = defer(() => this.replicaCursors.flush()).pipe(catchError(() => EMPTY));
     const uploaded$ = defer(() => this.works?.uploadQueue.idle$ ?? of(true));
     const settled$ = defer(() => this.works?.projector.settled$ ?? of(true));
-    return uploaded$.pipe(switchMap(() => concat(flushed$, settled$).pipe(take(1))));
+    return uploaded$.pipe(switchMap(() => concat(flushed$, this.createCatchUp(), settled$).pipe(take(1))));
+  }
+
+  /**
+   * Stores the objects of a watched realm, because its next upload would first read all changes after the stored
+   * objects. Completes also if that fails.
+   */
+  private createCatchUp(): Observable<never> {
+    return defer(() => {
+      const { watchedProperties, log, bytes, projection } = this.history;
+      const isNear = bytes - projection.cursor.total <= serverLimits.worksLagBytesMax;
+      if (isNear || watchedProperties.types.size === 0) return EMPTY;
+      return this.startWorks().projector.catchUpTo(log.head);
+    }).pipe(catchError(() => EMPTY));
   }
 
   close(): void {

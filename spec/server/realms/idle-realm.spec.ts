@@ -6,6 +6,7 @@ import { serverLimits } from '../../../lib/server/server-limits.js';
 import type { ServerLimits } from '../../../lib/server/server-options.js';
 import { memoryStorage } from '../../../lib/storage/memory.js';
 import { createChangeset } from '../test-kit.js';
+import { create, openWatchedRealm } from '../watched-realm.js';
 import { createCountingClock } from './timer-count.js';
 
 const createWorld = () => {
@@ -71,6 +72,20 @@ describe('an idle realm of a server', () => {
     second.teardown.unsubscribe();
     expect([realms.count(), timers()]).toEqual([0, 0]);
     expect((await openOne(realms, 'team')).realm).not.toBe(first.realm);
+  });
+
+  it('stores its objects before it is closed, if filters watch it and many changes are not stored yet', async () => {
+    const large = create('1', { title: 'x'.repeat(serverLimits.worksLagBytesMax) });
+    for (const isWatched of [true, false]) {
+      const { history, watch, upload, close, pass } = await openWatchedRealm(memoryStorage());
+      if (isWatched) watch('Task', 'list');
+      expect(upload('a', 1, [large], [create('2', {})]).end()).toBe('complete');
+      pass(1);
+      expect(history.projection.cursor.version).toBe(0);
+      close();
+      pass(1);
+      expect(history.projection.cursor.version).toBe(isWatched ? 2 : 0);
+    }
   });
 
   it('is not left open by a session that ends while the realm is being opened', () => {
