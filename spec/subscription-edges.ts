@@ -127,6 +127,10 @@ export const subscriptionEdges: readonly Allowed[] = [
     why: 'a page that is not in memory is sent when it was read, until the session ends',
   },
   {
+    where: 'lib/server/views/view-router.ts ViewRouter',
+    why: 'it follows the history for ten thousand sessions with plain state',
+  },
+  {
     where: 'lib/server/views/task-runner.ts TaskRunner',
     why: 'a session reads the storage when its client or a change asks for it, until the session ends',
   },

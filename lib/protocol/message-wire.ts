@@ -28,11 +28,11 @@ export const clientWire =
       ),
     );
 
-/** Encoded downloads: sessions that follow the same realm are sent the same message object. */
+/** Encoded pages: sessions that follow the same realm, or have the same view, are sent the same message object. */
 const frameCache = new WeakMap<ServerMessage, Uint8Array>();
 
 const encodeFrame = (message: ServerMessage): Uint8Array => {
-  if (message.type !== 'download') return encodeServer(message);
+  if (message.type !== 'download' && message.type !== 'parts') return encodeServer(message);
   const cached = frameCache.get(message);
   if (cached) return cached;
   const encoded = encodeServer(message);

@@ -71,6 +71,11 @@ export const serverLimits = {
    * bytes each. With more changes the device gets its view as a whole: that costs it about the same.
    */
   viewObjectsMax: 20_000,
+  /**
+   * Milliseconds after which a session with a view that nothing concerns is sent the version that the history has
+   * reached: the time between two compactions, so that it holds no changes back for longer.
+   */
+  viewProgressMs: 60_000,
   /** Bytes that a stored object counts for besides its state. The same as for a changeset, so both can be compared. */
   objectBytesMore: 32,
   /**

@@ -15,6 +15,7 @@ import type { History } from '../history/history.js';
 import { maySendSnapshot, type Snapshots } from '../history/snapshots.js';
 import { createFailedEvent } from '../http/server-events.js';
 import { serverLimits } from '../server-limits.js';
+import { ViewRouter } from '../views/view-router.js';
 import { HistoryFollowers } from '../sessions/history-followers.js';
 import type { UploadQueue } from '../uploads/upload-queue.js';
 import { createCompactionRound } from './compaction.js';
@@ -30,6 +31,8 @@ export interface ServerRealm {
   readonly uploadQueue: Pick<UploadQueue, 'append'>;
   readonly replicaCursors: Pick<ReplicaCursors, 'begin' | 'note' | 'end'>;
   readonly followers: HistoryFollowers;
+  /** Follows the history for sessions with a view. Created when the first one needs it. */
+  readonly viewRouter: ViewRouter;
   readonly createSnapshotFetch: Snapshots['createFetch'];
   readonly offerSnapshot: Snapshots['offer'];
   /** Ends the lease of a replica that has all objects of a snapshot. */
@@ -59,6 +62,7 @@ export class OpenRealm implements ServerRealm {
   readonly replicas: Replicas;
   readonly replicaCursors: ReplicaCursors;
   readonly followers: HistoryFollowers;
+  private router: ViewRouter | null = null;
   private works: RealmWorks | null = null;
   private running: Subscription | null = null;
   /** Whether the works were used since `dropUnusedWorks` was called. */
@@ -81,6 +85,13 @@ export class OpenRealm implements ServerRealm {
 
   get uploadQueue(): UploadQueue {
     return this.startWorks().uploadQueue;
+  }
+
+  get viewRouter(): ViewRouter {
+    const { history, followers, options } = this;
+    const readWith: ServerRealm['readWith'] = (read) => this.readWith(read);
+    const { scheduler } = options.clock;
+    return (this.router ??= new ViewRouter({ history, followers, readWith, scheduler }));
   }
 
   /** The parts that work; `null` if they are not used. */

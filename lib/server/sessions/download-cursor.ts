@@ -131,6 +131,16 @@ export class DownloadCursor {
     return true;
   }
 
+  /** Moves to a later version without a message: nothing up to there concerns the client. */
+  skipTo(version: Version): void {
+    this.covered = Math.max(this.covered, version);
+  }
+
+  /** Whether the client is behind a version and can be moved there, because it has stored all that it was sent. */
+  mayMoveTo(version: Version): boolean {
+    return this.sent < version && this.stored >= this.sent;
+  }
+
   /** The server version up to which everything was sent. */
   get coveredTo(): Version {
     return this.covered;

@@ -28,6 +28,8 @@ const noPages: readonly SharedPage[] = [];
  * Subscribes to the head of the history while it has followers, and to each page that it reads.
  */
 export class HistoryFollowers {
+  /** Whether a follower passes pages on to sessions that read them again. */
+  isShared = false;
   private readonly followers = new Set<HistoryFollower>();
   /** The latest pages. All were read while the history ended at `readAt`: a page may be longer later. */
   private pages = noPages;
@@ -84,7 +86,7 @@ export class HistoryFollowers {
   }
 
   private keep(page: SharedPage): void {
-    if (this.log.head !== this.readAt || this.followers.size < 2) return;
+    if (this.log.head !== this.readAt || (this.followers.size < 2 && !this.isShared)) return;
     this.pages = [...this.pages.slice(this.pages.length < pagesMax ? 0 : 1), page];
   }
 

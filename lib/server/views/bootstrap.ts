@@ -7,7 +7,7 @@ import type { History } from '../history/history.js';
 import type { Selection, SelectionPage } from '../selection/read-matching.js';
 import { planOf, type SelectionPlan } from '../selection/selection-plan.js';
 import { serverLimits } from '../server-limits.js';
-import { isViewLost, watchedSinceOf } from './change-collector.js';
+import { isViewLost, watchedSinceOf } from './watched-since.js';
 import { ConcernedObjects } from './concerned-objects.js';
 import type { MembersDraft } from './members-draft.js';
 import type { ServedView } from './served-view.js';

@@ -7,7 +7,12 @@ import type { WatchedType } from '../history/watched-properties.js';
 import type { HistoryFollowers } from '../sessions/history-followers.js';
 import { HistoryReader } from '../sessions/history-reader.js';
 import type { NamedTouch, SharedPage } from '../sessions/shared-page.js';
+import type { PartsPage } from './parts-page.js';
+import type { HeadReader } from './head-reader.js';
 import type { ServedView } from './served-view.js';
+import type { GroupMember, RoutedSession } from './view-group.js';
+import type { ViewRouter } from './view-router.js';
+import type { ViewSender } from './view-sender.js';
 
 /** Takes the touches of objects, in the order of the history. */
 export interface TouchReceiver {
@@ -20,51 +25,31 @@ export interface TouchReceiver {
 export interface ChangeCollectorOptions {
   readonly history: Pick<History, 'log' | 'watchedProperties'>;
   readonly followers: HistoryFollowers;
+  readonly router: ViewRouter;
   readonly replica: string;
   /** Unsubscribed with the session. */
   readonly teardown: Subscription;
   /** Whether the session takes another page. */
   readonly hasRoom: () => boolean;
   readonly receiver: TouchReceiver;
+  readonly sender: ViewSender;
   /** Called after each page, with the last version of it that has no touches; 0: all have. */
   readonly received: (page: SharedPage, untouchedTo: Version) => void;
   readonly closed: () => void;
   readonly failed: (thrown: unknown) => void;
 }
 
-type WatchedTypes = ReadonlyMap<string, WatchedType>;
-
-/** Returns the version after which every changeset has what the filters of a view need. */
-export const watchedSinceOf = (types: WatchedTypes, { filters }: ServedView): Version => {
-  let since = 0;
-  for (const { type, properties } of filters) {
-    const watched = types.get(type);
-    if (watched === undefined) return Infinity;
-    since = Math.max(since, watched.since);
-    for (const name of properties)
-      since = Math.max(since, watched.properties.find((each) => each.name === name)?.since ?? Infinity);
-  }
-  return since;
-};
-
 /**
- * Whether the changesets after a version may lack what a view needs. `untouchedTo`: the last changeset without touches.
+ * Reads the history of a realm for one session and collects what its changesets touch. Can begin again earlier, and can
+ * let the router of the realm follow the history.
  */
-export const isViewLost = (
-  { watchedProperties }: Pick<History, 'watchedProperties'>,
-  view: ServedView | null,
-  from: Version,
-  untouchedTo: Version,
-): boolean =>
-  view !== null &&
-  ((untouchedTo > from && view.types.size > 0) || watchedSinceOf(watchedProperties.types, view) > from);
-
-/** Reads the history of a realm for one session and collects what its changesets touch. Can begin again earlier. */
-export class ChangeCollector {
+export class ChangeCollector implements RoutedSession, HeadReader {
   /** Number of pages that were received. */
   pages = 0;
   private position: Version = 0;
   private reader: HistoryReader | null = null;
+  /** Set while the router follows the history. */
+  private member: GroupMember | null = null;
   private isForced = false;
   private waiting: (() => void) | null = null;
 
@@ -75,8 +60,8 @@ export class ChangeCollector {
     return this.position >= this.options.history.log.head;
   }
 
-  get positionNow(): Version {
-    return this.position;
+  get replica(): string {
+    return this.options.replica;
   }
 
   /** Starts after a version. May be called again. The session may receive the first pages before this call returns. */
@@ -100,6 +85,67 @@ export class ChangeCollector {
   stop(): void {
     this.reader?.stop();
     this.reader = null;
+    if (this.member !== null) this.options.router.leave(this.member);
+    this.member = null;
+  }
+
+  /** Lets the router follow the history for a session that has nothing to do, if everything was received. */
+  rest(view: ServedView): null {
+    if (this.reader === null || !this.isAtHead || !this.hasRoom()) return null;
+    this.stop();
+    this.member = this.options.router.join(this, view);
+    return null;
+  }
+
+  /** Takes note of what the router has passed over. */
+  refresh(): void {
+    const { router, sender } = this.options;
+    if (this.member !== null) sender.cursor.skipTo(router.positionOf(this.member));
+  }
+
+  /** Reads the history for the session itself again. */
+  wake(): void {
+    if (this.member !== null) this.options.router.wake(this.member);
+  }
+
+  /** Brings the session to the head, if that is possible at once. */
+  catchUp(): void {
+    const { router, history } = this.options;
+    this.refresh();
+    if (this.member !== null && router.positionOf(this.member) < history.log.head) this.wake();
+  }
+
+  /** Called by the router. */
+  hasRoom(): boolean {
+    return this.options.hasRoom();
+  }
+
+  /** Called by the router. */
+  readItself(after: Version): void {
+    if (this.member === null) return;
+    this.member = null;
+    this.options.sender.cursor.skipTo(after);
+    this.start(after);
+  }
+
+  /** Called by the router. */
+  sendShared(page: PartsPage): void {
+    this.options.sender.sendShared(page);
+  }
+
+  /** Called by the router. */
+  sendProgress(page: PartsPage): void {
+    this.options.sender.sendProgress(page);
+  }
+
+  /** Called by the router. */
+  closed(): void {
+    this.options.closed();
+  }
+
+  /** Called by the router. */
+  failed(thrown: unknown): void {
+    this.options.failed(thrown);
   }
 
   /**

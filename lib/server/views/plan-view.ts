@@ -20,7 +20,7 @@ import { WatchLimitError } from '../history/watched-properties.js';
 import type { RealmWorks } from '../realms/realm-works.js';
 import type { SelectionPlan } from '../selection/selection-plan.js';
 import { chooseScanPlan } from './bootstrap.js';
-import { watchedSinceOf } from './change-collector.js';
+import { watchedSinceOf } from './watched-since.js';
 import { readServedFilter, ServedView, type ServedFilter } from './served-view.js';
 import { viewScansOf, type ViewScan } from './view-scans.js';
 
@@ -42,6 +42,12 @@ export const mayLackTombstones = (
   { retentionCutoff, retentionCutoffFrom }: Pick<History, 'retentionCutoff' | 'retentionCutoffFrom'>,
   after: Version,
 ): boolean => retentionCutoff > 0 && after < retentionCutoffFrom;
+
+/** Whether states no longer have the tombstones of what was sent up to a version. */
+export const isOutdated = (
+  history: Pick<History, 'retentionCutoff' | 'retentionCutoffFrom'>,
+  sentTo: Version,
+): boolean => history.retentionCutoffFrom < Infinity && mayLackTombstones(history, sentTo);
 
 const servePlaced = (history: ViewHistory, { filters }: PlacedView, downloadedTo: Version): ServedView | null => {
   const served: ServedFilter[] = [];

@@ -3,7 +3,7 @@ import { limits } from '../../model/limits.js';
 import type { History } from '../history/history.js';
 import type { RealmWorks } from '../realms/realm-works.js';
 import type { Bootstrap, ScanPosition } from './bootstrap.js';
-import type { ChangeCollector } from './change-collector.js';
+import type { HeadReader } from './head-reader.js';
 import { concernedKindOf, type ConcernedObject, type FoundState } from './concerned-objects.js';
 import { MembersDraft } from './members-draft.js';
 import { isLiving, readFound, type FoundObject, type ReadFoundPorts } from './read-found.js';
@@ -28,7 +28,7 @@ export interface ReadPage {
  */
 export const readExactly = (
   works: Pick<RealmWorks, 'uploadQueue'>,
-  collector: ChangeCollector,
+  collector: HeadReader,
   attempt: () => Observable<ReadPage>,
   round = 0,
 ): Observable<ReadPage> => {
@@ -143,7 +143,7 @@ export interface MembersPage {
 export const readMembers = (
   works: Pick<RealmWorks, 'uploadQueue' | 'headState' | 'selection'>,
   history: Pick<History, 'projection'>,
-  collector: ChangeCollector,
+  collector: HeadReader,
   bootstrap: Bootstrap,
   at: ScanPosition,
 ): Observable<MembersPage | null> =>

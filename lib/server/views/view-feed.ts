@@ -10,14 +10,15 @@ import { serverLimits } from '../server-limits.js';
 import type { DownloadFeed, DownloadFeedOptions } from '../sessions/download-feed.js';
 import type { SharedPage } from '../sessions/shared-page.js';
 import { Bootstrap, resumeBootstrap, type ScanPosition } from './bootstrap.js';
-import { ChangeCollector, isViewLost, type TouchReceiver } from './change-collector.js';
+import { ChangeCollector, type TouchReceiver } from './change-collector.js';
 import { MembersDraft } from './members-draft.js';
-import { mayLackTombstones, planView, type AcceptedView, type PlannedView } from './plan-view.js';
+import { isOutdated, planView, type AcceptedView, type PlannedView } from './plan-view.js';
 import { readChanges, readExactly, readMembers } from './read-pages.js';
 import type { ServedView } from './served-view.js';
 import { TaskRunner } from './task-runner.js';
 import { ViewDifference } from './view-difference.js';
 import { ViewSender } from './view-sender.js';
+import { isViewLost } from './watched-since.js';
 
 export interface ViewFeedOptions extends DownloadFeedOptions {
   readonly view: AcceptedView;
@@ -61,11 +62,10 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
     this.changesTo = downloadedTo;
     this.sender = new ViewSender({ session, replica: replica.id, downloadedTo }, realm.history, options.send);
     this.collector = new ChangeCollector({
-      ...{ history: realm.history, followers: realm.followers, replica: replica.id, teardown, receiver: this },
-      hasRoom: () => this.hasRoom(),
+      ...{ history: realm.history, followers: realm.followers, router: realm.viewRouter, sender: this.sender },
+      ...{ replica: replica.id, receiver: this, teardown },
       received: (page, untouchedTo) => this.receivedPage(page, untouchedTo),
-      closed: () => this.stop(),
-      failed: options.failed,
+      ...{ hasRoom: () => this.hasRoom(), closed: () => this.stop(), failed: options.failed },
     });
     this.tasks = new TaskRunner({ choose: () => this.chooseWork(), failed: options.failed, teardown });
   }
@@ -85,6 +85,7 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
   }
 
   confirmedTo(): Version {
+    this.collector.refresh();
     return this.sender.cursor.confirmedTo;
   }
 
@@ -97,6 +98,7 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
   }
 
   mark(message: MarkRequest): void {
+    this.collector.catchUp();
     this.sender.answerMark(message, this.source !== null && this.asked === null && this.bootstrap === null);
   }
 
@@ -200,11 +202,13 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
     if (asked !== null) return realm.readWith((works) => this.plan(works, asked));
     if (bootstrap !== null && request !== null)
       return realm.readWith((works) => this.answer(works, bootstrap, request));
-    if (changes === null || source === null || changes.size === 0 || !collector.isAtHead) return null;
+    if (changes === null || source === null || !collector.isAtHead) return null;
+    if (changes.size === 0) return bootstrap === null ? collector.rest(source) : null;
     return realm.readWith((works) => this.readParts(works, source, changes));
   }
 
   private plan(works: RealmWorks, asked: WantedView): Observable<never> {
+    this.collector.wake();
     const { source } = this;
     const { history } = this.options.acceptedBind.realm;
     return planView(works, history, source, asked.filters).pipe(
@@ -244,11 +248,13 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
   private answer(works: RealmWorks, begun: Bootstrap, request: NextMembers): Observable<never> {
     const at = begun.isBroken ? null : this.resumeAt(request.position);
     const { bootstrap, collector } = this;
+    const { history } = this.options.acceptedBind.realm;
     if (at === null || bootstrap === null) return runAction(() => this.startOver());
     if (bootstrap !== begun) collector.start(bootstrap.from);
-    return readMembers(works, this.options.acceptedBind.realm.history, collector, bootstrap, at).pipe(
+    return readMembers(works, history, collector, bootstrap, at).pipe(
       map((page) => {
-        if (bootstrap.mode === 'difference' && this.isOutdated()) bootstrap.isBroken = true;
+        if (bootstrap.mode === 'difference' && isOutdated(history, this.sender.cursor.coveredTo))
+          bootstrap.isBroken = true;
         if (page === null || bootstrap.isBroken) this.startOver();
         else if (page.next === null) this.place(bootstrap, page.draft);
         else {
@@ -267,12 +273,6 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
     this.changes = null;
     this.bootstrap = null;
     this.asked ??= this.latest;
-  }
-
-  /** Whether states no longer have the tombstones of what was sent before them. */
-  private isOutdated(): boolean {
-    const { history } = this.options.acceptedBind.realm;
-    return history.retentionCutoffFrom < Infinity && mayLackTombstones(history, this.sender.cursor.coveredTo);
   }
 
   /** Sends the last page. The session follows the new view from then on. */
@@ -294,7 +294,7 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
       map((page) => {
         if (this.changes !== changes) return;
         if (!page.isWhole) this.offerChanges(source, changes);
-        else if (this.isOutdated()) this.beginAgain();
+        else if (isOutdated(history, this.sender.cursor.coveredTo)) this.beginAgain();
         else {
           this.changes = new ViewDifference(source);
           this.changesTo = history.log.head;

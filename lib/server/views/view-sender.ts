@@ -7,6 +7,7 @@ import { serverLimits } from '../server-limits.js';
 import { DownloadCursor, type DownloadCursorOptions } from '../sessions/download-cursor.js';
 import type { Bootstrap, ScanPosition } from './bootstrap.js';
 import type { MembersDraft } from './members-draft.js';
+import { PartsPage } from './parts-page.js';
 
 const createTooManyMarksError = (): Error =>
   createCloseError(closeCodes.tooMuch, `More than ${serverLimits.marksWaitingMax} marks wait for an answer.`);
@@ -73,14 +74,20 @@ export class ViewSender {
   }
 
   /** Sends a page of changes, unless an empty one is not needed. `total`: the bytes of the history up to it. */
-  sendParts(upTo: Version, total: number, { objects: states, leaves, size, bytes: pageBytes }: MembersDraft): void {
+  sendParts(upTo: Version, total: number, draft: MembersDraft): void {
+    this.sendShared(new PartsPage(upTo, total, draft));
+  }
+
+  /** Sends a page of changes, unless it is empty and not needed. `isNeeded`: in any case. */
+  sendShared(page: PartsPage, isNeeded = page.size > 0): void {
     const { log, bytes } = this.history;
-    if (this.cursor.advance(upTo, log.head, size > 0, pageBytes)) {
-      this.send({
-        ...{ type: 'parts', session: this.session, changesets: [], states, leaves, upTo },
-        ...{ remaining: log.head - upTo, bytes: total, remainingBytes: Math.max(0, bytes - total) },
-      });
-    }
+    if (this.cursor.advance(page.upTo, log.head, isNeeded, page.bytes))
+      this.send(page.partsFor(this.session, { version: log.head, bytes }));
     for (const mark of this.cursor.takeReachedMarks()) this.send(mark);
+  }
+
+  /** Moves the client to a version, if it is behind and has stored all that it was sent. */
+  sendProgress(page: PartsPage): void {
+    if (this.cursor.mayMoveTo(page.upTo)) this.sendShared(page, true);
   }
 }

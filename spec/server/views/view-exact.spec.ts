@@ -3,7 +3,6 @@ import { systemClock } from '../../../lib/clock.js';
 import { limits } from '../../../lib/model/limits.js';
 import { createHeadState } from '../../../lib/server/history/head-state.js';
 import { serverLimits } from '../../../lib/server/server-limits.js';
-import type { ChangeCollector } from '../../../lib/server/views/change-collector.js';
 import { MembersDraft } from '../../../lib/server/views/members-draft.js';
 import { readExactly } from '../../../lib/server/views/read-pages.js';
 import { memoryStorage } from '../../../lib/storage/memory.js';
@@ -33,9 +32,7 @@ describe('a page that is exact at the head', () => {
         if (log.length <= growing) collector.pages += 1;
         return of({ draft: new MembersDraft(), isWhole });
       });
-    readExactly({ uploadQueue } as never, collector as unknown as ChangeCollector, attempt).subscribe(() =>
-      log.push('page'),
-    );
+    readExactly({ uploadQueue } as never, collector, attempt).subscribe(() => log.push('page'));
     return log;
   };
 

@@ -146,27 +146,6 @@ describe('the changes of a view', () => {
     expect(slow.texts().at(-1)).toBe('parts x without nothing up to 12, 0 left');
   });
 
-  it('invariant 17: move the cursor of a client that nothing concerns, so that the history can be trimmed', () => {
-    Object.assign(smallServer, { trimEntriesMin: 1 });
-    const { write, pass, openPlaced, server, writer } = createViewWorld();
-    const client = openPlaced(lists('a'));
-    Object.assign(small, { pageChangesetsMax: 10 });
-    for (let time = 1; time <= 25; time += 1) write(create('x', 'b', { time }));
-    expect(client.texts()).toEqual([
-      'parts nothing without nothing up to 11, 0 left',
-      'parts nothing without nothing up to 22, 0 left',
-    ]);
-    client.received(22);
-    writer.say({ type: 'received', session: 1, version: 25 });
-    pass(200_000);
-    const fresh = createViewConnection(server, 'fresh');
-    fresh.bind({ number: 1, filters: lists('a') }, 21, client.history());
-    expect(fresh.all.concat()).toEqual([]);
-    expect(fresh.texts()).toEqual(['bound head 25 accepted 0']);
-    const modes = fresh.all.flatMap((message) => (message.type === 'bound' ? [message.view?.mode] : []));
-    expect(modes).toEqual(['resync']); // Version 21 is trimmed.
-  });
-
   it('edge case 38: are a whole view for a device that was away for longer than the history is kept', () => {
     Object.assign(smallServer, { trimEntriesMin: 1 });
     const { server, write, pass, openPlaced } = createViewWorld({ limits: { compactionMs: 3_600_000 } });

@@ -40,7 +40,10 @@ const anyStored: fc.Arbitrary<StoredFilter> = fc.oneof(
   fc.constantFrom<StoredFilter>(['and', ['in', 'list', 'a', 'b'], ['in', 'done', true]], ['gt', 'list', 'a']),
 );
 const anyFilters: fc.Arbitrary<readonly ViewFilter[]> = fc
-  .array(fc.tuple(fc.constantFrom(...types), anyStored), { maxLength: 3 })
+  .oneof(
+    { weight: 2, arbitrary: fc.constant([['Task', ['in', 'list', 'a']] as const]) }, // Both clients are in one group.
+    fc.array(fc.tuple(fc.constantFrom(...types), anyStored), { maxLength: 3 }),
+  )
   .map((all) => all.map(([type, filter], at): ViewFilter => ({ id: at + 1, type, filter })));
 
 type Act =
