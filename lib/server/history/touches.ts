@@ -5,7 +5,7 @@ import { limits } from '../../model/limits.js';
 import { decodeRowStarts, encodeValue } from '../../model/msgpack.js';
 import { objectTextOf } from '../../model/object-key.js';
 import { createDamageError, decodeStoredFields } from '../../model/stored-data.js';
-import { compareValues, type Value } from '../../model/value.js';
+import { compareValues, type Value, type Values } from '../../model/value.js';
 import type { HistoryRecord } from './history-record.js';
 import type { WatchedType } from './watched-properties.js';
 
@@ -78,6 +78,12 @@ export class TouchWriter {
     const changed = is.flatMap((value, at) => (compareValues(value, was[at] ?? null) === 0 ? [] : [at, value]));
     if (changed.length === 0) this.parts.push(place, true);
     else this.parts.push(place, was, changed);
+  }
+
+  /** Adds an object that did not exist, and whose only operation is a create with these values. */
+  addCreated(place: number, values: Values, { properties }: WatchedType): void {
+    const is = properties.map(({ name }) => cutValue(Object.hasOwn(values, name) ? (values[name] ?? null) : null));
+    this.parts.push(place, null, is);
   }
 
   /** Returns the touches as they are stored. Without an object these are no bytes. */

@@ -15,9 +15,36 @@ export interface RecordTouchesPorts {
 
 type WatchedTypes = ReadonlyMap<string, WatchedType>;
 
+type ObjectSteps = ReadonlyMap<string, readonly Step[]>;
+
 const noStates: ReadonlyMap<string, ObjectState> = new Map();
 
-type ObjectSteps = ReadonlyMap<string, readonly Step[]>;
+/** The objects of the changesets of a batch, as they are before the next one. */
+class BatchObjects {
+  /** Changesets that created objects whose states were not needed since. */
+  private readonly created = new Map<string, ObjectSteps>();
+
+  constructor(readonly states: Map<string, ObjectState>) {}
+
+  /** Whether the object does not exist, and nothing of it is known. */
+  isUnknown(text: string): boolean {
+    return !this.states.has(text) && !this.created.has(text);
+  }
+
+  stateOf(text: string): ObjectState | undefined {
+    const steps = this.created.get(text)?.get(text);
+    if (steps === undefined) return this.states.get(text);
+    this.created.delete(text);
+    const state = applySteps(undefined, steps);
+    if (state !== undefined) this.states.set(text, state);
+    return state;
+  }
+
+  /** Notes an object that a changeset has created. */
+  create(text: string, steps: ObjectSteps): void {
+    this.created.set(text, steps);
+  }
+}
 
 /** Returns the watched type of the object of some operations. */
 const watchedTypeOf = ([first]: readonly Step[], types: WatchedTypes): WatchedType | undefined =>
@@ -31,17 +58,23 @@ const watchedTextsOf = (all: readonly ObjectSteps[], types: WatchedTypes): Reado
   return texts;
 };
 
-/** Returns the touches of a changeset. Adds the objects after it to `states`. */
-const touchesOfSteps = (steps: ObjectSteps, states: Map<string, ObjectState>, types: WatchedTypes): Uint8Array => {
+/** Returns the touches of a changeset. The objects are as after it then. */
+const touchesOfSteps = (steps: ObjectSteps, objects: BatchObjects, types: WatchedTypes): Uint8Array => {
   const writer = new TouchWriter();
   let place = -1;
   for (const [text, each] of steps) {
     place += 1;
     const watched = watchedTypeOf(each, types);
     if (watched === undefined) continue;
-    const before = states.get(text);
+    const [first] = each;
+    if (each.length === 1 && first?.operation.kind === 'create' && objects.isUnknown(text)) {
+      writer.addCreated(place, first.operation.values, watched);
+      objects.create(text, steps);
+      continue;
+    }
+    const before = objects.stateOf(text);
     const after = applySteps(before, each);
-    if (after !== undefined && after !== before) states.set(text, after);
+    if (after !== undefined && after !== before) objects.states.set(text, after);
     writer.add(place, before, after, watched);
   }
   return writer.encode();
@@ -54,18 +87,19 @@ const touchesOfSteps = (steps: ObjectSteps, states: Map<string, ObjectState>, ty
 const addTouches = (
   { recorded }: AppendBatch,
   all: readonly ObjectSteps[],
-  states: Map<string, ObjectState>,
+  objects: BatchObjects,
   types: WatchedTypes,
 ): ReadonlySet<string> => {
   const lacking = new Set<string>();
   all.forEach((steps, index) => {
     const record = recorded[index];
     if (record === undefined) return;
-    const touches = touchesOfSteps(steps, states, types);
+    const touches = touchesOfSteps(steps, objects, types);
     const isTooLarge = touches.byteLength > serverLimits.touchesBytesMax + 2 * record.body.byteLength;
     if (isTooLarge)
       for (const each of steps.values()) if (watchedTypeOf(each, types)) lacking.add(each[0]?.operation.type ?? '');
-    recorded[index] = { ...record, touches: isTooLarge ? noTouches : touches };
+    const { version, origin, time, count, body, total } = record; // A spread takes four times as long (measured).
+    recorded[index] = { version, origin, time, count, body, total, touches: isTooLarge ? noTouches : touches };
   });
   return lacking;
 };
@@ -85,9 +119,9 @@ export const recordTouches = (batch: AppendBatch, { history, headState }: Record
     return concat(
       (texts.size === 0 ? of(noStates) : headState.readStates(texts)).pipe(
         tap((found) => {
-          const states = new Map(found);
-          lacking = addTouches(batch, all, states, types);
-          batch.known = { steps: all, states };
+          const objects = new BatchObjects(new Map(found));
+          lacking = addTouches(batch, all, objects, types);
+          batch.known = { steps: all, states: objects.states };
         }),
         ignoreElements(),
       ),
