@@ -134,6 +134,8 @@ export interface RejectedChangeset {
   readonly serverStates: readonly ServerObjectState[];
   /** The reason as a code: `not-permitted`, `permission-denied`, `too-large`, `schema` and others. */
   readonly code: string;
+  /** The server version of these states, if that is later than the view of the realm. */
+  readonly upTo?: Version;
 }
 
 /**

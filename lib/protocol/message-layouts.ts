@@ -116,7 +116,10 @@ export const serverLayouts: Layouts<ServerFrame> = {
         ? new InvalidField('snapshot.objects', 'at least one, because some remain', objects)
         : null,
   },
-  refused: { kind: 41, fields: { session, version: ordinal, writes: rejectedWrites, serverStates, code } },
+  refused: {
+    kind: 41,
+    fields: { session, version: ordinal, writes: rejectedWrites, serverStates, code, upTo: absentOf(count) },
+  },
   part: { kind: 42, fields: { isLast: flag, bytes: binary } },
   copied: { kind: 43, fields: { session, version: count } },
   view: {

@@ -233,6 +233,8 @@ export interface WriteRejected {
   readonly serverStates: readonly ServerObjectState[];
   /** The reason as a code: `not-permitted`, `permission-denied`, `too-large`, `schema` and others. */
   readonly code: string;
+  /** The server version of these states, in a session whose view was sent up to an earlier version. */
+  readonly upTo?: Version;
 }
 
 /** Answers `fetch`: a page of a snapshot. The order of objects never changes. */

@@ -71,6 +71,11 @@ export interface MetadataRecord {
   readonly batches: number;
   /** Whether the stored objects are only those of a view, so that the realm is not complete without subscriptions. */
   readonly hasView: boolean;
+  /**
+   * The server version of the states that came with rejected changesets, in a realm with a view. While it is above
+   * `downloadedTo`, objects may be here that are not in the view at `downloadedTo`.
+   */
+  readonly rejectedUpTo: Version;
 }
 
 /**
@@ -98,11 +103,13 @@ export const toMetadataPut = (meta: MetadataRecord): StorageChange => {
   } = meta;
   const { rejectedCount, schemaVersion, clockOffset, includeOwn, forgottenBefore, hasBeenBound, batches, hasView } =
     meta;
+  const { rejectedUpTo } = meta;
   // prettier-ignore
   const fields = [
     hasView ? viewFormat : format, replica, history, downloadedTo, acknowledged, instant.time, instant.count,
     downloadedBytes, headBytes, acknowledgedBytes, rejectedCount, schemaVersion,
     remoteInstant.time, remoteInstant.count, clockOffset, includeOwn, forgottenBefore, hasBeenBound, batches,
+    ...(rejectedUpTo > 0 ? [rejectedUpTo] : []),
   ];
   return { type: 'put', key: metadataKey, value: encodeValue(fields) };
 };
@@ -131,7 +138,7 @@ export const decodeMetadata = (bytes: Uint8Array): MetadataRecord => {
   // assume that the replica has received operations up to there.
   const [downloadedBytes, headBytes, acknowledgedBytes, rejectedCount = 0, schemaVersion = 0, ...rest] = totals;
   const [remoteTime = time, remoteCount = count, clockOffset = 0, includeOwn = false, ...last] = rest;
-  const [forgottenBefore = 0, hasBeenBound = history !== null || includeOwn, batches = 0] = last;
+  const [forgottenBefore = 0, hasBeenBound = history !== null || includeOwn, batches = 0, rejectedUpTo = 0] = last;
   if (found === oldestFormat) throw createOldFormatError();
   if (!readableFormats.includes(found))
     throw /^tidemark realm \d+$/.test(String(found))
@@ -155,7 +162,8 @@ export const decodeMetadata = (bytes: Uint8Array): MetadataRecord => {
     typeof includeOwn !== 'boolean' ||
     !isCount(forgottenBefore) ||
     typeof hasBeenBound !== 'boolean' ||
-    !isCount(batches)
+    !isCount(batches) ||
+    !isCount(rejectedUpTo)
   ) {
     throw createDamageError('record', metadataKey);
   }
@@ -170,6 +178,7 @@ export const decodeMetadata = (bytes: Uint8Array): MetadataRecord => {
       hasBeenBound,
       batches,
       hasView: found === viewFormat,
+      rejectedUpTo,
     },
   };
 };
@@ -219,6 +228,7 @@ const createMetadata = (storage: Storage, clock: Clock, more: readonly StorageCh
         forgottenBefore: 0,
         batches: 0,
         hasView: false,
+        rejectedUpTo: 0,
         runs: [],
         owner: noOwner,
       };

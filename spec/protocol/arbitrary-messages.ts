@@ -167,17 +167,21 @@ export const anyServerMessage: fc.Arbitrary<ServerFrame> = fc.oneof(
     )
     .map(([page, end]) => ({ type: 'members' as const, ...page, ...end })),
   fc.record({ type: fc.constant('mark' as const), session, request: ordinal, version: count }),
-  fc.record({
-    type: fc.constant('refused' as const),
-    session,
-    version: ordinal,
-    writes: fc.array(fc.record({ type: text(1, 64), key: anyKey, reason: text(0, 500) }), { maxLength: 5 }),
-    serverStates: fc.array(
-      fc.record({ type: text(1, 64), key: anyKey, state: fc.option(fc.uint8Array({ maxLength: 20 })) }),
-      { maxLength: 5 },
-    ),
-    code,
-  }),
+  fc.record(
+    {
+      type: fc.constant('refused' as const),
+      session,
+      version: ordinal,
+      writes: fc.array(fc.record({ type: text(1, 64), key: anyKey, reason: text(0, 500) }), { maxLength: 5 }),
+      serverStates: fc.array(
+        fc.record({ type: text(1, 64), key: anyKey, state: fc.option(fc.uint8Array({ maxLength: 20 })) }),
+        { maxLength: 5 },
+      ),
+      code,
+      upTo: count,
+    },
+    { requiredKeys: ['type', 'session', 'version', 'writes', 'serverStates', 'code'] },
+  ),
   fc.record({ type: fc.constant('part' as const), isLast: fc.boolean(), bytes: body }),
   fc.record({ type: fc.constant('copied' as const), session, version: count }),
   fc.record({

@@ -41,7 +41,7 @@ const fieldsOf = (frames: typeof clientFrames, layouts: object): readonly Broken
       return Object.keys(fields).map((name, index): Broken => {
         const isFlag = name === 'includeOwn' || name === 'isLast';
         const wrong = [isFlag ? 'yes' : true, {}, NaN, -Infinity].map((value) => frame.with(index + 1, value));
-        const isAbsentAllowed = name === 'view';
+        const isAbsentAllowed = name === 'view' || (type === 'refused' && name === 'upTo');
         return [`${type}.${name}`, isAbsentAllowed ? wrong : [...wrong, frame.slice(0, index + 1)]];
       });
     },

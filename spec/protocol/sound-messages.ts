@@ -128,7 +128,8 @@ export const isSound = (message: ClientMessage | ServerFrame): boolean => {
         return (
           isOrdinal(message.version) &&
           message.writes.every(({ type, reason }) => isText(type, 64, 1) && isText(reason, errorTextCharsMax)) &&
-          message.serverStates.every(({ state }) => state === null || state instanceof Uint8Array)
+          message.serverStates.every(({ state }) => state === null || state instanceof Uint8Array) &&
+          (!('upTo' in message) || isCount(message.upTo))
         );
       case 'withdraw':
         return isOrdinal(message.version) && message.objects.every(({ type }) => isText(type, 64, 1));

@@ -36,7 +36,7 @@ export const serverFrames: readonly (readonly unknown[])[] = [
   [38, 0],
   [39, 1, 'code', 'text', 'never'],
   [40, 1, 5, [['Task', 'a', body]], 0, 0],
-  [41, 1, 3, [['Task', 'a', 'no']], [['Task', 'a', null]], 'not-permitted'],
+  [41, 1, 3, [['Task', 'a', 'no']], [['Task', 'a', null]], 'not-permitted', 7],
   [42, true, body],
   [43, 1, 0],
   [44, 1, 1, 0, 'scope', 'difference', 0, [[1, 'bad-filter', 'text']]],

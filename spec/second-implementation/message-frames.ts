@@ -150,6 +150,7 @@ const serverKinds = {
       writes: listOf(positions({ type: text(64), key, reason: text(500) })),
       serverStates: listOf(positions({ type: text(64), key, state: maybe(bytes) })),
       code,
+      upTo: maybeMissing(count),
     },
   ],
   part: [42, { isLast: flag, bytes }],

@@ -9,6 +9,7 @@ import {
   type MarkRequest,
   type Received,
   type ServerMessage,
+  type WriteRejected,
 } from '../../protocol/messages.js';
 import type { NextMembers, Subscribe } from '../../protocol/view-messages.js';
 import { createCloseError } from '../../transport/wire.js';
@@ -33,6 +34,8 @@ export interface DownloadFeed {
   readonly fault: (message: Fault) => void;
   readonly requestView: (message: Subscribe) => void;
   readonly requestMembers: (message: NextMembers) => void;
+  /** Notes that the states of a rejection are sent now, and returns the message with what the client needs besides. */
+  readonly noteRejection: (message: WriteRejected) => WriteRejected;
   /** Returns the server version up to which the client has everything. */
   readonly confirmedTo: () => Version;
   /** Stops everything except objects of a snapshot that are being read. May be called again. */
@@ -163,6 +166,7 @@ export const createDownloadFeed = (options: DownloadFeedOptions): DownloadFeed =
     },
     requestView: checkView,
     requestMembers: checkView,
+    noteRejection: (message) => message,
     stop,
   };
 };

@@ -2,6 +2,7 @@ import { Subscription, type Observable } from 'rxjs';
 import type { Clock } from '../../clock.js';
 import type { WriteLimits } from '../../model/changeset.js';
 import {
+  type Accepted,
   type Bind,
   type Bound,
   type Fault,
@@ -12,6 +13,7 @@ import {
   type Unbind,
   type Upload,
   type Withdraw,
+  type WriteRejected,
 } from '../../protocol/messages.js';
 import type { NextMembers, Subscribe } from '../../protocol/view-messages.js';
 import type { Version } from '../../model/version.js';
@@ -232,9 +234,14 @@ class BoundSession implements ServerSession, Holder {
     const { uploadHandler } = this;
     const answers$ = message.type === 'upload' ? uploadHandler.upload(message) : uploadHandler.withdraw(message);
     void answers$.subscribe({
-      next: (answer) => this.send(answer),
+      next: (answer) => this.answer(answer),
       error: (thrown: unknown) => this.failed(thrown),
     });
+  }
+
+  private answer(message: Accepted | WriteRejected): void {
+    const { downloadFeed } = this;
+    this.send(message.type === 'refused' && downloadFeed ? downloadFeed.noteRejection(message) : message);
   }
 
   private logFault({ version, code: text }: Fault, { replica }: AcceptedBind): void {

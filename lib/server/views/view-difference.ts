@@ -98,6 +98,13 @@ export class ViewDifference {
       this.set(text, { type, key, was: false, is: false, hasBeenOut: true, isDeleted: false }, earlier, true);
   }
 
+  /** Adds an object of which the replica was sent a state that is later than the view. Its state is read then. */
+  addSent(text: string, { type, key }: ObjectName): void {
+    const earlier = this.all.get(text);
+    const { was = null, is = null, hasBeenOut = false, isDeleted = false } = earlier ?? {};
+    this.set(text, { type, key, was, is, hasBeenOut, isDeleted }, earlier, true);
+  }
+
   /** Removes an object whose state has shown that it does not concern the view, unless it was touched since then. */
   settle(text: string, { order }: CollectedChange): void {
     if (this.all.get(text)?.order === order) this.all.delete(text);

@@ -2,7 +2,7 @@ import { ignoreElements, map, tap, type Observable } from 'rxjs';
 import { runAction } from '../../model/operators.js';
 import type { Version } from '../../model/version.js';
 import type { WantedView } from '../../model/view.js';
-import type { Fault, Fetch, MarkRequest, Received } from '../../protocol/messages.js';
+import type { Fault, Fetch, MarkRequest, Received, WriteRejected } from '../../protocol/messages.js';
 import type { NextMembers, Subscribe } from '../../protocol/view-messages.js';
 import type { RealmWorks } from '../realms/realm-works.js';
 import { createProtocolViolation } from '../server-errors.js';
@@ -117,10 +117,14 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
     this.hasSubscribed = true;
     this.latest = { number, filters };
     this.asked = this.latest;
-    this.bootstrap = null;
-    this.request = null;
+    this.bootstrap = this.request = null;
     this.tasks.cancel();
     this.work();
+  }
+
+  noteRejection(message: WriteRejected): WriteRejected {
+    this.collector.catchUp();
+    return this.sender.noteRejection(message, this.changes, this.bootstrap);
   }
 
   requestMembers(message: NextMembers): void {
@@ -180,8 +184,7 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
 
   /** The client gets the latest view as a whole. */
   private beginAgain(): void {
-    this.source = null;
-    this.changes = null;
+    this.source = this.changes = null;
     if (this.bootstrap !== null) {
       this.bootstrap.isBroken = true; // Its client requests the next page.
       return;
@@ -233,6 +236,7 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
     const sentTo = source === null ? Infinity : coveredTo;
     this.bootstrap = new Bootstrap({ ...planned, number: asked.number, source, target, sentTo });
     if (this.resumeAt(this.request?.position ?? null) === null) this.request = null;
+    this.sender.early.addTo(this.changes, this.bootstrap);
     this.collector.start(this.bootstrap.from);
     this.sender.announce(this.bootstrap, rejections);
   }
@@ -250,6 +254,7 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
     const { bootstrap, collector } = this;
     const { history } = this.options.acceptedBind.realm;
     if (at === null || bootstrap === null) return runAction(() => this.startOver());
+    this.sender.early.addTo(null, bootstrap);
     if (bootstrap !== begun) collector.start(bootstrap.from);
     return readMembers(works, history, collector, bootstrap, at).pipe(
       map((page) => {
@@ -268,18 +273,14 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
 
   /** Plans the view again, as a whole, so that the client drops its pages when it is announced. */
   private startOver(): void {
-    this.request = null;
-    this.source = null;
-    this.changes = null;
-    this.bootstrap = null;
+    this.request = this.source = this.changes = this.bootstrap = null;
     this.asked ??= this.latest;
   }
 
   /** Sends the last page. The session follows the new view from then on. */
   private place(bootstrap: Bootstrap, draft: MembersDraft): void {
     const { number, options } = bootstrap;
-    this.bootstrap = null;
-    this.request = null;
+    this.bootstrap = this.request = null;
     this.source = options.target;
     this.placedNumber = number;
     this.changes = new ViewDifference(options.target);
@@ -310,9 +311,8 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
     this.changes = null;
     if (this.bootstrap !== null) return; // They are named with the members of the view on the way.
     const { head: version } = this.options.acceptedBind.realm.history.log;
-    const { coveredTo: sentTo } = this.sender.cursor;
-    const number = this.placedNumber ?? 0;
-    this.bootstrap = new Bootstrap({ number, source, target: source, version, sentTo, scans: [], plans: [] });
+    const from = { number: this.placedNumber ?? 0, source, sentTo: this.sender.cursor.coveredTo };
+    this.bootstrap = new Bootstrap({ ...from, target: source, version, scans: [], plans: [] });
     this.bootstrap.concerned.addChanges(changes.changes);
     this.sender.announce(this.bootstrap, []);
   }

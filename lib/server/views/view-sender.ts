@@ -1,13 +1,21 @@
 import type { Version } from '../../model/version.js';
 import type { ViewRejection } from '../../model/view.js';
-import { closeCodes, type Marked, type MarkRequest, type ServerMessage } from '../../protocol/messages.js';
+import {
+  closeCodes,
+  type Marked,
+  type MarkRequest,
+  type ServerMessage,
+  type WriteRejected,
+} from '../../protocol/messages.js';
 import { createCloseError } from '../../transport/wire.js';
 import type { History } from '../history/history.js';
 import { serverLimits } from '../server-limits.js';
 import { DownloadCursor, type DownloadCursorOptions } from '../sessions/download-cursor.js';
 import type { Bootstrap, ScanPosition } from './bootstrap.js';
+import { EarlyStates } from './early-states.js';
 import type { MembersDraft } from './members-draft.js';
 import { PartsPage } from './parts-page.js';
+import type { ViewDifference } from './view-difference.js';
 
 const createTooManyMarksError = (): Error =>
   createCloseError(closeCodes.tooMuch, `More than ${serverLimits.marksWaitingMax} marks wait for an answer.`);
@@ -15,6 +23,8 @@ const createTooManyMarksError = (): Error =>
 /** Sends the pages and marks of a session with a view, and tracks what was sent. Plain state that one feed owns. */
 export class ViewSender {
   readonly cursor: DownloadCursor;
+  /** The states of rejections that are later than the view. */
+  readonly early = new EarlyStates();
   private readonly session: number;
   /** Marks that wait for the members of a view. */
   private marks: Marked[] = [];
@@ -41,6 +51,14 @@ export class ViewSender {
     this.marks.push({ type: 'mark', session: this.session, request: message.request, version: head });
   }
 
+  /** Notes the states of a rejection, and returns the message with their version if that is later than the view. */
+  noteRejection(message: WriteRejected, changes: ViewDifference | null, bootstrap: Bootstrap | null): WriteRejected {
+    const { head } = this.history.log;
+    if (this.cursor.coveredTo >= head || !this.early.add(message, head)) return message;
+    this.early.addTo(changes, bootstrap);
+    return { ...message, upTo: head };
+  }
+
   /** Announces the members of a view. */
   announce(bootstrap: Bootstrap, rejections: readonly ViewRejection[]): void {
     this.send({
@@ -65,6 +83,7 @@ export class ViewSender {
     const upTo = log.head;
     const { marks } = this;
     this.marks = [];
+    this.early.endAt(upTo);
     this.cursor.advance(upTo, upTo, true, pageBytes);
     this.send({
       ...{ type: 'members', session: this.session, number, objects, leaves },
@@ -81,7 +100,8 @@ export class ViewSender {
   /** Sends a page of changes, unless it is empty and not needed. `isNeeded`: in any case. */
   sendShared(page: PartsPage, isNeeded = page.size > 0): void {
     const { log, bytes } = this.history;
-    if (this.cursor.advance(page.upTo, log.head, isNeeded, page.bytes))
+    const isAwaited = this.early.endAt(page.upTo);
+    if (this.cursor.advance(page.upTo, log.head, isNeeded || isAwaited, page.bytes))
       this.send(page.partsFor(this.session, { version: log.head, bytes }));
     for (const mark of this.cursor.takeReachedMarks()) this.send(mark);
   }

@@ -62,12 +62,13 @@ const rollBack = (conversation: Conversation, messages: readonly WriteRejected[]
     throw createProtocolViolation(`a rejection of ${last.version}, but only ${cursors.sent} was uploaded`);
   cursors.rejected = last.version;
   const all = fresh.map((message): RejectedChangeset => {
-    const { version, writes, serverStates, code } = message;
+    const { version, writes, serverStates, code, upTo } = message;
     const withdrawnReason = cursors.withdrawn?.get(version);
     return {
       version,
       serverStates,
       code,
+      ...(upTo !== undefined && { upTo }),
       writes: withdrawnReason === undefined ? writes : withdrawnWritesOf(serverStates, withdrawnReason),
     };
   });

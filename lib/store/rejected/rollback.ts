@@ -19,6 +19,7 @@ import type { Version } from '../../model/version.js';
 import { checkNotWriting, type CommitContext, type CommitRequest } from '../commit/commit-context.js';
 import type { ObjectChange } from '../objects/object-change.js';
 import { decodeStoredOperations } from '../commit/outbox.js';
+import type { MetadataRecord } from '../metadata.js';
 import { isResetting } from '../sync/reset-store.js';
 import type { KeptRejection } from './rejected-list.js';
 import { reportOf } from '../objects/set-aside-errors.js';
@@ -85,6 +86,15 @@ const takeRejected = (
     };
   });
 
+/** Notes up to which version server states are later than the objects of a view. */
+const statesAheadOf = (
+  rejections: readonly RejectedChangeset[],
+  downloadedTo: Version,
+): Partial<Pick<MetadataRecord, 'rejectedUpTo'>> => {
+  const upTo = rejections.reduce((last, { upTo: version = 0 }) => Math.max(last, version), 0);
+  return upTo > downloadedTo ? { rejectedUpTo: upTo } : {};
+};
+
 const detachedUpTo = ({ views }: CommitContext, rejections: readonly RejectedChangeset[]): readonly ObjectName[] =>
   views?.detachedUpTo(rejections.at(-1)?.version ?? 0) ?? [];
 
@@ -129,6 +139,7 @@ const commitRollback = (
       acknowledged: version,
       ...bytes,
       rejectedCount: optimistic.rejectedCount,
+      ...statesAheadOf(rejections, optimistic.downloadedTo),
       instant,
       remoteInstant,
     },

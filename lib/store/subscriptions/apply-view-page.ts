@@ -85,7 +85,7 @@ export const commitView = (
       changes: [...staged.changes, ...edits.flatMap(({ changes }) => changes)],
       metadata: {
         ...{ instant, remoteInstant, downloadedTo: upTo, downloadedBytes: bytes, headBytes: bytes + remainingBytes },
-        ...(placed && { hasView: true, includeOwn: false }),
+        ...(placed && { hasView: true, includeOwn: false, rejectedUpTo: 0 }),
         ...(isComplete && { forgottenBefore: 0 }),
       },
       durable: false, // After a power cut the objects are sent again: the cursor is in the same batch.

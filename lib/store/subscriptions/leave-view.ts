@@ -18,7 +18,7 @@ export const leaveView = (context: CommitContext): Observable<never> => {
       const from = { downloadedTo: 0, downloadedBytes: 0, headBytes: 0, includeOwn: true, forgottenBefore: 0 };
       return context.commit({
         changes,
-        metadata: { ...from, hasView: false },
+        metadata: { ...from, hasView: false, rejectedUpTo: 0 },
         durable: true,
         stored: () => undefined,
       });

@@ -176,6 +176,7 @@ export const commitNewReplica = (
       includeOwn: false,
       forgottenBefore: 0,
       hasView: false,
+      rejectedUpTo: 0,
       ...bytes,
       instant: optimistic.instant,
       runs,
@@ -237,6 +238,7 @@ const resetKeepingReplica = (context: CommitContext, unsent: readonly Changeset[
       includeOwn: true,
       forgottenBefore: 0,
       hasView: false,
+      rejectedUpTo: 0,
     },
     durable: true,
     stored: () => {

@@ -14,6 +14,7 @@ import { clear, reset } from './reset-store.js';
 import { bindRunsOf } from '../ownership/replica-runs.js';
 import { applySnapshot } from './apply-snapshot.js';
 import { setWriteLimits } from '../transaction/write-limits.js';
+import { noView } from '../../model/view.js';
 import { applyDownload } from './apply-download.js';
 import { acknowledge } from './trim-outbox.js';
 
@@ -50,10 +51,11 @@ const readRemaining = (
 
 export const createSyncApi = (context: CommitContext): SyncApi => ({
   greeting$: defer(() => of(context.durable())).pipe(
-    map(({ replica, history, downloadedTo, acknowledged, includeOwn, runs }) => ({
+    map(({ replica, history, downloadedTo, acknowledged, includeOwn, runs, rejectedUpTo }) => ({
       ...{ replica, history, downloadedTo, acknowledged, includeOwn },
       runs: bindRunsOf(runs, context.runId, { acknowledged, written: context.outbox.head }),
-      ...(context.views && { view: context.views.placed() }),
+      // Objects of rejections may be here that the changes of the view after `downloadedTo` do not name.
+      ...(context.views && { view: rejectedUpTo > downloadedTo ? noView : context.views.placed() }),
     })),
   ),
   ...(context.views && { view: context.views.synced }),

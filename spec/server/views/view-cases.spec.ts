@@ -1,4 +1,5 @@
 import { limits } from '../../../lib/model/limits.js';
+import type { ObjectWrite } from '../../../lib/server/index.js';
 import { create, createViewConnection, createViewWorld, filterOf, lists, remove, update } from './view-world.js';
 
 const small = limits as { pageChangesetsMax: number; pageBytesMax: number };
@@ -254,5 +255,28 @@ describe('a session with a view', () => {
     fresh.subscribe(0, []);
     fresh.fetchAll(0);
     expect(fresh.texts().at(-1)).toBe('mark 1 at 2');
+  });
+
+  it('is named what a rejection has shown, when that has left before the next page', () => {
+    Object.assign(small, { pageBytesMax: 1_000_000 });
+    const permit = (_: unknown, __: unknown, { after }: ObjectWrite) => after?.['n'] !== 1 || 'no';
+    const { write, openPlaced, clock } = createViewWorld({ permit, limits: { downloadBytesInFlightMax: 524_288 } });
+    write(create('x', 'b'), create('y', 'b'));
+    const client = openPlaced(lists('a'));
+    const text = 'x'.repeat(300_000);
+    for (let time = 1; time <= 3; time += 1) write(create('z', 'a', { text, time })); // It confirms none of them.
+    write(update('x', { list: 'a' }));
+    client.write(clock.now(), update('x', { n: 1 }));
+    expect(client.texts().at(-1)).toBe('refused 1');
+    const upTo = client.all.flatMap((message) => (message.type === 'refused' ? [message.upTo] : []));
+    expect(upTo).toEqual([5]);
+    write(update('x', { list: 'b' }));
+    client.received(3);
+    expect(client.texts()).toEqual(['parts z without x up to 6, 0 left']);
+    client.received(6);
+    client.write(clock.now(), update('y', { n: 1 })); // Its state is that of the view.
+    expect(client.texts()).toEqual(['refused 2']);
+    write(update('y', { text }));
+    expect(client.texts()).toEqual([]);
   });
 });

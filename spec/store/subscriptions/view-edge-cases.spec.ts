@@ -19,6 +19,7 @@ import {
 } from './view-world.js';
 
 const none = new Set();
+const noBytes = { bytes: 0, remainingBytes: 0 };
 
 /** The rejection of a change of task `a`, with its state on the server. */
 const rejectionOf = (version: number, server: ModelServer) => ({
@@ -120,5 +121,31 @@ describe('the objects of a view in edge cases', () => {
     await uploadAll(store, server);
     await follow(store, server);
     expect(encodeState(stateOf(store, 'a')!)).toEqual(server.objectAt(server.head(), 'a').state);
+  });
+
+  it('come again as a whole when the connection ends after a rejection that was later than the view', async () => {
+    const server = serverWith(createTask('a', 'out'));
+    const store = await subscribedDevice(server, ['in']);
+    server.add([moveTask('a', 'in')]);
+    await write(store, (tx) => tx.create('Task', { id: 'a', list: 'in' }));
+    await waitUntilDone(store.rollBack({ ...rejectionOf(1, server), upTo: server.head() }));
+    expect([keysIn(store), (await greetingOf(store)).view?.number]).toEqual(['a', null]);
+    server.add([moveTask('a', 'out')]); // The changes of the view do not name it: it was out before, and is out now.
+    await placeLatest(store, server);
+    expect([keysIn(store), (await greetingOf(store)).view?.number]).toEqual(['', 1]);
+  });
+
+  it('do not come again after a rejection when the next page has named what was later', async () => {
+    const server = serverWith(createTask('a'));
+    const store = await subscribedDevice(server, ['in']);
+    await update(store, 'a', { votes: 1 });
+    await waitUntilDone(store.rollBack({ ...rejectionOf(1, server), upTo: server.head() }));
+    expect((await greetingOf(store)).view?.number).toBe(1);
+    await update(store, 'a', { votes: 2 });
+    server.add([moveTask('a', 'in')]);
+    await waitUntilDone(store.rollBack({ ...rejectionOf(2, server), upTo: server.head() }));
+    expect((await greetingOf(store)).view?.number).toBe(null);
+    await waitUntilDone(viewOf(store).integrate({ states: [], leaves: [], upTo: server.head(), ...noBytes }));
+    expect([keysIn(store), (await greetingOf(store)).view?.number]).toEqual(['a', 1]);
   });
 });
