@@ -129,9 +129,12 @@ export const checkPartialDisk = (deviceName: string, entries: Entries, oracle: V
       visibleTextOf(isSelected(placed.filters, text, state) ? state : null);
     const expected = selectedTextOf(oracle.stateAt(text, Math.max(downloadedTo, marked)));
     const found = visibleTextOf(objects.get(text) ?? null);
+    const hasHad = (from: number): boolean =>
+      oracle.statesFrom(text, from).some((each) => selectedTextOf(each) === found);
     if (expected === found) continue;
-    if (marked > downloadedTo && oracle.statesFrom(text, marked).some((each) => selectedTextOf(each) === found))
-      continue;
+    // A rejection brings the state of its moment, which may be later than the cursor. The cursor then follows.
+    if (oracle.rejectedUpTo(text, replica) > downloadedTo && hasHad(downloadedTo)) continue;
+    if (marked > downloadedTo && hasHad(marked)) continue;
     throw new InvariantError(
       'a device has what its subscriptions select',
       `${deviceName}: ${text} at version ${downloadedTo} in view ${placed.number}: ${found} instead of ${expected}`,

@@ -165,11 +165,8 @@ export const themeSettings: Readonly<Record<Theme, ThemeSettings>> = {
   },
   subscriptions: {
     settings: { partialDevices: 3 },
-    // A folder that is put back or lost, and another user, concern no subscription: see `disks` and `users`. Rejected
-    // writes: not yet, because their server states may bring objects to the device that are not in its view.
+    // A folder that is put back or lost, and another user, concern no subscription: see `disks` and `users`.
     more: {
-      rejectable: 0,
-      'read only': 0,
       'other user': 0,
       'put back': 0,
       lost: 0,

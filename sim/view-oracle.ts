@@ -32,6 +32,10 @@ export interface ViewOracle {
   readonly statesFrom: (text: string, version: number) => readonly ObjectState[];
   /** Whether a replica has changed an object after a version. */
   readonly hasChanged: (text: string, replica: string, after: number) => boolean;
+  /** Notes that a replica was sent the state of an object at a version, with a rejection. */
+  readonly noteRejected: (text: string, replica: string, version: number) => void;
+  /** The last version of the states of an object that a replica was sent with rejections; 0: it was sent none. */
+  readonly rejectedUpTo: (text: string, replica: string) => number;
   /** Keeps the present state for `restore`: the server's disk is backed up. */
   readonly save: () => void;
   readonly restore: () => void;
@@ -48,6 +52,7 @@ export const createViewOracle = (): ViewOracle => {
   let saved = { objects, head };
   let restores = 0;
   let history: string | null = null;
+  const rejected = new Map<string, number>();
   const indexAt = (all: readonly FoldedState[], version: number): number =>
     all.findLastIndex((each) => each.version <= version);
   return {
@@ -75,10 +80,13 @@ export const createViewOracle = (): ViewOracle => {
     },
     hasChanged: (text, replica, after) =>
       (objects.get(text) ?? []).some(({ version, origin }) => version > after && origin === replica),
+    noteRejected: (text, replica, version) => void rejected.set(`${replica} ${text}`, version),
+    rejectedUpTo: (text, replica) => rejected.get(`${replica} ${text}`) ?? 0,
     save: () => {
       saved = { objects: new Map(objects), head };
     },
     restore: () => {
+      rejected.clear();
       objects = new Map(saved.objects);
       head = saved.head;
       restores += 1;

@@ -98,6 +98,8 @@ class ConnectionWatch {
         return;
       case 'refused':
         this.checkNames(view, message, message.serverStates);
+        for (const { type, key } of message.serverStates)
+          this.oracle.noteRejected(objectTextOf(type, key), view.bind.replica, message.upTo ?? 0);
         return;
       default:
     }
