@@ -178,22 +178,22 @@ const copyEntries = async (
 };
 
 /** Creates the function that writes batches, of which only the last ones can be lost in a power cut. */
-const createWrite = (db: LevelDatabase): WriteBatch => {
+const createWrite = (db: LevelDatabase, writeBatch: WriteBatch): WriteBatch => {
   const write: WriteBatch = (changes, durable) =>
-    db.batch([...changes], { ...encoding, sync: durable }).catch(throwStorageError('The database cannot be written'));
+    writeBatch(changes, durable).catch(throwStorageError('The database cannot be written'));
   // The range has no keys, so that LevelDB only stores its table and begins another log file.
   const switchLog = async (): Promise<void> => db.compactRange?.('\x7f', '\x7f', { keyEncoding: 'utf8' });
   return db.compactRange === undefined ? write : createOrderedWrite(write, switchLog);
 };
 
-const createDatabaseStorage = (db: LevelDatabase, released: () => void): Storage => {
+const createDatabaseStorage = (db: LevelDatabase, writeBatch: WriteBatch, released: () => void): Storage => {
   const readMany = createReadMany(db);
   const readValue = createReadValue(readMany);
   const throwReadError = throwStorageError('The database cannot be read');
   return createPromiseStorage({
     read: (range) => readRange(db, readValue, range).catch(throwReadError),
     readMany: (keys) => readMany([...keys]).catch(throwReadError),
-    write: createWrite(db),
+    write: createWrite(db, writeBatch),
     copy: (sink) => copyEntries(db, sink),
     close: () => db.close().catch(throwStorageError('The database cannot be closed')).finally(released),
   });
@@ -203,7 +203,12 @@ const createDatabaseStorage = (db: LevelDatabase, released: () => void): Storage
  * Opens the storage on a database. `released` is called when the database is closed or could not be opened. When the
  * stream is unsubscribed while the database opens, the database is closed as soon as it is open.
  */
-export const openLevelStorage = (db: LevelDatabase, location: string, released: () => void): OpenStorage =>
+export const openLevelStorage = (
+  db: LevelDatabase,
+  location: string,
+  released: () => void,
+  writeBatch: WriteBatch = (changes, durable) => db.batch([...changes], { ...encoding, sync: durable }),
+): OpenStorage =>
   new Observable((subscriber) => {
     db.open().then(
       () => {
@@ -211,7 +216,7 @@ export const openLevelStorage = (db: LevelDatabase, location: string, released: 
           db.close().then(released, released);
           return;
         }
-        subscriber.next(createDatabaseStorage(db, released));
+        subscriber.next(createDatabaseStorage(db, writeBatch, released));
         subscriber.complete();
       },
       (thrown: unknown) => {

@@ -4,6 +4,7 @@ import { StorageError } from '../model/errors.js';
 import { importAtRunTime } from '../model/run-time-import.js';
 import { openLevelStorage, createLockedError } from './abstract-level.js';
 import { resolveFolder, holdFolder } from './folder-identity.js';
+import { createLevelBatch } from './level-batch.js';
 import type { OpenStorage } from './storage.js';
 
 /**
@@ -35,7 +36,9 @@ export const levelStorage = (location: string): OpenStorage => {
         const release = holdFolder(folder);
         if (release === null) throw createLockedError(name, createOpenHereError());
         // LevelDB identifies the databases of a process by their paths, so it needs the real path.
-        return openLevelStorage(new ClassicLevel(folder.path), name, release);
+        const db = new ClassicLevel(folder.path);
+        const writeBatch = createLevelBatch(() => db.batch());
+        return openLevelStorage(db, name, release, writeBatch);
       }),
     ),
   );

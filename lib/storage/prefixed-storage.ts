@@ -37,7 +37,11 @@ class PrefixedStorage implements Storage {
 
   batch(changes: readonly StorageChange[], options: { readonly durable: boolean }): Observable<never> {
     const { storage, prefix } = this;
-    const outside = (change: StorageChange): StorageChange => ({ ...change, key: change.key && prefix + change.key });
+    // An empty key stays invalid. Without a spread, which takes several times as long (measured).
+    const outside = (change: StorageChange): StorageChange => {
+      const key = change.key && prefix + change.key;
+      return change.type === 'put' ? { type: 'put', key, value: change.value } : { type: 'del', key };
+    };
     return defer(() => {
       this.checkOpen();
       return storage.batch(changes.map(outside), options);
