@@ -1,11 +1,12 @@
 /*
  * npm run bench -- subscriptions [--quick] [--objects N] [--rounds N] [upload|touches|projection|bootstrap|change|
- * latency|restart|memory …]: what subscriptions cost, beside the same work without them. See docs/BENCHMARKS.md.
+ * latency|restart|memory|routing …]: what subscriptions cost, beside the same work without them. See docs/BENCHMARKS.md.
  */
 import { loadavg } from 'node:os';
 import { formatLimitsTable, isLimitMissed, type LimitRow } from '../limits/limits-table.js';
 import { machineText } from '../result-table.js';
 import { measureBootstrap, measureChange } from './bootstrap-rows.js';
+import { measureRouting } from './routing-rows.js';
 import { measureMemory, measureRestart } from './session-rows.js';
 import { measureProjection, measureTouches } from './storage-rows.js';
 import { readSubscriptionsOptions, type SubscriptionName, type SubscriptionsOptions } from './subscriptions-options.js';
@@ -20,6 +21,7 @@ const measurements: Readonly<Record<SubscriptionName, (options: SubscriptionsOpt
   latency: measureLatency,
   restart: measureRestart,
   memory: measureMemory,
+  routing: measureRouting,
 };
 
 const readOptions = (args: readonly string[]): SubscriptionsOptions | null => {

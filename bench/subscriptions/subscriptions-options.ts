@@ -10,6 +10,7 @@ export const subscriptionNames = [
   'latency',
   'restart',
   'memory',
+  'routing',
 ] as const;
 export type SubscriptionName = (typeof subscriptionNames)[number];
 

@@ -39,7 +39,7 @@ export const createFakeRealm = (
     },
     page: (after: Version) =>
       defer(() => {
-        const entries = records.slice(after, Math.min(records.length, after + pageMax));
+        const entries = records.slice(after, Math.min(head$.value, after + pageMax));
         return of({ entries, upTo: after + entries.length });
       }),
   };
@@ -95,6 +95,10 @@ export const createFakeRealm = (
     ports: { history, headState: { readSomeRows: readNow } } as unknown as ReadFoundPorts,
     head: () => head$.value,
     router: new ViewRouter({ history, followers, readWith, scheduler } as unknown as ViewRouterPorts),
+    /** Adds a changeset that the history does not have yet. */
+    prepare: record,
+    /** Makes the prepared changesets the end of the history. */
+    publish: (upTo = records.length): void => head$.next(upTo),
     /** Appends changesets in one batch. `recorded` is called with the version of each before the router is woken. */
     append: (changesets: readonly FakeChangeset[], recorded: (version: Version) => void = () => undefined): void => {
       for (const each of changesets) {
