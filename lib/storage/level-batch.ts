@@ -17,7 +17,9 @@ interface ChangeCollector {
 /** Bytes of a batch above which its memory is not kept for the next one. */
 const keptBytesMax = 4 * 1024 * 1024;
 
-/** Returns the function that writes a batch to a database. It must not be called before the previous batch has ended. */
+/**
+ * Returns the function that writes a batch to a database. It must not be called before the previous batch has ended.
+ */
 export const createLevelBatch = (createBatch: () => object): WriteBatch => {
   // One for all batches: LevelDB frees its memory only when JavaScript collects it, which does not know its size.
   let kept: ChangeCollector | null = null;
