@@ -14,7 +14,9 @@ export const startProcesses = (): ProcessGroup =>
 export const runWithProcesses = async <A>(measure: (processes: ProcessGroup) => Promise<A>): Promise<A> => {
   const processes = startProcesses();
   try {
-    return await measure(processes);
+    const measured = await measure(processes);
+    await processes.end(); // A profile is written at the end.
+    return measured;
   } finally {
     processes.close();
   }

@@ -184,10 +184,11 @@ export class Bootstrap {
     if (this.concerned.has(text)) return; // It is named at the end.
     const { source, target } = this.options;
     const name = parseObjectText(text);
-    const state = decodeObjectState(text, bytes);
-    if (kind === 'entering') {
-      if (source?.hasState(name, state) !== true) draft.addState(text, name, bytes);
-    } else if (!target.hasState(name, state)) draft.addLeave(text, name);
+    const isIn = (view: ServedView | null): boolean =>
+      view?.types.has(name.type) === true && view.hasState(name, decodeObjectState(text, bytes));
+    if (kind === 'leaving') {
+      if (!isIn(target)) draft.addLeave(text, name);
+    } else if (!isIn(source)) draft.addState(text, name, bytes);
   }
 }
 
