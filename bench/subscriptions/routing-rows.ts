@@ -15,8 +15,8 @@ import { groupDigits } from './run-steps.js';
 import type { SubscriptionsOptions } from './subscriptions-options.js';
 
 /*
- * How long it takes to find the sessions that a change concerns. The sessions of the first rows are no more than members
- * of the router, so that what they send does not count. Those of the last rows are sessions of a server.
+ * How long it takes to find the sessions that a change concerns. The sessions of the first rows are no more than
+ * members of the router, so that what they send does not count. Those of the last rows are sessions of a server.
  */
 
 const watched: WatchedType = {

@@ -1,6 +1,7 @@
 /*
  * npm run bench -- subscriptions [--quick] [--objects N] [--rounds N] [upload|touches|projection|bootstrap|change|
- * latency|restart|memory|routing …]: what subscriptions cost, beside the same work without them. See docs/BENCHMARKS.md.
+ * latency|restart|memory|routing …]: what subscriptions cost, beside the same work without them. See
+ * docs/BENCHMARKS.md.
  */
 import { loadavg } from 'node:os';
 import { formatLimitsTable, isLimitMissed, type LimitRow } from '../limits/limits-table.js';
