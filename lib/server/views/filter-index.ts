@@ -17,9 +17,6 @@ interface IndexedFilter<Group> {
 
 type FiltersByValue<Group> = Map<Value, IndexedFilter<Group>[]>;
 
-/** Cost of a value that about half of all objects have. */
-const commonValueCost = 1_000;
-
 /** Returns the key of a value in the index. Values that no filter can have are never found. */
 const indexKeyOf = (value: Value): Value => (kindOf(value) === 'bytes' ? `\0${textOf(value)}` : value);
 
@@ -85,11 +82,7 @@ class TypeFilters<Group> {
   private costOf(conditions: readonly Membership[]): number {
     let cost = 0;
     for (const [, property, ...values] of conditions)
-      for (const value of values) {
-        const isCommon = value === null || typeof value === 'boolean';
-        cost += 1 + (this.properties.get(property)?.get(indexKeyOf(value))?.length ?? 0);
-        if (isCommon) cost += commonValueCost;
-      }
+      for (const value of values) cost += 1 + (this.properties.get(property)?.get(indexKeyOf(value))?.length ?? 0);
     return cost;
   }
 

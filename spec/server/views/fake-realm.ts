@@ -17,6 +17,8 @@ import { applyTo, type States } from './view-facts.js';
 export interface FakeChangeset {
   readonly origin: string;
   readonly operations: readonly Operation[];
+  /** Whether it was appended while nothing was watched. */
+  readonly isUntouched?: boolean;
 }
 
 /** Creates a realm in memory whose history a spec writes, with a router. Reads of states can be held. */
@@ -68,7 +70,7 @@ export const createFakeRealm = (
   const works = { headState: { readSomeRows }, uploadQueue: { runBetween: <A>(work$: A) => work$ } };
   const followers = new HistoryFollowers(log as never);
   const readWith = ((read: (given: unknown) => unknown) => read(works)) as ViewRouterPorts['readWith'];
-  const record = ({ origin, operations }: FakeChangeset): void => {
+  const record = ({ origin, operations, isUntouched = false }: FakeChangeset): void => {
     const version = records.length + 1;
     const stamp = { time: version, count: version * 1_000 };
     const body = encodeOperations(operations);
@@ -82,7 +84,8 @@ export const createFakeRealm = (
       if (watched) writer.add(place, before.get(text), states.get(text), watched);
     });
     const total = history.bytes + body.byteLength;
-    records.push({ version, origin, ...stamp, body, total, touches: writer.encode() });
+    const touches = isUntouched ? {} : { touches: writer.encode() };
+    records.push({ version, origin, ...stamp, body, total, ...touches });
     folds.push(new Map(states));
   };
   return {
@@ -90,6 +93,7 @@ export const createFakeRealm = (
     folds,
     counted,
     followers,
+    history,
     records,
     /** Reads states, also while reads are held. */
     ports: { history, headState: { readSomeRows: readNow } } as unknown as ReadFoundPorts,
@@ -107,6 +111,7 @@ export const createFakeRealm = (
       }
       head$.next(records.length);
     },
+    close: (): void => head$.complete(),
     /** Holds the reads of states, or lets them through. */
     hold: (isHeld: boolean): void => isHeld$.next(isHeld),
   };
