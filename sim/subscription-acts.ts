@@ -132,6 +132,16 @@ export const createSubscriptionActs = (
   const { number, seed, settings, oracle, log, broken } = options;
   const { disk } = parts;
   const isActive = isPartial(number, settings);
+  /** Checks that the device does not hold the history back, although nothing may have concerned it for a while. */
+  const checkCursor = (): void => {
+    const downloadedTo = readPartialDisk(disk.entries())?.metadata.downloadedTo ?? Infinity;
+    const head = oracle?.head() ?? 0;
+    if (isActive && downloadedTo < head)
+      throw new InvariantError(
+        'a device that nothing concerns follows the history',
+        `device ${number}: ${downloadedTo} of ${head}`,
+      );
+  };
   let checked: readonly unknown[] = [];
   let last: readonly WorldQuery[] = [];
 
@@ -211,7 +221,10 @@ export const createSubscriptionActs = (
         lacksNumbers ? new Map([...contents].map(([name, text]) => [name, text.replace(/"n":[^,]*,/, '')])) : contents;
       const expected = cardContentsOf(cardRealmOf(whole), isActive ? last : null);
       const difference = differenceOf(toComparable(expected), cardContentsOf(cardRealmOf(realm), null));
-      if (difference === null) return;
+      if (difference === null) {
+        checkCursor();
+        return;
+      }
       const { name, ours, theirs } = difference;
       throw new InvariantError('all are equal', `${name}: expected: ${ours}; device ${number}: ${theirs}`, [name]);
     },

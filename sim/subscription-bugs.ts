@@ -79,4 +79,16 @@ export const subscriptionBugs: readonly Bug[] = [
     'const chains = joinChains(found.chains, life.chains);',
     'const chains = [...found.chains, ...life.chains];',
   ),
+  createViewBug(
+    'a group is not sent what one of its sessions has written',
+    'server/views/view-router.js',
+    'batch.difference.add(touch.text, touch, touch.change, watched, false);',
+    'batch.difference.add(touch.text, touch, touch.change, watched, routing.released.size > 0);',
+  ),
+  createViewBug(
+    'a client that nothing concerns is never moved',
+    'server/views/view-sender.js',
+    'if (this.cursor.mayMoveTo(page.upTo))',
+    'if (this.cursor.mayMoveTo(Infinity) && page.upTo < 0)',
+  ),
 ];

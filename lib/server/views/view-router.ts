@@ -81,6 +81,7 @@ export class ViewRouter {
     const { head } = this.ports.history.log;
     const member = this.groups.add(session, view, head);
     if (this.reader === null) this.start(head);
+    this.startTimer(); // Its client may be behind, because its own changes were not sent to it.
     return member;
   }
 

@@ -247,7 +247,17 @@ describe('the router of a realm', () => {
               expect([each.replica, each.log.length > 0]).toEqual([each.replica, isConcerned]);
             }
           };
+          // Clients that upload as soon as they receive something, which has a deep stack.
+          let left = answers;
+          for (const each of sessions)
+            each.onShared = () => {
+              left -= 1;
+              if (left < 0) return;
+              const values = { list: left % 2 === 0 ? 'a' : 'b' };
+              append([{ origin: each.replica, operations: [{ kind: 'update', type: 'Task', key: 'k1', values }] }]);
+            };
           const perform = (act: Act): void => {
+            left = answers;
             if (act.kind === 'append') append(act.changesets);
             else if (act.kind === 'pass') pass();
             else if (act.kind === 'hold' || act.kind === 'release') {
@@ -261,15 +271,6 @@ describe('the router of a realm', () => {
             for (const each of sessions)
               for (const kind of each.log) if (kind in counted) counted[kind as 'shared'] += 1;
           };
-          // Clients that upload as soon as they receive something, which has a deep stack.
-          let left = answers;
-          for (const each of sessions)
-            each.onShared = () => {
-              left -= 1;
-              if (left < 0) return;
-              const values = { list: left % 2 === 0 ? 'a' : 'b' };
-              append([{ origin: each.replica, operations: [{ kind: 'update', type: 'Task', key: 'k1', values }] }]);
-            };
           sessions.forEach((each) => each.join());
           for (const act of acts) perform(act);
           perform({ kind: 'release' });
