@@ -104,5 +104,6 @@ export const checkEnd = ({ devices, server }: World, ledger: Ledger, { settings 
     checkDisk(`device ${index + 1}`, device.kept(), device.subscriptions.countObjects() ?? picture.size),
   );
   ledger.check(entriesOf(first));
+  if (settings.partialDevices > 0) server.checkIndex();
   if (settings.retentionMs < settleMs) checkHistory(server.historyLength());
 };

@@ -21,6 +21,7 @@ import type { UserAccess } from './user-access.js';
 import type { Settings } from './themes.js';
 import { parseToken } from './token-source.js';
 import type { ViewOracle } from './view-oracle.js';
+import { checkServerIndex } from './server-index.js';
 import { createViewWatch } from './view-watch.js';
 
 /** The only server of a world. It can be killed and started again. */
@@ -38,6 +39,8 @@ export interface SimulatedServer {
   readonly calm: () => void;
   /** Number of changesets of the history that are on the disk. */
   readonly historyLength: () => number;
+  /** Checks the index of the objects on the disk. */
+  readonly checkIndex: () => void;
 }
 
 export interface SimulatedServerOptions {
@@ -290,5 +293,6 @@ export const createSimulatedServer = ({
       answerMs = 0;
     },
     historyLength: () => countChangesets(disk.synced()),
+    checkIndex: () => checkServerIndex(disk.entries()),
   };
 };

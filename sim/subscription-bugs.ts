@@ -91,4 +91,40 @@ export const subscriptionBugs: readonly Bug[] = [
     'if (this.cursor.mayMoveTo(page.upTo))',
     'if (this.cursor.mayMoveTo(Infinity) && page.upTo < 0)',
   ),
+  createViewBug(
+    'the first touch of an object decides whether it is named with the members',
+    'server/views/concerned-objects.js',
+    'isKnown: isKnown || earlier?.isKnown === true,',
+    'isKnown: earlier?.isKnown ?? isKnown,',
+  ),
+  createViewBug(
+    'an object that leaves is removed although changes of it are unsent',
+    'store/subscriptions/apply-view-page.js',
+    'if (waiting)',
+    'if (waiting && waiting.version === 0)',
+  ),
+  createViewBug(
+    'a detached object stays when its changes are rejected',
+    'store/rejected/rollback.js',
+    'context.views?.endDetached(version,',
+    'context.views?.endDetached(0,',
+  ),
+  createViewBug(
+    'the index keeps deleted objects',
+    'server/history/object-index.js',
+    'if (oldKey !== null)',
+    'if (oldKey !== null && is)',
+  ),
+  createViewBug(
+    'a view that is overtaken after its last page was sent is not placed',
+    'session/conversation/handle-view.js',
+    "view.requested = wanted;\n    channel.send({ type: 'subscribe'",
+    "view.requested = wanted;\n    view.arriving = null;\n    channel.send({ type: 'subscribe'",
+  ),
+  createViewBug(
+    'a server does not name what a rejection has shown early',
+    'server/views/view-sender.js',
+    'this.early.addTo(changes, bootstrap);',
+    '',
+  ),
 ];

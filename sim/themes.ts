@@ -176,7 +176,9 @@ export const themeSettings: Readonly<Record<Theme, ThemeSettings>> = {
       power: 1.5,
     },
     also: [
-      ['subscribe', 5],
+      ['subscribe', 4],
+      // The view of the first one may be overtaken when its last page is on the way.
+      ['subscribe', 3, ['subscribe', 400]],
       ['subscribe again', 1],
       ['unsubscribe', 2],
       ['subscribe often', 1.5],
