@@ -50,15 +50,15 @@ const createMeasurements = (): Actions => {
   let counter: ReturnType<typeof createFrameCounter> | null = null;
   let cpu = process.cpuUsage();
   return {
-    /** Kilobytes of resident memory: now, after a garbage collection, and the part of the heap. */
+    /** Kilobytes of resident memory: now, after a garbage collection, and the parts of the heap and of buffers. */
     memory: async () => {
       const before = process.memoryUsage().rss;
       for (let round = 0; round < 6; round += 1) {
         collect();
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
-      const { rss, heapUsed } = process.memoryUsage();
-      return [before, rss, heapUsed].map((bytes) => bytes / 1_024);
+      const { rss, heapUsed, arrayBuffers } = process.memoryUsage();
+      return [before, rss, heapUsed, arrayBuffers].map((bytes) => bytes / 1_024);
     },
     count: () => {
       counter = createFrameCounter();

@@ -53,7 +53,7 @@ const measureSession = (devices: number, isPartial: boolean): Promise<readonly n
     const port = await server.runForNumber('port');
     const warmUp = await processes.start('clients', port);
     await warmUp.run('fillRealms', tasksOfRealm);
-    await warmUp.run('join', 500, atOnce, Number(isPartial));
+    await warmUp.run('join', devices, atOnce, Number(isPartial)); // The memory of this work does not count.
     await warmUp.end();
     await sleep(1_000);
     const before = (await server.run('memory')) as number[];
@@ -66,11 +66,12 @@ const measureSession = (devices: number, isPartial: boolean): Promise<readonly n
 
 export const measureMemory = async ({ isQuick }: SubscriptionsOptions): Promise<LimitRow[]> => {
   const devices = isQuick ? 500 : 3_000;
-  const [, value = NaN, heap = NaN] = await measureSession(devices, true);
-  const [, beside = NaN, heapBeside = NaN] = await measureSession(devices, false);
+  const [, value = NaN, heap = NaN, buffers = NaN] = await measureSession(devices, true);
+  const [, beside = NaN, heapBeside = NaN, buffersBeside = NaN] = await measureSession(devices, false);
   const label = 'an idle session with three subscriptions, beside one of a full realm';
   return [
     { label: `${label}, KiB of the server's memory`, value, beside, target: isQuick ? null : { valueMax: 24 } },
     { label: `${label}, KiB of its heap`, value: heap, beside: heapBeside, target: { valueMax: 24 } },
+    { label: `${label}, KiB of its buffers`, value: buffers, beside: buffersBeside, target: null },
   ];
 };

@@ -5,6 +5,7 @@ import type { ObjectState } from '../../lib/merge/object-state.js';
 import type { Operation, Write } from '../../lib/merge/operation.js';
 import type { History } from '../../lib/server/history/history.js';
 import type { HistoryRecord } from '../../lib/server/history/history-record.js';
+import { applySteps } from '../../lib/server/history/projection.js';
 import { openHistory } from '../../lib/server/history/storage-history.js';
 import { noTouches } from '../../lib/server/history/touches.js';
 import { createAppendBatch } from '../../lib/server/uploads/append-batch.js';
@@ -55,7 +56,10 @@ const measureTouchBytes = async (count: number): Promise<number[]> => {
       batch.recorded.push({ version, time, count: place, body, ...rest });
       batch.incoming.push({ changeset: { version, time, count: place, body }, operationCount: 1, operations });
       await run(recordTouches(batch, { history, headState: { readStates } }));
-      for (const [text, state] of batch.known?.states ?? []) states.set(text, state);
+      for (const [text, steps] of batch.known?.steps[0] ?? []) {
+        const state = applySteps(states.get(text), steps);
+        if (state !== undefined) states.set(text, state);
+      }
       bytes += batch.recorded[0]?.touches?.byteLength ?? NaN;
     }
     return bytes / count;

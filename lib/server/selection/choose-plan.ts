@@ -18,8 +18,8 @@ const firstCountMax = 256;
 const countFactor = 8;
 /** Rows of each scan that are counted at most: a few hundred milliseconds. */
 const lastCountMax = 128 * 1024;
-/** Share of all objects from which reading them in order is faster than one by one: measured with LevelDB. */
-const typeScanShare = 1 / 10;
+/** Share of all objects from which reading them in order is cheaper than by an index: measured with LevelDB. */
+const typeScanShare = 1 / 5;
 
 /** Conditions whose scans read all objects of a filter, and the number of these. */
 interface Candidate {

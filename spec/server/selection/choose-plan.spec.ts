@@ -138,8 +138,13 @@ describe('objects at the head that are read while changes are appended', () => {
     await appendAll(history, later);
     const { entries } = await firstValueFrom(history.log.page(history.log.head - 1));
     headState.appended(entries, [{ operations: later }]);
-    for (let pages = 0; pages < 4; pages += 1) gate.next();
-    const rows = (await Promise.all(reads)).flat();
+    const reading = { isOver: false };
+    const all = Promise.all(reads).finally(() => (reading.isOver = true));
+    while (!reading.isOver) {
+      gate.next();
+      await new Promise((resolve) => setTimeout(resolve)); // A slow machine reads the next page later.
+    }
+    const rows = (await all).flat();
     expect(rows.map(([text, bytes]) => propertyValueOf(decodeObjectState(text, bytes), 'note'))).toEqual([
       'second',
       'second',
