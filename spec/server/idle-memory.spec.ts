@@ -1,4 +1,4 @@
-import type { ServerMessage } from '../../lib/protocol/messages.js';
+import type { ClientMessage, ServerMessage } from '../../lib/protocol/messages.js';
 import { checkServerOptions } from '../../lib/server/check-server-options.js';
 import { createServerCore } from '../../lib/server/server-core.js';
 import { memoryStorage } from '../../lib/storage/memory.js';
@@ -42,4 +42,44 @@ describe('an idle client of a server', () => {
   it('takes at most 12 KiB of heap with a realm of its own, besides its socket', async () => {
     expect(await measureClients((index) => `realm-${index}`)).toBeLessThan(12);
   });
+
+  it('takes at most 15 KiB of heap with three subscriptions of its own, besides its socket and its realm', async () => {
+    const core = createServerCore(checkServerOptions({ storage: memoryStorage() }));
+    const connections: Receiver<unknown>[] = [];
+    let next = 0;
+    /** Connects a client, and resolves when it has its view. */
+    const connectPartial = (): Promise<void> =>
+      new Promise((resolve, reject) => {
+        const index = (next += 1);
+        const filters = [
+          ['in', 'list', `list-${index}`],
+          ['in', 'owner', `user-${index}`],
+          ['and', ['in', 'done', true], ['in', 'list', `more-${index}`]],
+        ].map((filter, at) => ({ id: at + 1, type: 'Task', filter }));
+        const answer = (message: ClientMessage): void => connection.receive(message);
+        const connection: Receiver<unknown> = core.createAcceptor({ user: null, sessions: 0 })({
+          next: ({ type }: ServerMessage) => {
+            if (type === 'view') answer({ type: 'next', session: 1, number: 1, position: null });
+            if (type === 'members') resolve();
+            if (type === 'error') reject(new Error('The server has rejected a message.'));
+          },
+          error: reject,
+          complete: () => undefined,
+        });
+        connections.push(connection);
+        const realm = `realm-${index % 5}`;
+        const view = { number: null, filters: [], scope: null };
+        answer(createBind({ realm, replica: `partial-${index}`, view }));
+        answer({ type: 'subscribe', session: 1, number: 1, filters });
+      });
+    const connectAll = async (): Promise<void> => {
+      for (let index = 0; index < clients; index += 1) await connectPartial();
+    };
+    await connectAll(); // Fills caches and arrays.
+    const before = await heapUsed();
+    await connectAll();
+    const after = await heapUsed();
+    for (const connection of connections) connection.close();
+    expect((after - before) / 1_024 / clients).toBeLessThan(15);
+  }, 60_000);
 });
