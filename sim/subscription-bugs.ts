@@ -86,12 +86,6 @@ export const subscriptionBugs: readonly Bug[] = [
     'batch.difference.add(touch.text, touch, touch.change, watched, routing.released.size > 0);',
   ),
   createViewBug(
-    'a client that nothing concerns is never moved',
-    'server/views/view-sender.js',
-    'if (this.cursor.mayMoveTo(page.upTo))',
-    'if (this.cursor.mayMoveTo(Infinity) && page.upTo < 0)',
-  ),
-  createViewBug(
     'the first touch of an object decides whether it is named with the members',
     'server/views/concerned-objects.js',
     'isKnown: isKnown || earlier?.isKnown === true,',
