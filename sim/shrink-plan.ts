@@ -3,6 +3,8 @@ import { playWorld, type Outcome } from './world.js';
 
 /** Runs for making one plan smaller: half a second each at first, and less when events are left out. */
 const runsMax = 400;
+/** Milliseconds for making one plan smaller: a world with ten thousand writes takes a quarter of a minute. */
+const msMax = 180_000;
 /** Only the events of the last milliseconds before the broken invariant are tried first. */
 const recentMs = [5_000, 20_000, 60_000, 180_000] as const;
 /** Milliseconds to which a time without events is shortened. */
@@ -110,12 +112,15 @@ const removeGaps = async ({ plan, takes, isOver }: Shrinker): Promise<boolean> =
 
 /**
  * Finds a smaller and shorter plan that still breaks the same invariant, without events after it. `how` plays a plan.
+ * `now` is the time in milliseconds.
  */
 export const shrinkPlan = async (
   plan: Plan,
   broken: NonNullable<Outcome['broken']>,
   how: (plan: Plan) => Outcome | Promise<Outcome> = playWorld,
+  now: () => number = () => performance.now(),
 ): Promise<ShrunkPlan> => {
+  const began = now();
   let runs = 0;
   const play = async (candidate: Plan): Promise<Outcome> => {
     runs += 1;
@@ -129,7 +134,7 @@ export const shrinkPlan = async (
   const shrinking: Shrinker = {
     plan: () => kept,
     brokenAt: () => best.broken?.at ?? broken.at,
-    isOver: () => runs >= runsMax,
+    isOver: () => runs >= runsMax || now() - began >= msMax,
     takes: async (candidate) => {
       const outcome = await play(candidate);
       if (!breaks(outcome)) return false;

@@ -109,16 +109,4 @@ export const subscriptionBugs: readonly Bug[] = [
     'if (oldKey !== null)',
     'if (oldKey !== null && is)',
   ),
-  createViewBug(
-    'a view that is overtaken after its last page was sent is not placed',
-    'session/conversation/handle-view.js',
-    "view.requested = wanted;\n    channel.send({ type: 'subscribe'",
-    "view.requested = wanted;\n    view.arriving = null;\n    channel.send({ type: 'subscribe'",
-  ),
-  createViewBug(
-    'a server does not name what a rejection has shown early',
-    'server/views/view-sender.js',
-    'this.early.addTo(changes, bootstrap);',
-    '',
-  ),
 ];

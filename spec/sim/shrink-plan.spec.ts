@@ -108,6 +108,19 @@ describe('a plan that is made smaller', () => {
     expect(found.outcome.broken?.promise).toBe('planted');
   });
 
+  it('is the best one after three minutes, when each run takes long', async () => {
+    let time = 0;
+    const { how, played } = breakingAfter([5, 400, 780]);
+    const playSlowly = (plan: Plan) => {
+      time += 15_000;
+      return how(plan);
+    };
+    const { plan, outcome } = await shrinkPlan(createPlan(createEvents(800)), broken!, playSlowly, () => time);
+    expect(played.length).toBeLessThan(20);
+    expect(momentsOf(plan)).toEqual(expect.arrayContaining([5, 400, 780]));
+    expect(outcome).toEqual(createBrokenOutcome(780));
+  });
+
   it('takes few runs for one event in a thousand', async () => {
     const { how } = breakingAfter([700]);
     expect((await shrinkPlan(createPlan(createEvents(1_000)), broken!, how)).runs).toBeLessThan(30);
