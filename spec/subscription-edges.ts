@@ -131,6 +131,10 @@ export const subscriptionEdges: readonly Allowed[] = [
     why: 'it follows the history for ten thousand sessions with plain state',
   },
   {
+    where: 'lib/server/scope/scope-watch.ts ScopeWatch',
+    why: 'each answer of `scope` changes what a session may send, until the session ends',
+  },
+  {
     where: 'lib/server/views/task-runner.ts TaskRunner',
     why: 'a session reads the storage when its client or a change asks for it, until the session ends',
   },

@@ -1,34 +1,59 @@
 import { isPlainObject } from '../model/built-ins.js';
 import { InvalidArgumentError } from '../model/errors.js';
-import type { Property, TypeShape } from '../model/schema.js';
+import type { TypeShape } from '../model/schema.js';
 import { isRecord, type Value } from '../model/value.js';
 import { canonicalFilterOf } from './canonical-filter.js';
 import { createFilterTest } from './filter-test.js';
-import { checkOperand, checkOperands, checkPath, isCondition } from './operands.js';
+import { checkOperand, checkPath, isCondition } from './operands.js';
 import { findExceededLimit } from './read-filter.js';
 import { keyName, type StoredFilter } from './stored-filter.js';
 
+/** A property as filters compare it. */
+export interface ComparedProperty {
+  /** The name, as stored filters have it. */
+  readonly name: string;
+  /** The value that an object without the property has for the app. */
+  readonly missing: Value;
+  /** Returns an operand in its stored form. Throws an `InvalidArgumentError` for a value of another type. */
+  readonly toStored: (path: string, given: unknown) => Value;
+}
+
+/**
+ * Returns a property that conditions name. Throws an `InvalidArgumentError` if there is none, or if it cannot be
+ * compared.
+ */
+export type FindProperty = (path: string, name: string, given: unknown) => ComparedProperty;
+
 const operators = ['$eq', '$ne', '$gt', '$gte', '$lt', '$lte', '$in', '$nin', '$not'];
 
-const compileOperator = (path: string, operator: string, property: Property, given: unknown): StoredFilter => {
-  const name = property.name;
+const toStoredList = (path: string, given: unknown, toStored: ComparedProperty['toStored']): readonly Value[] => {
+  if (!Array.isArray(given)) throw new InvalidArgumentError(path, 'an array', given);
+  return Array.from(given, (each) => toStored(path, each));
+};
+
+const compileOperator = (
+  path: string,
+  operator: string,
+  { name, toStored }: ComparedProperty,
+  given: unknown,
+): StoredFilter => {
   switch (operator) {
     case '$eq':
-      return ['in', name, checkOperand(path, property, given)];
+      return ['in', name, toStored(path, given)];
     case '$ne':
-      return ['not', ['in', name, checkOperand(path, property, given)]];
+      return ['not', ['in', name, toStored(path, given)]];
     case '$in':
-      return ['in', name, ...checkOperands(path, property, given)];
+      return ['in', name, ...toStoredList(path, given, toStored)];
     case '$nin':
-      return ['not', ['in', name, ...checkOperands(path, property, given)]];
+      return ['not', ['in', name, ...toStoredList(path, given, toStored)]];
     case '$not':
       if (!isCondition(given)) throw new InvalidArgumentError(path, 'a record of conditions', given);
-      return ['not', compileCondition(path, property, given)];
+      return ['not', compileCondition(path, { name, missing: null, toStored }, given)];
     case '$gt':
     case '$gte':
     case '$lt':
     case '$lte':
-      return [operator.slice(1) as 'gt' | 'gte' | 'lt' | 'lte', name, checkOperand(path, property, given)];
+      return [operator.slice(1) as 'gt' | 'gte' | 'lt' | 'lte', name, toStored(path, given)];
     default:
       throw new InvalidArgumentError(path, `one of the operators ${operators.join(', ')}`, operator, {
         problem: `${path} cannot be part of a subscription.`,
@@ -37,7 +62,11 @@ const compileOperator = (path: string, operator: string, property: Property, giv
   }
 };
 
-const compileCondition = (path: string, property: Property, given: Readonly<Record<string, unknown>>): StoredFilter => {
+const compileCondition = (
+  path: string,
+  property: ComparedProperty,
+  given: Readonly<Record<string, unknown>>,
+): StoredFilter => {
   checkPath(path);
   return [
     'and',
@@ -60,23 +89,14 @@ const addMissingValue = (condition: StoredFilter, property: string, missing: Val
   return isMatching ? ['or', condition, isMissing] : ['and', condition, ['not', isMissing]];
 };
 
-const compileProperty = (path: string, shape: TypeShape, property: Property, given: unknown): StoredFilter => {
-  const { container, kind } = property;
-  if (container !== 'value' || kind === 'mixed') {
-    throw new InvalidArgumentError(path, 'left out', given, {
-      problem: `${path} is a ${container === 'value' ? kind : container}, and a subscription cannot select by it.`,
-      advice: 'Select by a property with a single value, and further with `objects$`.',
-    });
-  }
-  const isKey = property === shape.primaryKey;
-  const stored = isKey ? { ...property, name: keyName } : property;
+const compileProperty = (path: string, property: ComparedProperty, given: unknown): StoredFilter => {
   const condition = isCondition(given)
-    ? compileCondition(path, stored, given)
-    : (['in', stored.name, checkOperand(path, property, given)] as const);
-  return isKey ? condition : addMissingValue(condition, property.name, shape.missing.get(property.name) ?? null);
+    ? compileCondition(path, property, given)
+    : (['in', property.name, property.toStored(path, given)] as const);
+  return addMissingValue(condition, property.name, property.missing);
 };
 
-const compileAll = (shape: TypeShape, where: unknown, path: string): StoredFilter => {
+const compileAll = (find: FindProperty, where: unknown, path: string): StoredFilter => {
   checkPath(path);
   if (!isRecord(where) || !isPlainObject(where)) {
     const isFunction = typeof where === 'function';
@@ -89,16 +109,44 @@ const compileAll = (shape: TypeShape, where: unknown, path: string): StoredFilte
     const at = `${path}.${name}`;
     if (name === '$and' || name === '$or' || name === '$nor') {
       if (!Array.isArray(given)) throw new InvalidArgumentError(at, 'an array of filters', given);
-      const parts = Array.from(given, (each: unknown, index) => compileAll(shape, each, `${at}[${index}]`));
+      const parts = Array.from(given, (each: unknown, index) => compileAll(find, each, `${at}[${index}]`));
       return name === '$nor' ? ['not', ['or', ...parts]] : [name === '$or' ? 'or' : 'and', ...parts];
     }
-    const property = shape.properties.get(name);
-    if (property) return compileProperty(at, shape, property, given);
-    const expected = `a record of properties of ${shape.name} (${[...shape.properties.keys()].join(', ')})`;
-    throw new InvalidArgumentError(path, expected, name);
+    return compileProperty(at, find(at, name, given), given);
   });
   return ['and', ...all];
 };
+
+/** Compiles a filter to its canonical stored form, by the properties that `find` returns. Otherwise `compileFilter`. */
+export const compileWith = (find: FindProperty, where: unknown, path: string): StoredFilter => {
+  const canonical = canonicalFilterOf(compileAll(find, where, path));
+  const exceeded = findExceededLimit(canonical);
+  if (exceeded !== null) throw new InvalidArgumentError(path, `a filter with ${exceeded}`, where);
+  return canonical;
+};
+
+const findIn =
+  ({ name: type, primaryKey, properties, missing }: TypeShape): FindProperty =>
+  (path, name, given) => {
+    const property = properties.get(name);
+    if (property === undefined) {
+      const expected = `a record of properties of ${type} (${[...properties.keys()].join(', ')})`;
+      throw new InvalidArgumentError(path, expected, name);
+    }
+    const { container, kind } = property;
+    if (container !== 'value' || kind === 'mixed') {
+      throw new InvalidArgumentError(path, 'left out', given, {
+        problem: `${path} is a ${container === 'value' ? kind : container}, and a subscription cannot select by it.`,
+        advice: 'Select by a property with a single value, and further with `objects$`.',
+      });
+    }
+    const isKey = property === primaryKey;
+    return {
+      name: isKey ? keyName : name,
+      missing: isKey ? null : (missing.get(name) ?? null),
+      toStored: (at, operand) => checkOperand(at, property, operand),
+    };
+  };
 
 /**
  * Compiles the filter of an app to its canonical stored form, against the schema. The result matches the same objects
@@ -106,9 +154,5 @@ const compileAll = (shape: TypeShape, where: unknown, path: string): StoredFilte
  *
  * @throws InvalidArgumentError for an invalid filter, one over a limit, and one that a server cannot evaluate.
  */
-export const compileFilter = (shape: TypeShape, where: unknown, path = 'where'): StoredFilter => {
-  const canonical = canonicalFilterOf(compileAll(shape, where, path));
-  const exceeded = findExceededLimit(canonical);
-  if (exceeded !== null) throw new InvalidArgumentError(path, `a filter with ${exceeded}`, where);
-  return canonical;
-};
+export const compileFilter = (shape: TypeShape, where: unknown, path = 'where'): StoredFilter =>
+  compileWith(findIn(shape), where, path);

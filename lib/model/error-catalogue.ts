@@ -93,6 +93,11 @@ export const syncErrors = {
     fatal: true,
     advice: 'Update the server, or open the realm without subscriptions: this one would send all objects.',
   },
+  'needs-subscriptions': {
+    level: 'session',
+    fatal: true,
+    advice: 'Open the realm with subscriptions: the user may see a part of it.',
+  },
   replaced: { level: 'session', fatal: true, advice: 'Close the other client that syncs the same local data.' },
   'unreadable-change': {
     level: 'session',

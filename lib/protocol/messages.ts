@@ -274,6 +274,7 @@ export const wireErrorCodes = [
   'user-refused',
   'no-such-realm',
   'permission-denied',
+  'needs-subscriptions',
   'bad-changeset',
   'bad-cursor',
   'history-changed',

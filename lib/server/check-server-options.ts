@@ -7,6 +7,7 @@ import { serverLimits } from './server-limits.js';
 import { checkNumber, checkOptions, limits as defaults } from '../model/limits.js';
 import type { OpenStorage, Storage } from '../storage/storage.js';
 import { allowAnyone, type Authorize } from './auth/access.js';
+import type { ScopeOf } from './scope/scope.js';
 import type { Permit } from './uploads/permit.js';
 import { checkSchemas, type SchemaOf } from './uploads/server-schemas.js';
 import { catchLogErrors, createDefaultLog, type ServerLog } from './http/server-events.js';
@@ -14,8 +15,10 @@ import type { ServerLimits, ServerWire, ServerOptions } from './server-options.j
 
 /** Options after the check: every default is filled in. */
 export interface CheckedServerOptions extends Required<
-  Omit<ServerOptions, 'limits' | 'storage' | 'permit' | 'middleware' | 'schemas'>
+  Omit<ServerOptions, 'limits' | 'storage' | 'scope' | 'permit' | 'middleware' | 'schemas'>
 > {
+  /** `null` if the option was omitted: all objects of a realm are visible. */
+  readonly scope: ScopeOf | null;
   /** `null` if the option was omitted. */
   readonly permit: Permit | null;
   readonly schemaOf: SchemaOf;
@@ -30,6 +33,7 @@ const optionNames = [
   'storage',
   'authenticate',
   'authorize',
+  'scope',
   'permit',
   'schemas',
   'middleware',
@@ -113,7 +117,17 @@ const checkOptionalFunction = <F>(argument: string, value: F | undefined, fallba
  */
 export const checkServerOptions = (options: ServerOptions): CheckedServerOptions => {
   checkOptions('options of createSyncServer', options, optionNames);
-  const { authenticate, authorize, permit, schemas, middleware, clock = systemClock, limits = {}, log } = options;
+  const {
+    authenticate,
+    authorize,
+    scope,
+    permit,
+    schemas,
+    middleware,
+    clock = systemClock,
+    limits = {},
+    log,
+  } = options;
   if (authorize === undefined && authenticate !== undefined && authenticate !== allowAnyone) {
     throw new InvalidArgumentError(
       'authorize',
@@ -133,6 +147,7 @@ export const checkServerOptions = (options: ServerOptions): CheckedServerOptions
     authenticate: checkOptionalFunction('authenticate', authenticate, allowAnyone),
     authorize: checkOptionalFunction<Authorize>('authorize', authorize, () => 'write'),
     schemaOf: checkSchemas(schemas),
+    scope: scope === undefined ? null : checkFunction('scope', scope),
     permit: permit === undefined ? null : checkFunction('permit', permit),
     middleware: middleware === undefined ? null : checkFunction('middleware', middleware),
     limits: checkLimits(limits),

@@ -12,6 +12,7 @@ export {
   type Access,
   type User,
 } from './auth/access.js';
+export type { ScopeFilter, ScopeOf, VisibleObjects } from './scope/scope.js';
 export type { ObjectWrite, Permit } from './uploads/permit.js';
 export type { RealmSchemas } from './uploads/server-schemas.js';
 export type { PlainObject } from './uploads/plain-object.js';

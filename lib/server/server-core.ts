@@ -92,7 +92,7 @@ const cacheStorage = (opening$: Observable<Storage>): Observable<Storage> => {
 
 export const createServerCore = (options: CheckedServerOptions): ServerCore => {
   const { storage$: opening$, close$ } = openStorageOnce(options);
-  const { authenticate, authorize, permit, schemaOf, clock, limits, log } = options;
+  const { authenticate, authorize, scope, permit, schemaOf, clock, limits, log } = options;
   const connections = new Set<ServerConnection>();
   const connected = new BehaviorSubject(0);
   let isClosing = false;
@@ -102,18 +102,12 @@ export const createServerCore = (options: CheckedServerOptions): ServerCore => {
   const health = createHealth({ storage$: opening$, isClosing: () => isClosing, clock, onBatchWritten: written });
   const watch = createClockWatch({ clock, stampAheadMsMax: limits.stampAheadMsMax, log });
   const storage$ = cacheStorage(opening$.pipe(switchMap((opened) => watch.watchStorage(health.watchStorage(opened)))));
-  const realms = createRealms({ storage$, limits, clock, permit, schemaOf, log, stamped: watch.stamped });
+  const realmOptions = { storage$, limits, clock, permit, isScoped: scope !== null, schemaOf, log };
+  const realms = createRealms({ ...realmOptions, stamped: watch.stamped });
   const throttledLog = createThrottledLog(log, clock.now);
   const users = createConnectedUsers({ limits, now: clock.now });
   const ports = {
-    authenticate,
-    authorize,
-    realms,
-    clock,
-    limits,
-    log,
-    serverCounters,
-    users,
+    ...{ authenticate, authorize, scope, schemaOf, realms, clock, limits, log, serverCounters, users },
     ...throttledLog,
     waiting: { count: 0 },
   };

@@ -67,6 +67,15 @@ export const serverLimits = {
    */
   touchesBytesMax: 1024 * 1024,
   /**
+   * Former and present scopes that a realm keeps of one user, at most 16 KiB each. A device whose scope is forgotten
+   * gets its view as a whole.
+   */
+  scopesPerUserMax: 8,
+  /** Users whose scopes a realm keeps in memory. Those of others are read again. */
+  scopedUsersKept: 1_000,
+  /** Replicas whose positions in the members of a view a realm keeps, at most 8 KiB each. Others begin again. */
+  hiddenPositionsMax: 1_000,
+  /**
    * Objects that changed and that a session remembers while it brings a device up to date with its view, at most 200
    * bytes each. With more changes the device gets its view as a whole: that costs it about the same.
    */

@@ -3,6 +3,7 @@ import type { ClientMessage, ServerMessage } from '../protocol/messages.js';
 import type { OpenStorage, Storage } from '../storage/storage.js';
 import type { Wire } from '../transport/wire.js';
 import { type Authenticate, type Authorize } from './auth/access.js';
+import type { ScopeOf } from './scope/scope.js';
 import type { Permit } from './uploads/permit.js';
 import { type RealmSchemas } from './uploads/server-schemas.js';
 import type { WriteLimits } from '../model/changeset.js';
@@ -224,6 +225,15 @@ export interface ServerOptions {
    * @defaultValue `() => 'write'`, if `authenticate` is omitted or is `allowAnyone`
    */
   readonly authorize?: Authorize;
+  /**
+   * Returns the objects of a realm that a user may see, as filters. A user with a part of a realm needs a client that
+   * opens it with subscriptions. The server rejects writes of existing objects that the user may not see. `permit`
+   * decides which objects a user may create, and how an object may be after a write.
+   *
+   * @defaultValue every user with access to a realm may see all of its objects
+   * @see docs/subscriptions.md, "What a user may see"
+   */
+  readonly scope?: ScopeOf;
   /**
    * Decides for each object of a write whether the user may write it. If `permit` throws or errors, nothing is
    * accepted, the server logs the error, and the client tries again later.

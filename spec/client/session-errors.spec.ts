@@ -25,6 +25,7 @@ const shown = (error: AnySyncError): string => {
     case 'user-refused':
     case 'suspended':
     case 'no-such-realm':
+    case 'needs-subscriptions':
     case 'no-subscriptions':
     case 'permission-denied':
     case 'other-user':

@@ -90,7 +90,7 @@ const run = (commands: readonly Command[]) => {
   };
   const { make, pass, clock, errors } = createTimedServer({ permit, limits });
   let server = make();
-  const replicas = ['a', 'b', 'c'].map(createFakeReplica);
+  const replicas = ['a', 'b', 'c'].map((name) => createFakeReplica(name));
   const witness = createFakeReplica('witness');
   const all = [...replicas, witness];
   const errands = { snapshots: 0, resets: 0, rejected: 0 };

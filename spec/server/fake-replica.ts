@@ -80,7 +80,7 @@ const decodeStateOf = (bytes: Uint8Array): ObjectState => {
  * `states`. It answers synchronously. A spec can end its connection after a number of messages, and can make it stop
  * fetching.
  */
-export const createFakeReplica = (name: string) => {
+export const createFakeReplica = (name: string, token: string | null = null) => {
   let id = name;
   const states: States = new Map();
   let outbox: Changeset[] = [];
@@ -268,7 +268,7 @@ export const createFakeReplica = (name: string) => {
         session: 1,
         realm: 'team',
         replica: id,
-        token: null,
+        token,
         history,
         downloadedTo: downloaded,
         acknowledged,

@@ -55,7 +55,7 @@ export interface WatchedRealm {
 export const openWatchedRealm = async (storage: Storage, permit: Permit | null = null): Promise<WatchedRealm> => {
   const { clock, pass } = createCountingClock();
   const realms = createRealms({
-    ...{ clock, limits, permit, schemaOf: () => null, log: () => undefined },
+    ...{ clock, limits, permit, isScoped: false, schemaOf: () => null, log: () => undefined },
     storage$: of(storage),
   });
   const teardown = new Subscription();
@@ -78,7 +78,7 @@ export const openWatchedRealm = async (storage: Storage, permit: Permit | null =
         ...{ version: from + at, time: time + at, count: 0 },
         body: encodeOperations(operations),
       }));
-      return run(realm.uploadQueue.append(replica, { id: 'u' }, { changesets, read }));
+      return run(realm.uploadQueue.append(replica, { id: 'u' }, { changesets, read, scope: () => null }));
     },
     watch: (type, ...properties) => run(realm.uploadQueue.watch(type, properties)),
     project: () => run(realm.startWorks().projector.catchUpTo(history.log.head)),

@@ -80,6 +80,13 @@ export const allowAnyone: Authenticate = () => ({ id: 'anyone' });
 const isAsync = <A>(answer: MaybeAsync<A>): answer is PromiseLike<A> | Observable<A> =>
   isObservable(answer) || typeof (answer as { then?: unknown } | null)?.then === 'function';
 
+/** Calls a function of the app and emits its answers: those of a stream, or one. Errors without an answer. */
+export const askFor = <A>(ask: () => MaybeAsync<A>): Observable<A> =>
+  defer(() => {
+    const answer = ask();
+    return isAsync(answer) ? from(answer) : of(answer);
+  }).pipe(throwIfEmpty(() => new Error('It completed without a value. It must emit one.')));
+
 /**
  * Calls a function of the app and emits its checked answer once. Errors with what the function throws. Synchronous if
  * the answer is.

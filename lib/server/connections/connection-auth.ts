@@ -1,14 +1,4 @@
-import {
-  defer,
-  ignoreElements,
-  isObservable,
-  of,
-  ReplaySubject,
-  share,
-  tap,
-  type Observable,
-  type Subscription,
-} from 'rxjs';
+import { defer, isObservable, of, ReplaySubject, share, tap, type Observable, type Subscription } from 'rxjs';
 import type { Clock } from '../../clock.js';
 import { limits } from '../../model/limits.js';
 import { allowAnyone, userOf, type Authenticate, type User } from '../auth/access.js';
@@ -58,11 +48,6 @@ export class ConnectionAuth {
       this.latest = check$;
       return check$;
     });
-  }
-
-  /** Checks a fresh token. Completes when the token is valid. */
-  renew(token: string): Observable<never> {
-    return this.resolveUser(token).pipe(ignoreElements());
   }
 
   /** Stops the timer of the token. */

@@ -229,7 +229,8 @@ class PlainConnection implements ServerConnection {
       else this.ports.log(createFailedEvent(null, thrown));
     };
     this.checks ??= new Subscription();
-    this.checks.add(this.auth.renew(token).subscribe({ error: onError }));
+    const next = (user: User): void => this.sessions.renewUser(user);
+    this.checks.add(this.auth.resolveUser(token).subscribe({ next, error: onError }));
   }
 
   /** Emits the user of a token once it is admitted. Errors with a `SessionFailure` when it has too many connections. */

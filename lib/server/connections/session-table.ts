@@ -3,6 +3,7 @@ import { limits } from '../../model/limits.js';
 import type { Bind, ServerMessage, WireError } from '../../protocol/messages.js';
 import { ConnectionError } from '../../transport/wire.js';
 import { TokenRejectedError, ReplicaCopiedError, SessionFailure, createProtocolViolation } from '../server-errors.js';
+import type { User } from '../auth/access.js';
 import type { ConnectionUser } from '../sessions/bind.js';
 import { createFailedEvent } from '../http/server-events.js';
 import {
@@ -98,6 +99,11 @@ export class SessionTable implements SessionOwner {
     if (session === undefined && message.session > this.highest)
       throw createProtocolViolation(`${message.type}: session ${message.session} was never bound.`);
     session?.receive(message);
+  }
+
+  /** Notes the user of a fresh token. */
+  renewUser(user: User): void {
+    for (const session of [...this.sessions.values()]) session.renewUser(user);
   }
 
   /** Returns the present states of the bound sessions. */

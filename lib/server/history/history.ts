@@ -5,6 +5,7 @@ import type { Log } from '../../log/log.js';
 import type { Projection } from './projection.js';
 import type { HistoryRecord } from './history-record.js';
 import type { ReplicaCursor } from './record-codec.js';
+import type { ScopeRecord } from '../scope/scope-records.js';
 import type { WatchedTypes } from './watched-properties.js';
 
 /** A run of a replica whose changesets were accepted. It ends where the next one begins. */
@@ -160,6 +161,23 @@ export interface History {
    * properties to the changesets that it appends, as `touches`.
    */
   readonly watchedProperties: WatchedTypes;
+  /**
+   * Reads the scopes that a user has or had, the present one first. Cold. Emits them once and completes; none for an
+   * unknown user. Errors with a `StorageError`.
+   *
+   * @param user - The id of the user.
+   * @returns A stream of one list.
+   */
+  readonly readScopes: (user: string) => Observable<readonly ScopeRecord[]>;
+  /**
+   * Replaces the scopes of a user. Cold. Emits nothing. Completes when done; not yet durable. Errors with a
+   * `StorageError`.
+   *
+   * @param user - The id of the user.
+   * @param scopes - The scopes, the present one first.
+   * @returns A stream without values.
+   */
+  readonly writeScopes: (user: string, scopes: readonly ScopeRecord[]) => Observable<never>;
   /** The objects of the history, at a version at or before its head. */
   readonly projection: Projection;
   /**

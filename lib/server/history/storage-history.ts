@@ -10,6 +10,8 @@ import type { Version } from '../../model/version.js';
 import type { Storage, StorageChange } from '../../storage/storage.js';
 import type { Addition, History } from './history.js';
 import { historyBlockForm } from './history-block.js';
+import { decodeScopes, encodeScopes, type ScopeRecord } from '../scope/scope-records.js';
+import { replaceLoneSurrogates } from '../../model/mixed-value.js';
 import type { HistoryRecord } from './history-record.js';
 import { createLatestStamp, type LatestStamp, readLatestStamp } from './latest-stamp.js';
 import { openProjection, type Projection } from './projection.js';
@@ -21,6 +23,8 @@ import { checkStoredTime, readValue, encodeRejection, type ReplicaCursor } from 
 const idKey = 'id';
 const logPrefix = 'log/';
 const retentionCutoffKey = 'horizon';
+/** Escaped, because an id may contain anything, even half a surrogate pair. */
+const scopesKey = (user: string): string => `scopes/${encodeURIComponent(replaceLoneSurrogates(user))}`;
 
 interface OpenedHistory {
   readonly id: string;
@@ -132,6 +136,17 @@ class StorageHistory implements History {
 
   writeCursors(cursors: ReadonlyMap<string, ReplicaCursor>): Observable<never> {
     return this.replicas.writeCursors(cursors);
+  }
+
+  readScopes(user: string): ReturnType<History['readScopes']> {
+    const key = scopesKey(user);
+    return readValue(this.storage, key).pipe(map((value) => decodeScopes(key, value)));
+  }
+
+  writeScopes(user: string, scopes: readonly ScopeRecord[]): Observable<never> {
+    return defer(() =>
+      this.storage.batch([{ type: 'put', key: scopesKey(user), value: encodeScopes(scopes) }], { durable: false }),
+    );
   }
 
   forgetCursors(ids: readonly string[]): Observable<never> {

@@ -6,7 +6,7 @@ import { createPermitCheck, acceptAll } from '../uploads/permit-check.js';
 import { createSnapshotLeases, type SnapshotLeases } from '../history/snapshot-leases.js';
 import { serverLimits } from '../server-limits.js';
 import type { ServerLimits } from '../server-options.js';
-import type { Permit } from '../uploads/permit.js';
+import { permitAll, type Permit } from '../uploads/permit.js';
 import { createSchemaCheck, type SchemaOf } from '../uploads/server-schemas.js';
 import { createIndexBuilder, type IndexBuilder } from '../history/index-builder.js';
 import { createHeadState, type HeadState } from '../history/head-state.js';
@@ -45,6 +45,8 @@ export interface RealmWorksOptions {
   readonly clock: Clock;
   /** `null` if every user with write access may write everything. */
   readonly permit: Permit | null;
+  /** Whether users may see parts of realms, and write only what they see. */
+  readonly isScoped: boolean;
   readonly schemaOf: SchemaOf;
   readonly log: ServerLog;
 }
@@ -62,7 +64,7 @@ const headStateLagTimes = 4;
 /** Creates the parts of an open realm that work. */
 export const createRealmWorks = (
   { name, history, replicas, quietQueue }: RealmWorksPorts,
-  { limits, clock, permit, schemaOf, log }: RealmWorksOptions,
+  { limits, clock, permit, isScoped, schemaOf, log }: RealmWorksOptions,
 ): RealmWorks => {
   const { projectionLagBytesMax: lagBytesMax, permitMsMax, rejectionsPendingMax } = limits;
   const leases = createSnapshotLeases({
@@ -80,7 +82,9 @@ export const createRealmWorks = (
     watchedLagBytesMax: serverLimits.projectionLagTimesMax * lagBytesMax,
   });
   const permitCheck =
-    permit === null ? acceptAll : createPermitCheck({ permit, realm: name, clock, permitMsMax }, headState);
+    permit === null && !isScoped
+      ? acceptAll
+      : createPermitCheck({ permit: permit ?? permitAll, realm: name, clock, permitMsMax }, headState);
   const shapes = schemaOf(name);
   const createCheck = shapes === null ? permitCheck : createSchemaCheck(shapes, permitCheck);
   const uploadQueue = createUploadQueue({

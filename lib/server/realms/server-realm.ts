@@ -17,6 +17,8 @@ import { createFailedEvent } from '../http/server-events.js';
 import { serverLimits } from '../server-limits.js';
 import { ViewRouter } from '../views/view-router.js';
 import { HistoryFollowers } from '../sessions/history-followers.js';
+import { HiddenPositions } from '../scope/hidden-positions.js';
+import { UserScopes } from '../scope/user-scopes.js';
 import type { UploadQueue } from '../uploads/upload-queue.js';
 import { createCompactionRound } from './compaction.js';
 import type { DelayQueue } from './delay-queue.js';
@@ -33,6 +35,8 @@ export interface ServerRealm {
   readonly followers: HistoryFollowers;
   /** Follows the history for sessions with a view. Created when the first one needs it. */
   readonly viewRouter: ViewRouter;
+  readonly scopes: Pick<UserScopes, 'enter' | 'forget'>;
+  readonly hiddenPositions: Pick<HiddenPositions, 'hide' | 'reveal'>;
   readonly createSnapshotFetch: Snapshots['createFetch'];
   readonly offerSnapshot: Snapshots['offer'];
   /** Ends the lease of a replica that has all objects of a snapshot. */
@@ -70,6 +74,8 @@ export class OpenRealm implements ServerRealm {
   /** Number of readers that use the works. */
   private readers = 0;
   private round: Subscription | null = null;
+  private userScopes: UserScopes | null = null;
+  private positions: HiddenPositions | null = null;
 
   constructor(
     readonly name: string,
@@ -92,6 +98,14 @@ export class OpenRealm implements ServerRealm {
     const readWith: ServerRealm['readWith'] = (read) => this.readWith(read);
     const { scheduler } = options.clock;
     return (this.router ??= new ViewRouter({ history, followers, readWith, scheduler }));
+  }
+
+  get scopes(): UserScopes {
+    return (this.userScopes ??= new UserScopes(this.history, this.options.clock));
+  }
+
+  get hiddenPositions(): HiddenPositions {
+    return (this.positions ??= new HiddenPositions(this.options.clock));
   }
 
   /** The parts that work; `null` if they are not used. */

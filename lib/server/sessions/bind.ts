@@ -11,6 +11,10 @@ import type { Holder, Replica } from '../realms/replicas.js';
 import { compareRuns } from '../realms/accepted-runs.js';
 import type { ConnectionUsage } from '../connections/user-limits.js';
 import { acceptView, type AcceptedView } from '../views/plan-view.js';
+import type { ScopeFilters } from '../scope/scope.js';
+import type { EnteredScope } from '../scope/user-scopes.js';
+import type { ScopeWatch } from '../scope/scope-watch.js';
+import type { ServedScope } from '../scope/served-scope.js';
 
 /** The user of a connection, and the connection's share in the limits of the user. */
 export interface ConnectionUser {
@@ -33,6 +37,8 @@ export interface AcceptedBind {
   readonly sharedVersion: Version | null;
   /** `null`: the replica has the whole realm. */
   readonly view: AcceptedView | null;
+  /** The objects that the user may see; `null`: all. */
+  readonly scope: ServedScope | null;
 }
 
 export interface BindPorts {
@@ -62,6 +68,15 @@ const checkCursors = (
   }
 };
 
+/** Throws a `SessionFailure` if a replica wants the whole realm, and its user may see a part. */
+export const checkVisible = ({ realm, view }: Bind, isWhole: boolean): void => {
+  if (isWhole || view !== undefined) return;
+  throw new SessionFailure(
+    'needs-subscriptions',
+    `The user may see a part of realm "${realm}". The app must open it with subscriptions, and be updated if it has none.`,
+  );
+};
+
 /** Deletes the rejections that a replica has acknowledged. */
 const forgetAcknowledged = (
   { history }: ServerRealm,
@@ -83,12 +98,26 @@ const acceptCopy = ({ acknowledged }: Bind, accepted: AcceptedBind, sharedVersio
   return { ...accepted, sharedVersion };
 };
 
+const wholeScope: EnteredScope = { scope: null, stored: null };
+
+/** Notes the scope of a user. Emits once and completes. A realm whose server limits nothing reads nothing. */
+const enterScope = (
+  { scopes }: ServerRealm,
+  { id: user }: User,
+  filters: ScopeFilters,
+  { view, downloadedTo }: Bind,
+): Observable<EnteredScope> => {
+  const id = view?.scope ?? null;
+  return filters === null && id === null ? of(wholeScope) : scopes.enter(user, filters, { id, downloadedTo });
+};
+
 const openAndBind = (
   { realms }: BindPorts,
   holder: Holder,
   bind: Bind,
   { user, usage }: ConnectionUser,
   access: Exclude<Access, 'none'>,
+  filters: ScopeFilters,
 ): Observable<AcceptedBind> => {
   usage.addSession(bind.realm, holder);
   return realms
@@ -100,8 +129,10 @@ const openAndBind = (
     .pipe(
       switchMap((realm) =>
         realm.replicas.bind(bind.replica, user.id, holder).pipe(
-          switchMap((replica) => {
+          switchMap((replica) => enterScope(realm, user, filters, bind).pipe(map((entered) => ({ replica, entered })))),
+          switchMap(({ replica, entered }) => {
             checkCursors(bind, realm, replica);
+            const { view } = bind;
             // Without a spread, which takes four times the memory, for each of ten thousand sessions.
             const acceptedOf = (snapshot: Version | null): AcceptedBind => ({
               realm,
@@ -110,7 +141,8 @@ const openAndBind = (
               access,
               snapshot,
               sharedVersion: null,
-              view: bind.view === undefined ? null : acceptView(realm.history, bind.view, bind.downloadedTo),
+              view: view === undefined ? null : acceptView(realm.history, view, bind.downloadedTo, entered),
+              scope: entered.scope,
             });
             return concat(
               forgetAcknowledged(realm, replica, bind.acknowledged),
@@ -118,7 +150,7 @@ const openAndBind = (
                 switchMap((agreed) => {
                   if (agreed !== replica.accepted) return of(acceptCopy(bind, acceptedOf(null), agreed));
                   replica.announcedRuns = bind.runs;
-                  if (bind.view !== undefined) return of(acceptedOf(null));
+                  if (view !== undefined) return of(acceptedOf(null));
                   return realm.offerSnapshot(replica.id, bind.downloadedTo).pipe(map(acceptedOf));
                 }),
               ),
@@ -132,13 +164,15 @@ const openAndBind = (
 /**
  * Accepts a `bind`: authorizes the user, opens the realm, ties the replica to the user, and checks the replica's
  * cursors. Emits once and completes. Realm and replica are held until `holder.teardown` is unsubscribed. Errors with a
- * `SessionFailure` if the bind is rejected, and with `ReplicaCopiedError` for a copy.
+ * `SessionFailure` if the bind is rejected, and with `ReplicaCopiedError` for a copy. `scopeWatch` is `null` if every
+ * user may see all objects.
  */
 export const acceptBind = (
   ports: BindPorts,
   holder: Holder,
   bind: Bind,
   user$: Observable<ConnectionUser>,
+  scopeWatch: ScopeWatch | null,
 ): Observable<AcceptedBind> =>
   defer(() => {
     if (!isRealmName(bind.realm)) throw new SessionFailure('no-such-realm', 'The realm has an invalid name.');
@@ -148,7 +182,12 @@ export const acceptBind = (
     switchMap(({ known, access }) => {
       if (access === 'none')
         throw new SessionFailure('permission-denied', `The user may not read realm "${bind.realm}".`);
-      return openAndBind(ports, holder, bind, known, access);
+      return (scopeWatch?.begin(known.user) ?? of(null)).pipe(
+        switchMap((filters) => {
+          checkVisible(bind, filters === null);
+          return openAndBind(ports, holder, bind, known, access, filters);
+        }),
+      );
     }),
     take(1),
   );

@@ -13,6 +13,7 @@ import {
 } from '../../protocol/messages.js';
 import type { NextMembers, Subscribe } from '../../protocol/view-messages.js';
 import { createCloseError } from '../../transport/wire.js';
+import type { ServedScope } from '../scope/served-scope.js';
 import type { AcceptedBind } from './bind.js';
 import { DownloadCursor } from './download-cursor.js';
 import { createProtocolViolation } from '../server-errors.js';
@@ -36,6 +37,10 @@ export interface DownloadFeed {
   readonly requestMembers: (message: NextMembers) => void;
   /** Notes that the states of a rejection are sent now, and returns the message with what the client needs besides. */
   readonly noteRejection: (message: WriteRejected) => WriteRejected;
+  /** Sends the objects that the user may see from now on, instead of those before. */
+  readonly changeScope: (scope: ServedScope | null) => void;
+  /** Sends the whole view, if the client still has that of an earlier scope. Returns the id of that scope. */
+  readonly loseEarlierScope: () => string | null;
   /** Returns the server version up to which the client has everything. */
   readonly confirmedTo: () => Version;
   /** Stops everything except objects of a snapshot that are being read. May be called again. */
@@ -160,13 +165,14 @@ export const createDownloadFeed = (options: DownloadFeedOptions): DownloadFeed =
     mark: (message) => checkMarkAnswer(downloads.answerMark(message, log.head)).forEach(send),
     fetch: (message) => checkFetching(fetching, message.version).fetch(message),
     fault: ({ version }) => {
-      const isSnapshot = fetching !== null && version === snapshot;
-      if (!isSnapshot && !downloads.wasSent(version))
+      if (!(fetching !== null && version === snapshot) && !downloads.wasSent(version))
         throw createProtocolViolation(`fault: version ${version} was not sent.`);
     },
     requestView: checkView,
     requestMembers: checkView,
     noteRejection: (message) => message,
+    loseEarlierScope: () => null,
+    changeScope: () => undefined, // All objects are visible: otherwise the session ends.
     stop,
   };
 };

@@ -1,10 +1,8 @@
-import { Subscription, type Observable } from 'rxjs';
+import { defer, EMPTY, Subscription, type Observable } from 'rxjs';
 import type { Clock } from '../../clock.js';
-import type { WriteLimits } from '../../model/changeset.js';
 import {
   type Accepted,
   type Bind,
-  type Bound,
   type Fault,
   type Fetch,
   type MarkRequest,
@@ -17,12 +15,18 @@ import {
 } from '../../protocol/messages.js';
 import type { NextMembers, Subscribe } from '../../protocol/view-messages.js';
 import type { Version } from '../../model/version.js';
-import { acceptBind, type AcceptedBind, type BindPorts, type ConnectionUser } from './bind.js';
+import type { User } from '../auth/access.js';
+import type { ScopeFilters, ScopeOf } from '../scope/scope.js';
+import { ScopeWatch } from '../scope/scope-watch.js';
+import type { ServedScope } from '../scope/served-scope.js';
+import type { EnteredScope } from '../scope/user-scopes.js';
+import type { SchemaOf } from '../uploads/server-schemas.js';
+import { acceptBind, checkVisible, type AcceptedBind, type BindPorts, type ConnectionUser } from './bind.js';
+import { createBoundMessage } from './bound-message.js';
 import { createProtocolViolation } from '../server-errors.js';
 import type { ServerLimits } from '../server-options.js';
 import { createViewFeed } from '../views/view-feed.js';
 import { createDownloadFeed, type DownloadFeed, type DownloadFeedOptions } from './download-feed.js';
-import { acceptedVersionOf } from '../uploads/rejections.js';
 import type { Holder } from '../realms/replicas.js';
 import { createIsOutdated, createUploadHandler, type IsOutdated, type UploadHandler } from './upload-handler.js';
 import type { FaultEvent, ServerLog } from '../http/server-events.js';
@@ -33,6 +37,9 @@ export type SessionMessage =
   Upload | Received | MarkRequest | Unbind | Fault | Fetch | Withdraw | Subscribe | NextMembers;
 
 export interface ServerSessionPorts extends BindPorts {
+  /** `null` if every user may see all objects. */
+  readonly scope: ScopeOf | null;
+  readonly schemaOf: SchemaOf;
   readonly limits: ServerLimits;
   readonly clock: Clock;
   readonly log: ServerLog;
@@ -74,57 +81,13 @@ export interface ServerSession {
   /** Starts the session for the user of the connection. */
   start(user$: Observable<ConnectionUser>): void;
   receive(message: SessionMessage): void;
+  /** Notes the user of a fresh token, who is the same with other claims. */
+  renewUser(user: User): void;
   /** Returns the present state; `null` until the session is bound. */
   report(): BoundSessionReport | null;
   /** Releases everything without sending a message. Received uploads are still written. May be called again. */
   close(): void;
 }
-
-const writeLimitsOf = ({ changesetBytesMax, operationsMax, valuesMax, elementsMax, objectBytesMax }: WriteLimits) => ({
-  ...{ changesetBytesMax, operationsMax, valuesMax, elementsMax, objectBytesMax },
-});
-
-const acceptedOf = (
-  { replica, sharedVersion }: AcceptedBind,
-  acknowledged: Version,
-): Pick<Bound, 'accepted' | 'stamp' | 'decided'> => {
-  const decided = sharedVersion ?? replica.accepted;
-  const accepted = acceptedVersionOf(decided, replica.rejected.keys(), acknowledged);
-  return { accepted, decided, stamp: accepted === replica.accepted ? replica.stamp : null };
-};
-
-/**
- * Returns the retention cutoff for `bound`. `null` also while the cutoff is being raised, because changesets that are
- * pending then may be older.
- */
-const retentionCutoffOf = ({
-  retentionCutoff: time,
-  retentionCutoffFrom: version,
-}: AcceptedBind['realm']['history']): Bound['retentionCutoff'] =>
-  time > 0 && version < Infinity ? { time, version } : null;
-
-/** Returns how a replica with a view goes on. Absent in the message to one without a view. */
-const viewOf = ({ view }: AcceptedBind): Pick<Bound, 'view'> =>
-  view === null ? {} : { view: { mode: view.source === null ? 'resync' : 'continue', scope: null } };
-
-const createBoundMessage = (
-  { limits, clock }: ServerSessionPorts,
-  { session, acknowledged }: Bind,
-  acceptedBind: AcceptedBind,
-): Bound => ({
-  type: 'bound',
-  session,
-  history: acceptedBind.realm.history.id,
-  head: acceptedBind.realm.history.log.head,
-  headBytes: acceptedBind.realm.history.bytes,
-  ...acceptedOf(acceptedBind, acknowledged),
-  serverTime: clock.now(),
-  frameBytesMax: limits.frameBytesMax,
-  snapshot: acceptedBind.snapshot,
-  limits: writeLimitsOf(limits),
-  retentionCutoff: retentionCutoffOf(acceptedBind.realm.history),
-  ...viewOf(acceptedBind),
-});
 
 /**
  * One session, from its `bind` to its end. It is a plain state machine instead of a stream, and a class instead of
@@ -140,15 +103,31 @@ class BoundSession implements ServerSession, Holder {
   private isOutdated: IsOutdated | null = null;
   private uploadHandler: UploadHandler | null = null;
   private isOver = false;
+  private readonly scopeWatch: ScopeWatch | null;
+  /** A scope that has come before the session was bound. */
+  private early: { readonly filters: ScopeFilters } | null = null;
+  private scope: ServedScope | null = null;
+  /** A change of the scope that is under way. */
+  private scopeChange: Subscription | null = null;
 
   constructor(
     private readonly ports: ServerSessionPorts,
     private readonly bind: Bind,
     private readonly owner: SessionOwner,
-  ) {}
+  ) {
+    const { scope, schemaOf } = ports;
+    this.scopeWatch =
+      scope === null
+        ? null
+        : new ScopeWatch({
+            ...{ scope, schemaOf, realm: bind.realm, teardown: this.teardown },
+            changed: (filters) => this.guard(() => this.changeScope(filters)),
+            failed: (thrown) => this.failed(thrown),
+          });
+  }
 
   start(user$: Observable<ConnectionUser>): void {
-    const bind$ = acceptBind(this.ports, this, this.bind, user$);
+    const bind$ = acceptBind(this.ports, this, this.bind, user$, this.scopeWatch);
     const next = (acceptedBind: AcceptedBind): void => this.guard(() => this.begin(acceptedBind));
     this.teardown.add(bind$.subscribe({ next, error: (thrown: unknown) => this.failed(thrown) }));
   }
@@ -186,6 +165,37 @@ class BoundSession implements ServerSession, Holder {
     this.owner.ended(this.bind, sessionEnd);
   }
 
+  renewUser(user: User): void {
+    this.guard(() => this.scopeWatch?.renew(user));
+  }
+
+  private changeScope(filters: ScopeFilters): void {
+    const { acceptedBind, bind, downloadFeed } = this;
+    if (acceptedBind === null || downloadFeed === null) {
+      this.early = { filters };
+      return;
+    }
+    checkVisible(bind, filters === null);
+    if (filters === null && this.scope === null) return;
+    const { realm, user } = acceptedBind;
+    this.scopeChange?.unsubscribe();
+    const device = { id: null, downloadedTo: downloadFeed.confirmedTo() };
+    const next = ({ scope }: EnteredScope): void => {
+      this.scope = scope;
+      this.guard(() => downloadFeed.changeScope(scope));
+    };
+    this.scopeChange = realm.scopes
+      .enter(user.id, filters, device)
+      .subscribe({ next, error: (thrown: unknown) => this.failed(thrown) });
+    this.teardown.add(this.scopeChange);
+  }
+
+  /** The client removes an object that it had in an earlier scope, so only its whole view brings that back. */
+  private noteHidden({ realm, user }: AcceptedBind): Observable<never> {
+    const lost = this.downloadFeed?.loseEarlierScope() ?? null;
+    return lost === null ? EMPTY : realm.scopes.forget(user.id, lost);
+  }
+
   /** Runs an action. Its error ends the session. */
   private guard(act: () => void): void {
     if (this.isOver) return;
@@ -200,6 +210,7 @@ class BoundSession implements ServerSession, Holder {
     const { bind, teardown, ports } = this;
     // Before `bound` is sent, because the client may answer synchronously.
     this.acceptedBind = acceptedBind;
+    this.scope = acceptedBind.scope;
     this.isOutdated = createIsOutdated(acceptedBind);
     const feedOptions: DownloadFeedOptions = {
       ...{ bind, acceptedBind, teardown },
@@ -212,6 +223,7 @@ class BoundSession implements ServerSession, Holder {
     this.downloadFeed = downloadFeed;
     this.send(createBoundMessage(ports, bind, acceptedBind));
     if (!this.isOver && acceptedBind.sharedVersion === null) downloadFeed.start();
+    if (this.early !== null && !this.isOver) this.changeScope(this.early.filters);
   }
 
   private handle(message: SessionMessage): void {
@@ -229,6 +241,8 @@ class BoundSession implements ServerSession, Holder {
     this.uploadHandler ??= createUploadHandler({
       ...{ session: bind.session, acceptedBind, limits: ports.limits, now: ports.clock.now },
       isOutdated: this.isOutdated ?? createIsOutdated(acceptedBind),
+      scope: () => this.scope,
+      hidden$: this.scopeWatch === null ? null : defer(() => this.noteHidden(acceptedBind)),
     });
     if (message.type === 'upload') ports.users.noteWrite(bind.realm);
     const { uploadHandler } = this;

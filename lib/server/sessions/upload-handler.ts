@@ -1,4 +1,4 @@
-import { concat, map, throwError, type Observable } from 'rxjs';
+import { concat, concatMap, EMPTY, map, of, throwError, type Observable } from 'rxjs';
 import { targetsOf } from '../../merge/operation-codec.js';
 import { isKey, isName } from '../../merge/decoders.js';
 import { bytesOf, type Changeset, type WriteLimits } from '../../model/changeset.js';
@@ -18,6 +18,11 @@ export interface UploadHandlerOptions {
   readonly acceptedBind: AcceptedBind;
   readonly limits: Pick<ServerLimits, 'pagesInFlightMax' | 'stampAheadMsMax' | keyof WriteLimits>;
   readonly isOutdated: IsOutdated;
+  readonly scope: UploadedPage['scope'];
+  /**
+   * Subscribed before a rejection is sent that hides an object from the client, which may have it. `null`: none does.
+   */
+  readonly hidden$: Observable<never> | null;
   /** The server's clock. */
   readonly now: () => number;
 }
@@ -56,13 +61,13 @@ const checkPage = (changesets: readonly Changeset[], latestTime: number): void =
 const answerCopy = (
   { realm, replica, user }: AcceptedBind,
   sharedVersion: Version,
-  { changesets, read }: UploadedPage,
+  { changesets, read, scope }: UploadedPage,
 ): Observable<UploadOutcome> => {
   const shared = changesets.filter(({ version }) => version <= sharedVersion);
   const copyError$ = throwError(() => new ReplicaCopiedError(sharedVersion));
   if (shared.length === 0) return copyError$;
   const answers$ = realm.uploadQueue
-    .append(replica, user, { changesets: shared, read })
+    .append(replica, user, { changesets: shared, read, scope })
     .pipe(
       map((outcome) => ('accepted' in outcome ? { accepted: Math.min(outcome.accepted, sharedVersion) } : outcome)),
     );
@@ -87,6 +92,8 @@ export const createIsOutdated = ({ realm: { history }, replica, sharedVersion }:
   return (rejected) => rejected < decided && history.retentionCutoff > knownCutoff;
 };
 
+const hides = (outcome: UploadOutcome): boolean => 'rejected' in outcome && outcome.hidesObjects;
+
 /** Handles the uploads of one session. */
 export interface UploadHandler {
   readonly upload: (message: Upload) => Observable<Accepted | WriteRejected>;
@@ -105,6 +112,8 @@ export const createUploadHandler = ({
   acceptedBind,
   limits,
   isOutdated,
+  scope,
+  hidden$,
   now,
 }: UploadHandlerOptions): UploadHandler => {
   const { realm, replica, access, user, sharedVersion } = acceptedBind;
@@ -127,9 +136,15 @@ export const createUploadHandler = ({
     if (unanswered.length >= pagesInFlightMax)
       throw createCloseError(closeCodes.tooMuch, `More than ${pagesInFlightMax} uploads are without an answer.`);
     unanswered.push(page.changesets.at(-1)?.version ?? 0);
-    return sharedVersion === null
-      ? realm.uploadQueue.append(replica, user, page).pipe(map(answer))
-      : answerCopy(acceptedBind, sharedVersion, page).pipe(map(answer));
+    const outcomes$ =
+      sharedVersion === null
+        ? realm.uploadQueue.append(replica, user, page)
+        : answerCopy(acceptedBind, sharedVersion, page);
+    if (hidden$ === null) return outcomes$.pipe(map(answer));
+    return outcomes$.pipe(
+      concatMap((outcome) => concat(hides(outcome) ? hidden$ : EMPTY, of(outcome))),
+      map(answer),
+    );
   };
   const read =
     access === 'write'
@@ -143,7 +158,7 @@ export const createUploadHandler = ({
         changesets,
         Math.max(now() + stampAheadMsMax, realm.history.latestStampTime, realm.history.retentionCutoff),
       );
-      return append({ changesets, read });
+      return append({ changesets, read, scope });
     },
     withdraw: ({ version, code, objects }) => {
       if (!objects.every(({ type, key }) => isName(type) && isKey(key)))
@@ -151,7 +166,7 @@ export const createUploadHandler = ({
       const changeset = { version, time: now(), count: 0, body: noBytes };
       const rejectWithdrawn = (): IncomingChangeset =>
         rejectChangeset(changeset, code, 'The client has withdrawn the change.', objects);
-      return append({ changesets: [changeset], read: rejectWithdrawn });
+      return append({ changesets: [changeset], read: rejectWithdrawn, scope });
     },
   };
 };

@@ -5,6 +5,7 @@ import { serverLimits } from '../server-limits.js';
 import type { Version } from '../../model/version.js';
 import type { User } from '../auth/access.js';
 import { SessionFailure } from '../server-errors.js';
+import type { ServedScope } from '../scope/served-scope.js';
 import type { KnownChanges } from '../history/head-state.js';
 import type { AcceptedRun, Addition, History, ReplicaRecord } from '../history/history.js';
 import type { HistoryRecord } from '../history/history-record.js';
@@ -14,12 +15,21 @@ import type { Replica } from '../realms/replicas.js';
 import { nextRunOf, runOf } from '../realms/accepted-runs.js';
 
 /** The outcome of changesets: durable up to a version of their replica, or one rejected changeset. */
-export type UploadOutcome = { readonly accepted: Version } | { readonly rejected: RejectedChangeset };
+export type UploadOutcome = { readonly accepted: Version } | RejectedOutcome;
+
+/** A rejected changeset. */
+export interface RejectedOutcome {
+  readonly rejected: RejectedChangeset;
+  /** Whether an object of it exists that the user may not see. */
+  readonly hidesObjects: boolean;
+}
 
 /** Consecutive changesets, and the function that reads each one. */
 export interface UploadedPage {
   readonly changesets: readonly Changeset[];
   readonly read: (changeset: Changeset, needsOperations: boolean) => IncomingChangeset;
+  /** Returns the objects that the user may see now; `null`: all. */
+  readonly scope: () => ServedScope | null;
 }
 
 /** A page of changesets that waits for an answer. */
@@ -27,6 +37,7 @@ export interface PendingUpload {
   readonly replica: Replica;
   readonly user: User;
   readonly changesets: readonly Changeset[];
+  readonly scope: UploadedPage['scope'];
   /**
    * The checked changesets. Checked at the first access, so that a waiting page needs no more memory than its bytes.
    */
@@ -36,13 +47,14 @@ export interface PendingUpload {
 
 export const createPendingUpload = (
   upload: Pick<PendingUpload, 'replica' | 'user' | 'subscriber'>,
-  { changesets, read }: UploadedPage,
+  { changesets, read, scope }: UploadedPage,
   needsOperations: () => boolean,
 ): PendingUpload => {
   let page: readonly IncomingChangeset[] | null = null;
   return {
     ...upload,
     changesets,
+    scope,
     get page() {
       if (page !== null) return page;
       const isRead = needsOperations();

@@ -1,13 +1,14 @@
 import { concatMap, defer, from, map, type Observable, of, queueScheduler, reduce, subscribeOn, switchMap } from 'rxjs';
 import { createYielder } from '../../clock.js';
-import type { ObjectState } from '../../merge/object-state.js';
-import type { RejectedWrite } from '../../model/changeset.js';
+import { isAlive, type ObjectState } from '../../merge/object-state.js';
+import type { ObjectName, RejectedWrite } from '../../model/changeset.js';
 import { limits } from '../../model/limits.js';
 import type { Version } from '../../model/version.js';
 import type { User } from '../auth/access.js';
+import type { ServedScope } from '../scope/served-scope.js';
 import { type IncomingChangeset, objectsOf, type RejectionDetails } from './incoming-changeset.js';
 import { objectTextOf } from '../../model/object-key.js';
-import { rejectedWritesOf, type PermitContext, type ObjectWrite } from './permit.js';
+import { notPermittedText, rejectedWritesOf, type PermitContext, type ObjectWrite } from './permit.js';
 import { plainObjectOf } from './plain-object.js';
 import type { HeadState } from '../history/head-state.js';
 import { applySteps, stepsOf } from '../history/projection.js';
@@ -17,12 +18,19 @@ export type RejectionsByVersion = ReadonlyMap<Version, RejectionDetails>;
 
 export const noRejections: RejectionsByVersion = new Map();
 
+/** The user who writes. */
+export interface Writer {
+  readonly user: User;
+  /** The objects that the user may see; `null`: all. */
+  readonly scope: ServedScope | null;
+}
+
 /** Checks the changesets of one batch. Each accepted page counts for the pages after it. */
 export interface BatchCheck {
   /** Emits the rejections of a page once. If the check errors, nothing of the page counts. */
   readonly checkPage: (
     replica: string,
-    user: User,
+    writer: Writer,
     page: readonly IncomingChangeset[],
   ) => Observable<RejectionsByVersion>;
 }
@@ -37,35 +45,45 @@ type ObjectStates = Map<string, ObjectState>;
 interface ChangesetEffect {
   readonly writes: readonly ObjectWrite[];
   readonly statesAfter: ObjectStates;
+  /** The objects that the user must not write, because they exist and the user may not see them. */
+  readonly hidden: readonly ObjectName[];
 }
 
-/** Returns the effect that a changeset would have on the present objects. */
+/**
+ * Returns the effect that a changeset would have on the present objects. Hidden objects are as if they did not exist,
+ * so that reasons of `permit` do not show that they do.
+ */
 const effectOf = (
   states: ReadonlyMap<string, ObjectState>,
   replica: string,
+  scope: ServedScope | null,
   { changeset, operations }: IncomingChangeset,
 ): ChangesetEffect => {
   const after: ObjectStates = new Map();
   const writes: ObjectWrite[] = [];
+  const hidden: ObjectName[] = [];
   for (const [text, steps] of stepsOf({ ...changeset, origin: replica }, operations)) {
-    const before = states.get(text);
-    const state = applySteps(before, steps);
     const first = steps[0]?.operation;
-    if (state === undefined || first === undefined) continue;
+    if (first === undefined) continue;
+    const { type, key } = first;
+    const stored = states.get(text);
+    const isHidden = stored !== undefined && scope !== null && isAlive(stored) && !scope.hasState(first, stored);
+    if (isHidden) hidden.push({ type, key });
+    const before = isHidden ? undefined : stored;
+    const state = applySteps(before, steps);
+    if (state === undefined) continue;
     if (state !== before) after.set(text, state);
     const kinds = Object.freeze([...new Set(steps.map(({ operation }) => operation.kind))]);
-    writes.push(
-      Object.freeze({
-        type: first.type,
-        key: first.key,
-        kinds,
-        before: plainObjectOf(before),
-        after: plainObjectOf(state),
-      }),
-    );
+    writes.push(Object.freeze({ type, key, kinds, before: plainObjectOf(before), after: plainObjectOf(state) }));
   }
-  return { writes, statesAfter: after };
+  return { writes, statesAfter: after, hidden };
 };
+
+/** Returns the rejections of hidden objects, if no other reason was found. */
+const rejectHidden = (hidden: readonly ObjectName[], rejected: readonly RejectedWrite[]): readonly RejectedWrite[] =>
+  rejected.length > 0
+    ? rejected
+    : hidden.slice(0, limits.rejectedReasonsMax).map((each) => ({ ...each, reason: notPermittedText }));
 
 export const objectTextsOf = (page: readonly IncomingChangeset[]): ReadonlySet<string> =>
   new Set(page.flatMap((incoming) => objectsOf(incoming).map(({ type, key }) => objectTextOf(type, key))));
@@ -83,12 +101,13 @@ export const createPermitCheck =
     const checkChangeset = (
       states: ObjectStates,
       replica: string,
-      user: User,
+      { user, scope }: Writer,
       incoming: IncomingChangeset,
     ): Observable<[Version, readonly RejectedWrite[]]> =>
       defer(() => {
-        const { writes, statesAfter } = effectOf(states, replica, incoming);
+        const { writes, statesAfter, hidden } = effectOf(states, replica, scope, incoming);
         return rejectedWritesOf(context, user, writes).pipe(
+          map((found) => rejectHidden(hidden, found)),
           map((rejected): [Version, readonly RejectedWrite[]] => {
             if (rejected.length === 0) for (const [text, state] of statesAfter) states.set(text, state);
             return [incoming.changeset.version, rejected];
@@ -97,7 +116,7 @@ export const createPermitCheck =
       });
 
     return {
-      checkPage: (replica, user, page) => {
+      checkPage: (replica, writer, page) => {
         if (page.length === 0) return of(noRejections);
         const texts = objectTextsOf(page);
         const unknown = [...texts].filter((text) => !drafted.has(text));
@@ -112,7 +131,7 @@ export const createPermitCheck =
               // On the queue: otherwise a thousand synchronous answers after an asynchronous one would nest a thousand
               // stack frames.
               concatMap((incoming) =>
-                yieldAndRun(() => checkChangeset(states, replica, user, incoming)).pipe(subscribeOn(queueScheduler)),
+                yieldAndRun(() => checkChangeset(states, replica, writer, incoming)).pipe(subscribeOn(queueScheduler)),
               ),
               reduce(
                 (all, [version, writes]) =>

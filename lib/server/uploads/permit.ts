@@ -59,9 +59,15 @@ export interface PermitContext {
   readonly permitMsMax: number;
 }
 
+/** The reason of a rejected write without another one. */
+export const notPermittedText = 'The write is not permitted.';
+
+/** Accepts every write. */
+export const permitAll: Permit = () => true;
+
 const reasonOf = (answer: unknown): string | null => {
   if (answer === true) return null;
-  if (typeof answer === 'string') return (answer || 'The write is not permitted.').slice(0, limits.errorTextCharsMax);
+  if (typeof answer === 'string') return (answer || notPermittedText).slice(0, limits.errorTextCharsMax);
   throw new TypeError(`permit must return true or a reason, received ${describeValue(answer)}.`);
 };
 

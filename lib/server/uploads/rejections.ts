@@ -2,15 +2,16 @@ import { concatAll, concatMap, map, type Observable, of, queueScheduler, reduce,
 import type { Clock } from '../../clock.js';
 import type { ObjectState } from '../../merge/object-state.js';
 import { encodeState } from '../../merge/state-codec.js';
-import type { RejectedChangeset, ServerObjectState } from '../../model/changeset.js';
+import type { ServerObjectState } from '../../model/changeset.js';
 import { limits } from '../../model/limits.js';
 import { serverLimits } from '../server-limits.js';
 import type { Version } from '../../model/version.js';
-import type { AppendBatch, PendingUpload } from './append-batch.js';
+import type { AppendBatch, PendingUpload, RejectedOutcome } from './append-batch.js';
 import type { History } from '../history/history.js';
 import { SessionFailure } from '../server-errors.js';
 import { type IncomingChangeset, objectsOf, type RejectionDetails } from './incoming-changeset.js';
 import { objectTextOf } from '../../model/object-key.js';
+import type { ServedScope } from '../scope/served-scope.js';
 import type { HeadState } from '../history/head-state.js';
 import type { Replica } from '../realms/replicas.js';
 import { runInSlices } from '../history/object-slices.js';
@@ -71,18 +72,30 @@ export interface RejectionPorts {
 /** Limit of the server states in one message. The rest of the message has room besides. */
 const serverStateBytesMax = limits.messageBytesMax - limits.objectBytesMax;
 
+interface VisibleStates {
+  readonly serverStates: readonly ServerObjectState[];
+  readonly hidesObjects: boolean;
+}
+
 /**
- * Reads the server states of all objects that a rejected changeset touched. Errors with a `SessionFailure` if they do
- * not fit into one message.
+ * Reads the server states of all objects that a rejected changeset touched. An object that the user may not see is as
+ * one that does not exist. Errors with a `SessionFailure` if they do not fit into one message.
  */
 const readServerStates = (
   incoming: IncomingChangeset,
+  scope: ServedScope | null,
   { headState, history: { projection }, clock }: RejectionPorts,
-): Observable<readonly ServerObjectState[]> => {
+): Observable<VisibleStates> => {
   const touched = new Map(objectsOf(incoming).map(({ type, key }) => [objectTextOf(type, key), { type, key }]));
   let bytes = 0;
-  const encodeKnown = (known: ObjectState | undefined): Uint8Array | null => {
-    if (known === undefined) return null;
+  let hidesObjects = false;
+  const encodeKnown = (object: string, known: ObjectState | undefined): Uint8Array | null => {
+    const target = touched.get(object);
+    if (known === undefined || target === undefined) return null;
+    if (scope?.hasState(target, known) === false) {
+      hidesObjects = true;
+      return null;
+    }
     const state = encodeState(known);
     bytes += state.byteLength + serverLimits.objectBytesMore;
     if (bytes <= serverStateBytesMax) return state;
@@ -92,7 +105,7 @@ const readServerStates = (
   const readEncoded = (texts: readonly string[]) =>
     headState
       .readStates(texts)
-      .pipe(map((states) => texts.map((text) => [text, encodeKnown(states.get(text))] as const)));
+      .pipe(map((states) => texts.map((text) => [text, encodeKnown(text, states.get(text))] as const)));
   return runInSlices(touched.keys(), readEncoded, { isLarge: (text) => projection.isLarge(text), clock }).pipe(
     reduce((all: ServerObjectState[], slice) => {
       for (const [text, state] of slice) {
@@ -101,6 +114,7 @@ const readServerStates = (
       }
       return all;
     }, []),
+    map((serverStates) => ({ serverStates, hidesObjects })),
   );
 };
 
@@ -109,13 +123,16 @@ export const readRejections = (
   upload: PendingUpload,
   batchRejections: BatchRejections,
   ports: RejectionPorts,
-): Observable<RejectedChangeset> =>
+): Observable<RejectedOutcome> =>
   readRejectedUploads(upload, batchRejections, ports).pipe(
     concatAll(),
     concatMap(({ incoming, rejection }) =>
-      readServerStates(incoming, ports).pipe(
+      readServerStates(incoming, upload.scope(), ports).pipe(
         subscribeOn(queueScheduler), // Rejections that are read synchronously do not nest on the stack.
-        map((serverStates) => ({ version: incoming.changeset.version, ...rejection, serverStates })),
+        map(({ serverStates, hidesObjects }) => ({
+          rejected: { version: incoming.changeset.version, ...rejection, serverStates },
+          hidesObjects,
+        })),
       ),
     ),
   );

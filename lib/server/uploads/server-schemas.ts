@@ -79,7 +79,7 @@ export const createSchemaCheck =
   () => {
     const batchCheck = check();
     return {
-      checkPage: (replica, user, page) => {
+      checkPage: (replica, writer, page) => {
         const rejected = new Map<Version, RejectionDetails>();
         for (const { changeset, operations } of page) {
           const writes = contradictionsOf(shapes, operations);
@@ -87,7 +87,7 @@ export const createSchemaCheck =
         }
         const rest = page.filter(({ changeset }) => !rejected.has(changeset.version));
         return batchCheck
-          .checkPage(replica, user, rest)
+          .checkPage(replica, writer, rest)
           .pipe(map((others): RejectionsByVersion => new Map([...rejected, ...others])));
       },
     };

@@ -125,7 +125,7 @@ export const createSizeCheck = (ports: SizeCheckPorts, inner: BatchCheck): Batch
     settledObjects.forget();
   }
 
-  const checkPage: BatchCheck['checkPage'] = (replica, user, all) =>
+  const checkPage: BatchCheck['checkPage'] = (replica, writer, all) =>
     defer(() => {
       const rejections = new Map<Version, RejectionDetails>();
       let waiting: IncomingChangeset[] = [];
@@ -134,7 +134,7 @@ export const createSizeCheck = (ports: SizeCheckPorts, inner: BatchCheck): Batch
         const now = waiting;
         waiting = [];
         if (now.length === 0) return of(noRejections);
-        return inner.checkPage(replica, user, now).pipe(
+        return inner.checkPage(replica, writer, now).pipe(
           tap((found: RejectionsByVersion) => {
             for (const [version, rejection] of found) rejections.set(version, rejection);
             batchStates.add(

@@ -116,7 +116,7 @@ const checkAndAdd = (
     return check
       .checkPage(
         upload.replica.id,
-        upload.user,
+        { user: upload.user, scope: upload.scope() },
         fresh.filter(({ rejection }) => rejection === undefined),
       )
       .pipe(tap((rejections) => addChangesets(batch, upload, fresh, rejections, rejectionsPendingMax)));
@@ -206,7 +206,7 @@ const answerUploads = (batch: AppendBatch, ports: UploadQueuePorts): Observable<
     };
     const answerUpload = (upload: PendingUpload): Observable<never> =>
       readRejections(upload, batchRejections, ports).pipe(
-        tap((rejected) => upload.subscriber.next({ rejected })),
+        tap((outcome) => upload.subscriber.next(outcome)),
         tap({ complete: () => endUpload(upload) }),
         catchError((thrown: unknown) => {
           unanswered.add(upload.replica);

@@ -1,4 +1,4 @@
-import { defer, EMPTY, expand, last, map, of, switchMap, tap, type Observable } from 'rxjs';
+import { concat, defer, EMPTY, expand, last, map, of, switchMap, tap, type Observable } from 'rxjs';
 import { parseObjectText } from '../../model/object-key.js';
 import type { Version } from '../../model/version.js';
 import type { ViewMode } from '../../model/view.js';
@@ -9,6 +9,7 @@ import { planOf, type SelectionPlan } from '../selection/selection-plan.js';
 import { serverLimits } from '../server-limits.js';
 import { isViewLost, watchedSinceOf } from './watched-since.js';
 import { ConcernedObjects } from './concerned-objects.js';
+import type { HiddenPositions } from '../scope/hidden-positions.js';
 import type { MembersDraft } from './members-draft.js';
 import type { ServedView } from './served-view.js';
 import {
@@ -31,7 +32,27 @@ export interface BootstrapOptions {
   readonly scans: readonly ViewScan[];
   /** The plans of the scans, if they are chosen. */
   readonly plans: readonly SelectionPlan[];
+  /** Where positions are kept if the user may not see all objects; `null`: the client gets them. */
+  readonly positions: KeptPositions | null;
 }
+
+/** Keeps positions, and gives a token for each. */
+export interface KeptPositions {
+  readonly hide: (position: string) => string;
+  /** Returns `null` for an unknown token. */
+  readonly reveal: (token: string) => string | null;
+}
+
+/** Keeps the positions of a user who may not see all objects, because they name some. `null`: nothing is hidden. */
+export const keepPositions = (
+  positions: Pick<HiddenPositions, 'hide' | 'reveal'>,
+  replica: string,
+  source: ServedView | null,
+  target: ServedView,
+): KeptPositions | null =>
+  target.scope === null && (source?.scope ?? null) === null
+    ? null
+    : { hide: (text) => positions.hide(replica, text), reveal: (token) => positions.reveal(replica, token) };
 
 /** Where the pages of a bootstrap go on: in a scan, after a position of it. */
 export type ScanPosition = Pick<MembersPosition, 'scan' | 'after'>;
@@ -56,8 +77,12 @@ export class Bootstrap {
   readonly number: Version;
   readonly mode: ViewMode;
   readonly concerned: ConcernedObjects;
+  /** Whether the user may not see all objects of the source any more, so that its changes are not sent. */
+  readonly isWithheld: boolean;
   /** Whether it has to begin again, because the history does not say what has changed, or too much has. */
   isBroken = false;
+  /** Whether the user may see other objects by now, so that the latest view is planned again. */
+  isOvertaken = false;
   private readonly mark: string;
   private readonly plans: (SelectionPlan | null)[];
   private pages = 0;
@@ -68,7 +93,8 @@ export class Bootstrap {
     const { number, source, target, version, scans, plans } = options;
     this.number = number;
     this.mode = source === null ? 'resync' : 'difference';
-    this.concerned = new ConcernedObjects(source, target, version);
+    this.isWithheld = source !== null && source.scope !== target.scope;
+    this.concerned = new ConcernedObjects(source, target, version, this.isWithheld);
     this.mark = viewMarkOf(source, target);
     this.plans = scans.map((_, at) => plans[at] ?? null);
   }
@@ -86,12 +112,16 @@ export class Bootstrap {
     const { source, target, version } = this.options;
     const isGap =
       isViewLost(history, source, this.from, untouchedTo) || isViewLost(history, target, version, untouchedTo);
-    if (isGap || this.concerned.size > serverLimits.viewObjectsMax) this.isBroken = true;
+    if (isGap || this.concerned.kept > serverLimits.viewObjectsMax) this.isBroken = true;
     return !isGap;
   }
 
-  /** Number of objects that are still to be named, as an estimate: not 0 before the end. */
+  /**
+   * Number of objects that are still to be named, as an estimate: not 0 before the end. 1 if the user may not see all
+   * objects, because the estimate counts others, too.
+   */
   estimateRemaining(): number {
+    if (this.options.positions !== null) return this.options.scans.length + this.concerned.size > 0 ? 1 : 0;
     const scanned = this.plans.reduce((sum, plan) => sum + (plan?.objects ?? 0), 0);
     const rest = Math.max(0, scanned - this.done) + this.concerned.size;
     return rest === 0 && this.options.scans.length > 0 ? 1 : rest;
@@ -100,6 +130,7 @@ export class Bootstrap {
   /** Notes objects that were named. Returns the bytes of the history that they stand for, which never fall. */
   noteSent(objects: number, historyBytes: number): number {
     this.done += objects;
+    if (this.options.positions !== null) return 0;
     const share = this.done / Math.max(1, this.done + this.estimateRemaining());
     this.sentBytes = Math.max(this.sentBytes, Math.floor(historyBytes * share));
     return this.sentBytes;
@@ -115,28 +146,34 @@ export class Bootstrap {
     this.pages += 1;
     const { version } = this.options;
     const place = this.isScanned({ scan, after }) ? `${this.pages}` : after;
-    return membersPositionTextOf({ version, mark: this.mark, scan, after: place });
+    const text = membersPositionTextOf({ version, mark: this.mark, scan, after: place });
+    return this.options.positions?.hide(text) ?? text;
   }
 
   /** Reads a position that a client has sent; `null`: it does not belong to these views. */
   parsePosition(text: string | null): MembersPosition | null {
-    const { version, scans } = this.options;
+    const { version, scans, positions } = this.options;
     if (text === null) return { version, mark: this.mark, scan: 0, after: '' };
-    const parsed = parseMembersPosition(text);
+    const parsed = parseMembersPosition(positions === null ? text : (positions.reveal(text) ?? ''));
     return parsed?.mark === this.mark && parsed.scan <= scans.length ? parsed : null;
   }
 
   /**
    * Adds the objects after a position to a page. Emits the position after them, or `null` if the position is not valid
-   * any more, and completes. Errors with a `StorageError`.
+   * any more, and completes. Errors with a `StorageError`. `untilHead$` completes when all touches are noted.
    */
-  readScans(selection: Selection, start: ScanPosition, draft: MembersDraft): Observable<ScanPosition | null> {
+  readScans(
+    selection: Selection,
+    start: ScanPosition,
+    draft: MembersDraft,
+    untilHead$: Observable<never>,
+  ): Observable<ScanPosition | null> {
     // On another connection, the numbers of pages go on.
     if (this.isScanned(start) && /^\d{1,9}$/.test(start.after)) this.pages = Math.max(this.pages, Number(start.after));
     let pages = 0;
     const readNext = (at: ScanPosition): Observable<ScanPosition | null> => {
       pages += 1;
-      return this.readScan(selection, at, draft);
+      return this.readScan(selection, at, draft, untilHead$);
     };
     const first$ = this.isScanned(start) ? of(start) : readNext(start);
     return first$.pipe(
@@ -151,13 +188,17 @@ export class Bootstrap {
     selection: Selection,
     { scan, after }: ScanPosition,
     draft: MembersDraft,
+    untilHead$: Observable<never>,
   ): Observable<ScanPosition | null> {
     const found = this.options.scans[scan];
     if (found === undefined) return of({ scan, after });
     return this.planOfScan(selection, found, scan, after).pipe(
       switchMap((plan) => {
         if (plan === null) return of(null);
+        // Then it is known which of the objects were touched after the device had the source.
+        const touched$ = this.isWithheld && found.kind === 'leaving' ? untilHead$ : EMPTY;
         return selection.readMatching(plan, after === '' ? null : after).pipe(
+          switchMap((page) => concat(touched$, of(page))),
           tap(({ rows }: SelectionPage) => rows.forEach((row) => this.addRow(found, row, draft))),
           map(({ position }) => (position === null ? { scan: scan + 1, after: '' } : { scan, after: position })),
         );

@@ -35,21 +35,31 @@ export const concernedKindOf = (
  */
 export class ConcernedObjects {
   private readonly all = new Map<string, ConcernedObject>();
+  /** Objects that were touched while they were in the first view, if the device is not sent its changes. */
+  private readonly changed = new Set<string>();
   private order = 0;
 
   /**
    * @param source - The view that the device has; `null` if the second one replaces everything.
    * @param target - The view that it gets.
    * @param version - The changesets after this version may have what the target needs.
+   * @param isWithheld - Whether the device is not sent the changes of the first view any more, because its user may not
+   *   see all of them. It has the objects that were in the view before the first touch, and must not learn of others.
    */
   constructor(
     private readonly source: ServedView | null,
     private readonly target: ServedView,
     private readonly version: number,
+    private readonly isWithheld = false,
   ) {}
 
   get size(): number {
     return this.all.size;
+  }
+
+  /** Number of objects in memory. */
+  get kept(): number {
+    return Math.max(this.all.size, this.changed.size);
   }
 
   get objects(): ReadonlyMap<string, ConcernedObject> {
@@ -57,7 +67,12 @@ export class ConcernedObjects {
   }
 
   has(text: string): boolean {
-    return this.all.has(text);
+    return this.all.has(text) || this.changed.has(text);
+  }
+
+  /** Whether the device has an object whose present state is in the first view. */
+  isHeld(text: string): boolean {
+    return !this.changed.has(text);
   }
 
   /** Takes over the objects that have changed in the view that the device has. */
@@ -80,9 +95,11 @@ export class ConcernedObjects {
     if (!isOwn && !isTarget && source?.types.has(name.type) !== true) return;
     const isIn = (view: ServedView): boolean =>
       change !== null && (view.hasValues(name, change.before, watched) || view.hasValues(name, change.after, watched));
-    const isKnown = (source !== null && isIn(source)) || (isTarget && isIn(target));
+    const isSource = source !== null && isIn(source);
+    const isHeld = isSource && this.noteHeld(text, source, name, change, watched);
+    const isKnown = isHeld || (isTarget && isIn(target));
     // Without a changed value only the state decides in which view the object is.
-    if (isKnown || isOwn || change === null) this.set(text, name, isKnown, isOwn);
+    if (isKnown || isSource || isOwn || change === null) this.set(text, name, isKnown, isOwn);
   }
 
   /** Adds an object that the replica itself has touched. */
@@ -93,6 +110,20 @@ export class ConcernedObjects {
   /** Removes an object of which everything is sent, unless it was touched since then. */
   settle(text: string, { order }: ConcernedObject): void {
     if (this.all.get(text)?.order === order) this.all.delete(text);
+  }
+
+  /** Whether the device has, or may have, an object that was in the first view before or after a touch. */
+  private noteHeld(
+    text: string,
+    source: ServedView,
+    name: ObjectName,
+    change: TouchChange | null,
+    watched: WatchedType,
+  ): boolean {
+    if (!this.isWithheld) return true;
+    if (this.changed.has(text)) return false;
+    this.changed.add(text);
+    return source.hasValues(name, change?.before ?? null, watched);
   }
 
   private set(text: string, { type, key }: ObjectName, isKnown: boolean, isOwn: boolean): void {

@@ -19,6 +19,8 @@ import type { History } from '../history/history.js';
 import { WatchLimitError } from '../history/watched-properties.js';
 import type { RealmWorks } from '../realms/realm-works.js';
 import type { SelectionPlan } from '../selection/selection-plan.js';
+import type { ServedScope } from '../scope/served-scope.js';
+import type { EnteredScope } from '../scope/user-scopes.js';
 import { chooseScanPlan } from './bootstrap.js';
 import { watchedSinceOf } from './watched-since.js';
 import { readServedFilter, ServedView, type ServedFilter } from './served-view.js';
@@ -30,6 +32,8 @@ export interface AcceptedView {
   readonly number: Version | null;
   /** The placed view whose changes the session is sent; `null`: the device has to get a whole view first. */
   readonly source: ServedView | null;
+  /** The scope of the user; `null`: all objects are visible. */
+  readonly scope: ServedScope | null;
 }
 
 type ViewHistory = Pick<History, 'log' | 'watchedProperties' | 'retentionCutoff' | 'retentionCutoffFrom'>;
@@ -49,23 +53,38 @@ export const isOutdated = (
   sentTo: Version,
 ): boolean => history.retentionCutoffFrom < Infinity && mayLackTombstones(history, sentTo);
 
-const servePlaced = (history: ViewHistory, { filters }: PlacedView, downloadedTo: Version): ServedView | null => {
+const servePlaced = (
+  history: ViewHistory,
+  { filters }: PlacedView,
+  downloadedTo: Version,
+  scope: ServedScope | null,
+): ServedView | null => {
   const served: ServedFilter[] = [];
   for (const filter of filters) {
-    const read = readServedFilter(filter);
+    const read = readServedFilter(filter, scope);
     if (isLeft(read)) return null;
     served.push(read.right);
   }
-  const view = new ServedView(served);
+  const view = new ServedView(served, scope?.id ?? null);
   return watchedSinceOf(history.watchedProperties.types, view) <= downloadedTo ? view : null;
 };
 
-/** Decides whether the changes of a placed view can be sent from the version that the device has. */
-export const acceptView = (history: ViewHistory, placed: PlacedView, downloadedTo: Version): AcceptedView => {
-  const { number, scope } = placed;
+/**
+ * Decides whether the changes of a placed view can be sent from the version that the device has. `stored` is the scope
+ * of the device's objects, if it is known.
+ */
+export const acceptView = (
+  history: ViewHistory,
+  placed: PlacedView,
+  downloadedTo: Version,
+  { scope, stored }: EnteredScope,
+): AcceptedView => {
+  const { number } = placed;
+  // What a device without a scope had is not known: another one could learn the names of hidden objects.
+  const isUnknown = placed.scope === null ? scope !== null : stored === null;
   const isLost = downloadedTo < history.log.floor || mayLackTombstones(history, downloadedTo);
-  const source = number === null || scope !== null || isLost ? null : servePlaced(history, placed, downloadedTo);
-  return { number, source };
+  const source = number === null || isUnknown || isLost ? null : servePlaced(history, placed, downloadedTo, stored);
+  return { number, source, scope };
 };
 
 /** A view with everything that its members are read by. */
@@ -88,8 +107,9 @@ const serveFilter = (
   { uploadQueue }: Pick<RealmWorks, 'uploadQueue'>,
   history: Pick<History, 'watchedProperties'>,
   given: ViewFilter,
+  scope: ServedScope | null,
 ): Observable<Either<ViewRejection, ServedFilter>> => {
-  const read = readServedFilter(given);
+  const read = readServedFilter(given, scope);
   if (isLeft(read) || isWatched(history, read.right)) return of(read);
   const { id, type, properties } = read.right;
   return concat(uploadQueue.watch(type, properties), of(right(read.right))).pipe(
@@ -110,9 +130,10 @@ const serveFilters = (
   works: Pick<RealmWorks, 'uploadQueue'>,
   history: Pick<History, 'watchedProperties'>,
   given: readonly ViewFilter[],
+  scope: ServedScope | null,
 ): Observable<Served> =>
   from(given).pipe(
-    concatMap((filter) => defer(() => serveFilter(works, history, filter))),
+    concatMap((filter) => defer(() => serveFilter(works, history, filter, scope))),
     reduce<Either<ViewRejection, ServedFilter>, Served>(
       ({ filters, rejections }, each) =>
         isLeft(each)
@@ -131,11 +152,12 @@ export const planView = (
   history: Pick<History, 'log' | 'watchedProperties' | 'projection'>,
   source: ServedView | null,
   filters: readonly ViewFilter[],
+  scope: ServedScope | null,
 ): Observable<PlannedView> =>
-  serveFilters(works, history, filters).pipe(
+  serveFilters(works, history, filters, scope).pipe(
     switchMap((served) => {
       const { rejections } = served;
-      const target = new ServedView(served.filters);
+      const target = new ServedView(served.filters, scope?.id ?? null);
       const scans = viewScansOf(source, target);
       const { log, projection } = history;
       // Without scans nothing is read of the stored objects.

@@ -114,7 +114,7 @@ const readConcerned = (
       const object = objects.get(text);
       if (object === undefined) return true;
       taken += 1;
-      const wasIn = found !== null && source?.hasState(object, found.state) === true;
+      const wasIn = found !== null && concerned.isHeld(text) && source?.hasState(object, found.state) === true;
       const kind = concernedKindOf(object, foundStateOf(target, object, found), wasIn);
       addSent(draft, kind, text, object, found);
       if (kind === 'nothing') concerned.settle(text, object);
@@ -150,7 +150,7 @@ export const readMembers = (
   defer(() => {
     const draft = new MembersDraft();
     const ports = { history, headState: works.headState };
-    return bootstrap.readScans(works.selection, at, draft).pipe(
+    return bootstrap.readScans(works.selection, at, draft, collector.untilHead(false)).pipe(
       switchMap((next): Observable<MembersPage | null> => {
         if (next === null) return of(null);
         if (!bootstrap.isScanned(next) || !draft.isShort) return of({ draft, next });

@@ -10,13 +10,14 @@ import { textOf, type Value } from '../../model/value.js';
 import type { ViewFilter, ViewRejection } from '../../model/view.js';
 import type { WatchedValues } from '../history/touches.js';
 import type { WatchedType } from '../history/watched-properties.js';
+import type { ServedScope } from '../scope/served-scope.js';
 
 /** A filter of a view that the server can evaluate. */
 export interface ServedFilter {
   /** Number of the subscription. */
   readonly id: number;
   readonly type: string;
-  /** In canonical form. */
+  /** In canonical form, and limited to the objects that the user may see. */
   readonly filter: StoredFilter;
   /** The same for filters that mean the same. */
   readonly text: string;
@@ -27,15 +28,21 @@ export interface ServedFilter {
 /** The start of the reasons of `readFilter` for a filter that is over a limit. */
 const limitPattern = /^a filter must have (?:filters in filters )?at most \d/;
 
-/** Reads one filter of a view. Returns why the subscription is rejected if the server cannot evaluate it. */
-export const readServedFilter = ({ id, type, filter: given }: ViewFilter): Either<ViewRejection, ServedFilter> => {
+/**
+ * Reads one filter of a view, for a user with a scope. Returns why the subscription is rejected if the server cannot
+ * evaluate it.
+ */
+export const readServedFilter = (
+  { id, type, filter: given }: ViewFilter,
+  scope: ServedScope | null,
+): Either<ViewRejection, ServedFilter> => {
   if (!isName(type)) return left({ id, code: 'bad-filter', text: 'The type of a subscription must be a name.' });
   const read = readFilter(given);
   if (isLeft(read)) {
     const code = limitPattern.test(read.left) ? 'filter-too-large' : 'bad-filter';
     return left({ id, code, text: `The filter of a subscription is invalid: ${read.left}.` });
   }
-  const filter = read.right;
+  const filter = scope === null ? read.right : scope.limit(type, read.right);
   return right({ id, type, filter, text: textOf(filter as Value), properties: propertiesOf(filter) });
 };
 
@@ -49,7 +56,11 @@ interface ServedType {
 export class ServedView {
   readonly types: ReadonlyMap<string, ServedType>;
 
-  constructor(readonly filters: readonly ServedFilter[]) {
+  /** @param scope - The id of the scope to which the filters are limited; `null`: they are not. */
+  constructor(
+    readonly filters: readonly ServedFilter[],
+    readonly scope: string | null = null,
+  ) {
     const types = new Map<string, { filters: ServedFilter[]; tests: FilterTest[] }>();
     for (const served of filters) {
       const known = types.get(served.type) ?? { filters: [], tests: [] };

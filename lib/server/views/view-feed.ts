@@ -2,21 +2,25 @@ import { ignoreElements, map, tap, type Observable } from 'rxjs';
 import { runAction } from '../../model/operators.js';
 import type { Version } from '../../model/version.js';
 import type { WantedView } from '../../model/view.js';
-import type { Fault, Fetch, MarkRequest, Received, WriteRejected } from '../../protocol/messages.js';
+import type { Fault, MarkRequest, Received, WriteRejected } from '../../protocol/messages.js';
 import type { NextMembers, Subscribe } from '../../protocol/view-messages.js';
 import type { RealmWorks } from '../realms/realm-works.js';
 import { createProtocolViolation } from '../server-errors.js';
 import { serverLimits } from '../server-limits.js';
 import type { DownloadFeed, DownloadFeedOptions } from '../sessions/download-feed.js';
 import type { SharedPage } from '../sessions/shared-page.js';
-import { Bootstrap, resumeBootstrap, type ScanPosition } from './bootstrap.js';
+import type { ServedScope } from '../scope/served-scope.js';
+import type { Bootstrap } from './bootstrap.js';
 import { ChangeCollector, type TouchReceiver } from './change-collector.js';
 import { MembersDraft } from './members-draft.js';
 import { isOutdated, planView, type AcceptedView, type PlannedView } from './plan-view.js';
+import { PlacedChanges } from './placed-changes.js';
 import { readChanges, readExactly, readMembers } from './read-pages.js';
 import type { ServedView } from './served-view.js';
 import { TaskRunner } from './task-runner.js';
-import { ViewDifference } from './view-difference.js';
+import { ViewBootstraps } from './view-bootstraps.js';
+import type { ViewDifference } from './view-difference.js';
+import { checkFault, rejectFetch, ViewRequests } from './view-requests.js';
 import { ViewSender } from './view-sender.js';
 import { isViewLost } from './watched-since.js';
 
@@ -35,31 +39,23 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
   private readonly sender: ViewSender;
   private readonly collector: ChangeCollector;
   private readonly tasks: TaskRunner;
-  /** The placed view; `null`: the client gets the next view as a whole. */
-  private source: ServedView | null;
-  private placedNumber: Version | null;
-  /** The changes of the placed view after what was sent; `null` while they are not sent by themselves. */
-  private changes: ViewDifference | null = null;
-  /** The version up to which `changes` are collected. */
-  private changesTo: Version;
-  /** The latest view that the client asked for, or the placed one. */
-  private latest: WantedView;
-  private asked: WantedView | null = null;
-  private bootstrap: Bootstrap | null = null;
-  private request: NextMembers | null = null;
+  private readonly placed: PlacedChanges;
+  private readonly requests: ViewRequests;
+  private readonly bootstraps: ViewBootstraps;
   /** `false` until `bound` was sent: the client may subscribe while that is sent. */
   private isStarted = false;
-  private hasSubscribed = false;
   private isStopped = false;
+  readonly fetch = rejectFetch;
+  private scope: ServedScope | null;
 
   constructor(private readonly options: ViewFeedOptions) {
-    const { bind, acceptedBind, view, teardown } = options;
-    const { realm, replica } = acceptedBind;
+    const { bind, view, teardown } = options;
+    const { realm, replica } = options.acceptedBind;
     const { session, downloadedTo } = bind;
-    this.source = view.source;
-    this.placedNumber = view.number;
-    this.latest = { number: view.number ?? 0, filters: view.source?.filters ?? [] };
-    this.changesTo = downloadedTo;
+    this.placed = new PlacedChanges(view.source, view.number, downloadedTo);
+    this.scope = view.scope;
+    this.bootstraps = new ViewBootstraps(options.acceptedBind);
+    this.requests = new ViewRequests({ number: view.number, filters: bind.view?.filters ?? [] });
     this.sender = new ViewSender({ session, replica: replica.id, downloadedTo }, realm.history, options.send);
     this.collector = new ChangeCollector({
       ...{ history: realm.history, followers: realm.followers, router: realm.viewRouter, sender: this.sender },
@@ -73,12 +69,13 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
   start(): void {
     const { bind, acceptedBind } = this.options;
     const { realm, replica } = acceptedBind;
-    const { source } = this;
+    const { source } = this.placed;
     const from = source === null ? realm.history.log.head : bind.downloadedTo;
     realm.replicaCursors.begin(replica.id, from, source === null ? null : from);
     this.isStarted = true;
-    if (source !== null) {
-      this.changes = new ViewDifference(source);
+    if (this.placed.isWithheldFrom(this.scope?.id ?? null)) this.requests.askAgain();
+    else if (source !== null) {
+      this.placed.collect(source, from);
       this.collector.start(from);
     }
     this.work();
@@ -99,39 +96,35 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
 
   mark(message: MarkRequest): void {
     this.collector.catchUp();
-    this.sender.answerMark(message, this.source !== null && this.asked === null && this.bootstrap === null);
+    const isPlanned = this.requests.unplanned === null && this.bootstraps.current === null;
+    this.sender.answerMark(message, this.placed.source !== null && isPlanned);
   }
 
-  fetch({ version }: Fetch): void {
-    throw createProtocolViolation(`fetch: no objects of version ${version} can be fetched now.`);
+  fault(message: Fault): void {
+    checkFault(message, this.options.acceptedBind.realm.history.log.head);
   }
 
-  fault({ version }: Fault): void {
-    if (version > this.options.acceptedBind.realm.history.log.head)
-      throw createProtocolViolation(`fault: version ${version} was not sent.`);
+  requestView(message: Subscribe): void {
+    this.requests.takeView(message);
+    this.planLatest();
   }
 
-  requestView({ number, filters }: Subscribe): void {
-    const least = this.hasSubscribed ? this.latest.number + 1 : (this.placedNumber ?? 0);
-    if (number < least) throw createProtocolViolation(`subscribe: number ${number} comes after ${this.latest.number}.`);
-    this.hasSubscribed = true;
-    this.latest = { number, filters };
-    this.asked = this.latest;
-    this.bootstrap = this.request = null;
-    this.tasks.cancel();
-    this.work();
+  changeScope(scope: ServedScope | null): void {
+    if (scope?.id === this.scope?.id) return;
+    this.scope = scope;
+    if (this.placed.source === null && !this.requests.hasSubscribed) return; // The client has asked for no view yet.
+    this.placed.changes = null; // The user may not see all of them any more.
+    this.collector.wake();
+    if (this.requests.page !== null || !this.bootstraps.overtake()) this.planLatest();
   }
 
   noteRejection(message: WriteRejected): WriteRejected {
     this.collector.catchUp();
-    return this.sender.noteRejection(message, this.changes, this.bootstrap);
+    return this.sender.noteRejection(message, this.placed.changes, this.bootstraps.current);
   }
 
   requestMembers(message: NextMembers): void {
-    const number = (this.asked ?? this.bootstrap)?.number;
-    if (number !== message.number || this.request !== null)
-      throw createProtocolViolation(`next: no members of view ${message.number} can be fetched now.`);
-    this.request = message;
+    this.requests.takeNext(message, this.bootstraps.current?.number);
     this.work();
   }
 
@@ -146,19 +139,32 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
 
   /** Called by the collector. */
   add(...[version, touch, watched, isOwn]: Parameters<TouchReceiver['add']>): void {
-    const { text, change } = touch;
-    this.bootstrap?.concerned.add(version, text, touch, change, watched, isOwn);
-    if (version > this.changesTo) this.changes?.add(text, touch, change, watched, isOwn);
+    this.bootstraps.current?.concerned.add(version, touch.text, touch, touch.change, watched, isOwn);
+    this.placed.add(version, touch, watched, isOwn);
   }
 
   /** Called by the collector. */
   addOwn(...[version, text, name]: Parameters<TouchReceiver['addOwn']>): void {
-    this.bootstrap?.concerned.addOwn(text, name);
-    if (version > this.changesTo) this.changes?.addOutside(text, name);
+    this.bootstraps.current?.concerned.addOwn(text, name);
+    this.placed.addOwn(version, text, name);
+  }
+
+  loseEarlierScope(): string | null {
+    const scope = this.placed.source?.scope ?? null;
+    if (!this.placed.isWithheldFrom(this.scope?.id ?? null)) return null;
+    this.beginAgain();
+    return scope;
+  }
+
+  /** Brings the client to the latest view, instead of the one that is under way. */
+  private planLatest(): void {
+    this.startOver();
+    this.tasks.cancel();
+    this.work();
   }
 
   private hasRoom(): boolean {
-    const isCollecting = this.changes !== null || this.bootstrap !== null;
+    const isCollecting = this.placed.changes !== null || this.bootstraps.current !== null;
     return isCollecting && this.sender.cursor.unconfirmedBytes() < this.options.bytesInFlightMax;
   }
 
@@ -166,15 +172,16 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
     const { realm } = this.options.acceptedBind;
     const { history } = realm;
     if (page.upTo < history.log.head) realm.postponeProjection();
-    if (this.bootstrap?.checkPage(history, untouchedTo) === false) this.source = this.changes = null;
-    const { changes, source } = this;
-    if (changes !== null && page.upTo > this.changesTo) {
-      this.changesTo = page.upTo;
+    if (this.bootstraps.current?.checkPage(history, untouchedTo) === false) this.placed.lose();
+    const { changes, source, to } = this.placed;
+    if (changes !== null && page.upTo > to) {
+      this.placed.to = page.upTo;
       const isLost = isViewLost(history, source, this.sender.cursor.coveredTo, untouchedTo);
       const isTooMuch = changes.size > serverLimits.viewObjectsMax;
-      if (isLost || (isTooMuch && this.bootstrap === null && this.asked === null)) this.beginAgain();
+      if (isLost || (isTooMuch && this.bootstraps.current === null && this.requests.unplanned === null))
+        this.beginAgain();
       else if (isTooMuch)
-        this.changes = null; // They are named with the members of the view on the way.
+        this.placed.changes = null; // They are named with the members of the view on the way.
       else if (changes.size === 0) {
         this.sender.sendParts(page.upTo, page.entries.at(-1)?.total ?? history.bytes, new MembersDraft());
       }
@@ -184,12 +191,12 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
 
   /** The client gets the latest view as a whole. */
   private beginAgain(): void {
-    this.source = this.changes = null;
-    if (this.bootstrap !== null) {
-      this.bootstrap.isBroken = true; // Its client requests the next page.
+    this.placed.lose();
+    if (this.bootstraps.current !== null) {
+      this.bootstraps.current.isBroken = true; // Its client requests the next page.
       return;
     }
-    this.asked ??= this.latest;
+    this.requests.unplanned ??= this.requests.latest;
     this.tasks.cancel(); // A read of changes would wait for a head that nothing reads up to.
     this.work();
   }
@@ -200,24 +207,25 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
   }
 
   private chooseWork(): Observable<never> | null {
-    const { asked, bootstrap, request, changes, source, collector } = this;
+    const { changes, source } = this.placed;
+    const { current: bootstrap } = this.bootstraps;
+    const { unplanned: asked, page: request } = this.requests;
     const { realm } = this.options.acceptedBind;
-    if (asked !== null) return realm.readWith((works) => this.plan(works, asked));
+    if (asked !== null) return realm.readWith((works) => this.plan(works, asked, source));
     if (bootstrap !== null && request !== null)
       return realm.readWith((works) => this.answer(works, bootstrap, request));
-    if (changes === null || source === null || !collector.isAtHead) return null;
-    if (changes.size === 0) return bootstrap === null ? collector.rest(source) : null;
+    if (changes === null || source === null || !this.collector.isAtHead) return null;
+    if (changes.size === 0) return bootstrap === null ? this.collector.rest(source) : null;
     return realm.readWith((works) => this.readParts(works, source, changes));
   }
 
-  private plan(works: RealmWorks, asked: WantedView): Observable<never> {
+  private plan(works: RealmWorks, asked: WantedView, source: ServedView | null): Observable<never> {
     this.collector.wake();
-    const { source } = this;
     const { history } = this.options.acceptedBind.realm;
-    return planView(works, history, source, asked.filters).pipe(
+    return planView(works, history, source, asked.filters, this.scope).pipe(
       tap((planned) => {
         // The placed view may be lost meanwhile: then it is planned again.
-        if (this.source === source) this.begin(asked, source, planned);
+        if (this.placed.source === source) this.begin(asked, source, planned);
       }),
       ignoreElements(),
     );
@@ -227,43 +235,35 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
     const { realm, replica } = this.options.acceptedBind;
     const { version, target, rejections } = planned;
     const { coveredTo } = this.sender.cursor;
-    this.asked = null;
+    this.requests.unplanned = null;
     if (source === null) realm.replicaCursors.begin(replica.id, version, null);
-    else if (this.changes === null) {
-      this.changes = new ViewDifference(source);
-      this.changesTo = coveredTo;
-    }
+    else if (this.placed.changes === null && source.scope === target.scope) this.placed.collect(source, coveredTo);
     const sentTo = source === null ? Infinity : coveredTo;
-    this.bootstrap = new Bootstrap({ ...planned, number: asked.number, source, target, sentTo });
-    if (this.resumeAt(this.request?.position ?? null) === null) this.request = null;
-    this.sender.early.addTo(this.changes, this.bootstrap);
-    this.collector.start(this.bootstrap.from);
-    this.sender.announce(this.bootstrap, rejections);
-  }
-
-  /** Goes on where a position says, maybe with the pages of an earlier connection. `null`: that is not possible. */
-  private resumeAt(text: string | null): ScanPosition | null {
-    const resumed = this.bootstrap && resumeBootstrap(this.bootstrap, text, this.options.acceptedBind.realm.history);
-    if (resumed === null) return null;
-    this.bootstrap = resumed.bootstrap;
-    return resumed.at;
+    const options = { ...planned, number: asked.number, source, sentTo };
+    if (!this.bootstraps.begin(options, this.requests.page?.position ?? null)) this.requests.page = null;
+    const bootstrap = this.bootstraps.requireCurrent();
+    this.sender.early.addTo(this.placed.changes, bootstrap);
+    this.collector.start(bootstrap.from);
+    this.sender.announce(bootstrap, rejections);
   }
 
   private answer(works: RealmWorks, begun: Bootstrap, request: NextMembers): Observable<never> {
-    const at = begun.isBroken ? null : this.resumeAt(request.position);
-    const { bootstrap, collector } = this;
+    if (begun.isOvertaken) return runAction(() => this.startOver());
+    const at = begun.isBroken ? null : this.bootstraps.resumeAt(request.position);
+    const { bootstraps, collector } = this;
+    const { current: bootstrap } = bootstraps;
     const { history } = this.options.acceptedBind.realm;
-    if (at === null || bootstrap === null) return runAction(() => this.startOver());
+    if (at === null || bootstrap === null) return runAction(() => this.startOver(true));
     this.sender.early.addTo(null, bootstrap);
     if (bootstrap !== begun) collector.start(bootstrap.from);
     return readMembers(works, history, collector, bootstrap, at).pipe(
       map((page) => {
         if (bootstrap.mode === 'difference' && isOutdated(history, this.sender.cursor.coveredTo))
           bootstrap.isBroken = true;
-        if (page === null || bootstrap.isBroken) this.startOver();
+        if (page === null || bootstrap.isBroken) this.startOver(true);
         else if (page.next === null) this.place(bootstrap, page.draft);
         else {
-          this.request = null; // Before the message, because the client may request the next page synchronously.
+          this.requests.page = null; // Before the message, because the client may request the next page synchronously.
           this.sender.sendPage(bootstrap, page.draft, page.next);
         }
       }),
@@ -271,20 +271,19 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
     );
   }
 
-  /** Plans the view again, as a whole, so that the client drops its pages when it is announced. */
-  private startOver(): void {
-    this.request = this.source = this.changes = this.bootstrap = null;
-    this.asked ??= this.latest;
+  /** Plans the view again. The client drops its pages when it is announced. `isLost`: it gets the view as a whole. */
+  private startOver(isLost = false): void {
+    if (isLost) this.placed.lose();
+    this.requests.askAgain();
+    this.bootstraps.current = null;
   }
 
   /** Sends the last page. The session follows the new view from then on. */
   private place(bootstrap: Bootstrap, draft: MembersDraft): void {
     const { number, options } = bootstrap;
-    this.bootstrap = this.request = null;
-    this.source = options.target;
-    this.placedNumber = number;
-    this.changes = new ViewDifference(options.target);
-    this.changesTo = this.options.acceptedBind.realm.history.log.head;
+    this.bootstraps.current = this.requests.page = null;
+    this.placed.number = number;
+    this.placed.collect(options.target, this.options.acceptedBind.realm.history.log.head);
     this.sender.sendLastPage(bootstrap, draft);
   }
 
@@ -293,13 +292,12 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
     const ports = { history, headState: works.headState };
     return readExactly(works, this.collector, () => readChanges(ports, source, changes)).pipe(
       map((page) => {
-        if (this.changes !== changes) return;
+        if (this.placed.changes !== changes) return;
         if (!page.isWhole) this.offerChanges(source, changes);
         else if (isOutdated(history, this.sender.cursor.coveredTo)) this.beginAgain();
         else {
-          this.changes = new ViewDifference(source);
-          this.changesTo = history.log.head;
-          this.sender.sendParts(this.changesTo, history.bytes, page.draft);
+          this.placed.collect(source, history.log.head);
+          this.sender.sendParts(history.log.head, history.bytes, page.draft);
         }
       }),
       ignoreElements(),
@@ -308,13 +306,11 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
 
   /** Lets the client request changes that are larger than a page. */
   private offerChanges(source: ServedView, changes: ViewDifference): void {
-    this.changes = null;
-    if (this.bootstrap !== null) return; // They are named with the members of the view on the way.
-    const { head: version } = this.options.acceptedBind.realm.history.log;
-    const from = { number: this.placedNumber ?? 0, source, sentTo: this.sender.cursor.coveredTo };
-    this.bootstrap = new Bootstrap({ ...from, target: source, version, scans: [], plans: [] });
-    this.bootstrap.concerned.addChanges(changes.changes);
-    this.sender.announce(this.bootstrap, []);
+    this.placed.changes = null;
+    if (this.bootstraps.current !== null) return; // They are named with the members of the view on the way.
+    const { coveredTo } = this.sender.cursor;
+    const bootstrap = this.bootstraps.beginChanges(source, this.placed.number ?? 0, coveredTo, changes);
+    this.sender.announce(bootstrap, []);
   }
 }
 

@@ -63,7 +63,12 @@ export class ViewSender {
   announce(bootstrap: Bootstrap, rejections: readonly ViewRejection[]): void {
     this.send({
       ...{ type: 'view', session: this.session, number: bootstrap.number, version: bootstrap.options.version },
-      ...{ scope: null, mode: bootstrap.mode, objects: bootstrap.estimateRemaining(), rejections },
+      ...{
+        scope: bootstrap.options.target.scope,
+        mode: bootstrap.mode,
+        objects: bootstrap.estimateRemaining(),
+        rejections,
+      },
     });
   }
 

@@ -85,6 +85,7 @@ const sessionCodes: Readonly<Record<string, SyncErrorCode>> = {
   'user-refused': 'user-refused',
   'no-such-realm': 'no-such-realm',
   'permission-denied': 'permission-denied',
+  'needs-subscriptions': 'needs-subscriptions',
   'bad-changeset': 'bad-changeset',
   'bad-cursor': 'history-changed',
   'history-changed': 'history-changed',

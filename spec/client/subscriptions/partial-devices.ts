@@ -1,4 +1,4 @@
-import { BehaviorSubject, EMPTY, filter, firstValueFrom, map } from 'rxjs';
+import { BehaviorSubject, EMPTY, filter, firstValueFrom, map, of } from 'rxjs';
 import {
   createSubscriptions,
   createSyncClient,
@@ -50,19 +50,21 @@ export interface DeviceOptions {
   /** Whether it subscribes. Otherwise it has the whole realm. */
   readonly isPartial?: boolean;
   readonly isOnline?: boolean;
+  /** The name of the user, which is the token. */
+  readonly user?: string;
 }
 
 /** Starts a device. */
 export const startDevice = async (
   server: SyncServer,
-  { storage = createDisk(), isPartial = true, isOnline = true }: DeviceOptions = {},
+  { storage = createDisk(), isPartial = true, isOnline = true, user }: DeviceOptions = {},
 ): Promise<Device> => {
   const online = new BehaviorSubject(isOnline);
   const dial = online.pipe(
     filter((is) => is),
     map(() => server.wire),
   );
-  const client = createSyncClient({ dial });
+  const client = createSyncClient(user === undefined ? { dial } : { dial, accessToken: () => of(user) });
   const sync = { client, realm: 'tasks', stopPolicy: 'immediately' } as const;
   const realm: Tasks = isPartial
     ? await openRealm({ schema, storage, sync, subscriptions: createSubscriptions() })

@@ -85,6 +85,14 @@ const rows: readonly Row[] = [
     states: ['pc', 'bpc', 'c'],
     notes: ['pr', 'br', 'cr'],
   },
+  {
+    event: 'a scope that changes',
+    act: ({ server }) => {
+      server.announce(5, [], { scope: 's2' });
+      server.sendLastPage();
+    },
+    states: ['pbc', 'bc', 'c'],
+  },
   { event: 'a lost connection', act: ({ server }) => server.cut(), states: ['p', 'bp', 'c'] },
   { event: 'a pause', act: ({ realm }) => realm.session.pause(), states: ['p', 'bp', 'c'] },
   {

@@ -26,7 +26,7 @@ const createWorld = async (permit: Permit | null = null) => {
   const limits = { ...bounds, ...serverLimits, retentionMs: day, objectBytesMax } as unknown as ServerLimits;
   const failures: unknown[] = [];
   const realms = createRealms({
-    ...{ clock, limits, permit, schemaOf: () => null, log: (event: unknown) => failures.push(event) },
+    ...{ clock, limits, permit, isScoped: false, schemaOf: () => null, log: (event: unknown) => failures.push(event) },
     storage$: of(storage),
   });
   const teardown = new Subscription();
@@ -42,6 +42,7 @@ const createWorld = async (permit: Permit | null = null) => {
       {
         changesets: [{ version, time: clock.now(), count: version, body: encodeOperations(operations) }],
         read,
+        scope: () => null,
       },
     );
   /** Appends, and returns `accepted`, or the code of each rejection before. */

@@ -13,7 +13,7 @@ const createWorld = () => {
   const { clock, timers, pass } = createCountingClock();
   const limits = { ...bounds, ...serverLimits } as unknown as ServerLimits;
   const realms = createRealms({
-    ...{ clock, limits, permit: null, schemaOf: () => null, log: () => undefined },
+    ...{ clock, limits, permit: null, isScoped: false, schemaOf: () => null, log: () => undefined },
     storage$: of(memoryStorage()),
   });
   return { realms, timers, pass };
@@ -51,7 +51,7 @@ describe('an idle realm of a server', () => {
     const holder = { teardown: new Subscription(), failed: () => undefined };
     const replica = await lastValueFrom(realm.replicas.bind('a', 'u', holder));
     const read = () => ({ changeset: createChangeset(1), operationCount: 0, operations: [] });
-    const page = { changesets: [createChangeset(1)], read };
+    const page = { changesets: [createChangeset(1)], read, scope: () => null };
     const outcomes = await lastValueFrom(realm.uploadQueue.append(replica, { id: 'u' }, page));
     expect(outcomes).toEqual({ accepted: 1 });
     expect(realm.presentWorks).not.toBeNull();
@@ -93,7 +93,7 @@ describe('an idle realm of a server', () => {
     const limits = { ...bounds, ...serverLimits } as unknown as ServerLimits;
     const silent = { ...memoryStorage(), range: () => NEVER };
     const realms = createRealms({
-      ...{ clock, limits, permit: null, schemaOf: () => null, log: () => undefined },
+      ...{ clock, limits, permit: null, isScoped: false, schemaOf: () => null, log: () => undefined },
       storage$: of(silent),
     });
     const teardown = new Subscription();

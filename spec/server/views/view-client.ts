@@ -8,10 +8,10 @@ import type { Changeset, ObjectName } from '../../../lib/model/changeset.js';
 import { objectTextOf } from '../../../lib/model/object-key.js';
 import type { PlacedView, ViewFilter } from '../../../lib/model/view.js';
 import { encodeClient, encodeServer } from '../../../lib/protocol/codec.js';
-import type { Bound, ClientMessage, ServerMessage } from '../../../lib/protocol/messages.js';
+import type { Bound, ClientMessage, ServerMessage, WriteRejected } from '../../../lib/protocol/messages.js';
 import type { Members, Parts, ViewStart } from '../../../lib/protocol/view-messages.js';
 import type { SyncServer } from '../../../lib/server/index.js';
-import { applyTo, type States } from './view-facts.js';
+import { applyTo, isIn, type States } from './view-facts.js';
 
 const stateOf = (bytes: Uint8Array): ObjectState => {
   const state = decodeState(bytes);
@@ -33,7 +33,7 @@ interface Received {
  * Creates a replica with a view that follows docs/PROTOCOL.md and is written independently of the library. It answers
  * synchronously, but a spec can hold its requests for members.
  */
-export const createViewClient = (replica: string) => {
+export const createViewClient = (replica: string, token: string | null = null) => {
   const objects: States = new Map();
   const detached = new Set<string>();
   /** Objects that own changesets name, by the versions of these. */
@@ -55,6 +55,10 @@ export const createViewClient = (replica: string) => {
   let failure: unknown = null;
   let sent = new Subject<ClientMessage>();
   let left = Infinity;
+  /** The version of states in rejections: until the view is as late, it is not known which objects are in it. */
+  let shownTo = 0;
+  /** Called with each message, before it is handled. */
+  const hooks = { watch: (_message: ServerMessage): void => undefined };
   const received: ServerMessage[] = [];
   const marks = { asked: 0, answered: [] as number[] };
   const asked: ViewFilter[][] = [];
@@ -68,9 +72,7 @@ export const createViewClient = (replica: string) => {
   const disconnect = (): void => {
     connection?.unsubscribe();
     connection = null;
-    isBound = false;
-    isAnnounced = false;
-    isRequested = false;
+    isBound = isAnnounced = isRequested = false;
   };
   const unsentOf = (text: string): boolean =>
     outbox.some(({ version }) => touchedBy.get(version)?.includes(text) === true);
@@ -127,7 +129,12 @@ export const createViewClient = (replica: string) => {
     const kept = isAnnounced ? null : receiving?.view; // A second view on a connection begins again.
     isRequested = false;
     isAnnounced = true;
-    if (kept?.version !== view.version || kept.number !== view.number || kept.mode !== view.mode)
+    if (
+      kept?.version !== view.version ||
+      kept.number !== view.number ||
+      kept.mode !== view.mode ||
+      kept.scope !== view.scope
+    )
       receiving = { view, named: new Map(), position: null };
     request();
   };
@@ -173,6 +180,20 @@ export const createViewClient = (replica: string) => {
     known.downloadedTo = upTo;
     send({ type: 'received', session: 1, version: upTo });
   };
+  const onRejected = ({ version, serverStates, upTo = 0 }: WriteRejected): void => {
+    acknowledge(version);
+    shownTo = Math.max(shownTo, upTo);
+    for (const { type, key, state } of serverStates) {
+      const text = objectTextOf(type, key);
+      const found = state === null ? undefined : stateOf(state);
+      const isVisible = found !== undefined && isIn(placed.filters, text, found);
+      if (isVisible) objects.set(text, found);
+      else objects.delete(text);
+      for (const each of outbox) if (touchedBy.get(each.version)?.includes(text)) applyTo(objects, replica, each);
+      if (isVisible || !unsentOf(text)) detached.delete(text);
+      else detached.add(text);
+    }
+  };
   const onMessage = (message: ServerMessage): void => {
     switch (message.type) {
       case 'bound': {
@@ -193,6 +214,10 @@ export const createViewClient = (replica: string) => {
       }
       case 'parts': {
         onParts(message);
+        return;
+      }
+      case 'refused': {
+        onRejected(message);
         return;
       }
       case 'mark':
@@ -220,6 +245,9 @@ export const createViewClient = (replica: string) => {
     unsent: () => outbox.length,
     isOnline: () => connection !== null,
     isReceiving: () => receiving !== null,
+    hooks,
+    /** Whether an own changeset names an object. */
+    wrote: (text: string): boolean => [...touchedBy.values()].some((texts) => texts.includes(text)),
     /** Returns the messages since the last call. */
     takeReceived: (): ServerMessage[] => received.splice(0),
     hold: (isHeld: boolean): void => {
@@ -261,6 +289,7 @@ export const createViewClient = (replica: string) => {
           left -= 1;
           encodeServer(message);
           received.push(message);
+          hooks.watch(message);
           log.push(message.type === 'view' ? `view ${message.mode}` : message.type);
           onMessage(message);
           if (left <= 0 || message.type === 'error') disconnect();
@@ -272,8 +301,9 @@ export const createViewClient = (replica: string) => {
       });
       isRequested = false;
       send({
-        ...{ type: 'bind', session: 1, realm: 'team', replica, token: null, includeOwn: false, ...known },
-        ...{ runs: [{ id: 'run', lastVersion: 1_000_000 }], view: placed },
+        ...{ type: 'bind', session: 1, realm: 'team', replica, token, includeOwn: false, ...known },
+        runs: [{ id: 'run', lastVersion: 1_000_000 }],
+        view: shownTo > known.downloadedTo ? { number: null, filters: [], scope: null } : placed,
       });
     },
     /** Keeps the connection from now on. */

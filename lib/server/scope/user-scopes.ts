@@ -1,0 +1,102 @@
+import { concat, defer, map, of, switchMap, type Observable } from 'rxjs';
+import { createRandomId, type Clock } from '../../clock.js';
+import type { Version } from '../../model/version.js';
+import type { History } from '../history/history.js';
+import { serverLimits } from '../server-limits.js';
+import type { ScopeRecord } from './scope-records.js';
+import { scopeTextOf, type ScopeFilters } from './scope.js';
+import { ServedScope } from './served-scope.js';
+
+/** The scope of a device. */
+export interface DeviceScope {
+  /** The id that the device has stored with its objects; `null` if it has none. */
+  readonly id: string | null;
+  /** The server version up to which the device has them. */
+  readonly downloadedTo: Version;
+}
+
+/** The scopes of a user and of a device of that user. */
+export interface EnteredScope {
+  /** The scope; `null`: all objects are visible. */
+  readonly scope: ServedScope | null;
+  /** The scope of the device's objects; `null` if that is not known any more, or cannot be right. */
+  readonly stored: ServedScope | null;
+}
+
+const servedOf = ({ id, filters }: ScopeRecord): ServedScope => new ServedScope(id, filters);
+
+/**
+ * The present and former scopes of the users of one realm, so that a device that comes back after its rights have
+ * changed gets the difference. Keeps those of the latest users in memory, so that two sessions do not overwrite each
+ * other's.
+ */
+export class UserScopes {
+  private readonly kept = new Map<string, readonly ScopeRecord[]>();
+
+  constructor(
+    private readonly history: Pick<History, 'log' | 'readScopes' | 'writeScopes'>,
+    private readonly clock: Pick<Clock, 'random'>,
+  ) {}
+
+  /** Notes that a user has a scope from now on. Emits once and completes. Errors with a `StorageError`. */
+  enter(user: string, filters: ScopeFilters, device: DeviceScope): Observable<EnteredScope> {
+    return this.read(user).pipe(switchMap((before) => this.enterAmong(user, before, filters, device)));
+  }
+
+  /**
+   * Forgets a scope, so that devices with its objects get their whole view. Emits nothing. Completes when stored.
+   * Errors with a `StorageError`.
+   */
+  forget(user: string, id: string): Observable<never> {
+    return this.read(user).pipe(
+      switchMap((before) => {
+        const rest = before.filter((each) => each.id !== id);
+        this.keep(user, rest);
+        return this.history.writeScopes(user, rest);
+      }),
+    );
+  }
+
+  private read(user: string): Observable<readonly ScopeRecord[]> {
+    return defer(() => (this.kept.has(user) ? of([]) : this.history.readScopes(user))).pipe(
+      map((stored) => this.kept.get(user) ?? stored),
+    );
+  }
+
+  private enterAmong(
+    user: string,
+    before: readonly ScopeRecord[],
+    filters: ScopeFilters,
+    { id, downloadedTo }: DeviceScope,
+  ): Observable<EnteredScope> {
+    const present = filters === null ? null : this.recordOf(before, filters);
+    const others = before
+      .filter((each) => each.id !== present?.id)
+      .map((each): ScopeRecord => ({ ...each, until: each.until ?? this.history.log.head }));
+    const all = [...(present === null ? [] : [present]), ...others].slice(0, serverLimits.scopesPerUserMax);
+    // A device that claims to have more than there was in its scope could learn the names of later objects.
+    const stored = all.find((each) => each.id === id && (each.until === null || downloadedTo <= each.until));
+    const entered = {
+      scope: present === null ? null : servedOf(present),
+      stored: stored === undefined ? null : servedOf(stored),
+    };
+    const isChanged = all.length !== before.length || all.some((each, at) => each.until !== before[at]?.until);
+    this.keep(user, all);
+    return isChanged || all[0]?.id !== before[0]?.id
+      ? concat(this.history.writeScopes(user, all), of(entered))
+      : of(entered);
+  }
+
+  private recordOf(before: readonly ScopeRecord[], filters: ScopeRecord['filters']): ScopeRecord {
+    const text = scopeTextOf(filters);
+    const known = before.find((each) => scopeTextOf(each.filters) === text);
+    return { id: known?.id ?? createRandomId(this.clock), filters, until: null };
+  }
+
+  private keep(user: string, records: readonly ScopeRecord[]): void {
+    this.kept.delete(user);
+    this.kept.set(user, records);
+    const [oldest] = this.kept.keys();
+    if (this.kept.size > serverLimits.scopedUsersKept && oldest !== undefined) this.kept.delete(oldest);
+  }
+}

@@ -1,0 +1,46 @@
+import type { Version } from '../../model/version.js';
+import type { TouchReceiver } from './change-collector.js';
+import type { ServedView } from './served-view.js';
+import { ViewDifference } from './view-difference.js';
+
+/** The placed view of a session, and its changes that were not sent. Plain state that one feed owns. */
+export class PlacedChanges implements TouchReceiver {
+  /** The changes of the view after what was sent; `null` while they are not sent by themselves. */
+  changes: ViewDifference | null = null;
+
+  /**
+   * @param source - The view; `null`: the client gets the next view as a whole.
+   * @param number - Its number.
+   * @param to - The version up to which `changes` are collected.
+   */
+  constructor(
+    public source: ServedView | null,
+    public number: Version | null,
+    public to: Version,
+  ) {}
+
+  /** Whether the changes are not sent, because the user may not see all of them. `scope`: the user's present one. */
+  isWithheldFrom(scope: string | null): boolean {
+    return this.source !== null && this.source.scope !== scope;
+  }
+
+  /** Collects the changes of a view after a version. */
+  collect(source: ServedView, after: Version): void {
+    this.source = source;
+    this.changes = new ViewDifference(source);
+    this.to = after;
+  }
+
+  /** The client gets the next view as a whole. */
+  lose(): void {
+    this.source = this.changes = null;
+  }
+
+  add(...[version, touch, watched, isOwn]: Parameters<TouchReceiver['add']>): void {
+    if (version > this.to) this.changes?.add(touch.text, touch, touch.change, watched, isOwn);
+  }
+
+  addOwn(...[version, text, name]: Parameters<TouchReceiver['addOwn']>): void {
+    if (version > this.to) this.changes?.addOutside(text, name);
+  }
+}
