@@ -129,9 +129,8 @@ const addProperties = (
   if (known.length + added.length > watchedPropertiesMax)
     throw new WatchLimitError(
       'too-many-properties',
-      `Filters of type ${type} name more than ${watchedPropertiesMax} properties. Filter by one of these: ${known
-        .map(({ name }) => name)
-        .join(', ')}.`,
+      // Without the names of the others: those may be of users or objects that this user must not know of.
+      `Filters of type ${type} name more than ${watchedPropertiesMax} properties, over all users of the realm.`,
     );
   const properties = [...known, ...added.map((name): WatchedProperty => ({ name, since, isIndexed: false }))];
   return { since: before?.since ?? since, properties };
