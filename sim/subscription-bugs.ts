@@ -10,8 +10,8 @@ export const subscriptionBugs: readonly Bug[] = [
   createViewBug(
     'members lack what came into the new view meanwhile',
     'server/views/concerned-objects.js',
-    'const isKnown = (source !== null && isIn(source)) || (isTarget && isIn(target));',
-    'const isKnown = source !== null && isIn(source);',
+    'const isKnown = isHeld || (isTarget && isIn(target));',
+    'const isKnown = isHeld;',
   ),
   createViewBug(
     'a server does not name what the replica itself has moved out',
@@ -70,7 +70,7 @@ export const subscriptionBugs: readonly Bug[] = [
   createViewBug(
     'a mark is answered before the view is placed',
     'server/views/view-feed.js',
-    'this.source !== null && this.asked === null && this.bootstrap === null',
+    'this.isPlanned() && this.placed.isSentIn(this.scope)',
     'true',
   ),
   createViewBug(

@@ -19,8 +19,8 @@ export interface ComparedProperty {
 }
 
 /**
- * Returns a property that conditions name. Throws an `InvalidArgumentError` if there is none, or if it cannot be
- * compared.
+ * Returns a property that conditions name, in a filter with a path. Throws an `InvalidArgumentError` if there is none,
+ * or if it cannot be compared.
  */
 export type FindProperty = (path: string, name: string, given: unknown) => ComparedProperty;
 
@@ -112,7 +112,7 @@ const compileAll = (find: FindProperty, where: unknown, path: string): StoredFil
       const parts = Array.from(given, (each: unknown, index) => compileAll(find, each, `${at}[${index}]`));
       return name === '$nor' ? ['not', ['or', ...parts]] : [name === '$or' ? 'or' : 'and', ...parts];
     }
-    return compileProperty(at, find(at, name, given), given);
+    return compileProperty(at, find(path, name, given), given);
   });
   return ['and', ...all];
 };
@@ -135,8 +135,9 @@ const findIn =
     }
     const { container, kind } = property;
     if (container !== 'value' || kind === 'mixed') {
-      throw new InvalidArgumentError(path, 'left out', given, {
-        problem: `${path} is a ${container === 'value' ? kind : container}, and a subscription cannot select by it.`,
+      const at = `${path}.${name}`;
+      throw new InvalidArgumentError(at, 'left out', given, {
+        problem: `${at} is a ${container === 'value' ? kind : container}, and a subscription cannot select by it.`,
         advice: 'Select by a property with a single value, and further with `objects$`.',
       });
     }

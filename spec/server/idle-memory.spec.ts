@@ -76,10 +76,14 @@ describe('an idle client of a server', () => {
       for (let index = 0; index < clients; index += 1) await connectPartial();
     };
     await connectAll(); // Fills caches and arrays.
-    const before = await heapUsed();
-    await connectAll();
-    const after = await heapUsed();
+    const measured: number[] = [];
+    for (let round = 0; round < 3; round += 1) {
+      const before = await heapUsed();
+      await connectAll();
+      measured.push(((await heapUsed()) - before) / 1_024 / clients);
+    }
     for (const connection of connections) connection.close();
-    expect((after - before) / 1_024 / clients).toBeLessThan(15);
+    // Other work in the process, such as the compiler of JavaScript, may need memory in one of the rounds.
+    expect(Math.min(...measured)).toBeLessThan(15);
   }, 60_000);
 });

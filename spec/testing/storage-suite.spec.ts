@@ -156,6 +156,16 @@ const writing: readonly Row[] = [
     'rejects a batch with one value that is not bytes, and applies nothing of it',
   ],
   [
+    'reads many keys in the order of the storage',
+    ({ range }) => ({
+      readMany: (keys) =>
+        range({ from: ' ', to: '\x7f', limit: Infinity, bytesMax: Infinity }).pipe(
+          map((all) => [...keys].sort().map((key) => all.find(([each]) => each === key)?.[1])),
+        ),
+    }),
+    'reads many keys in their order, if it can',
+  ],
+  [
     'rejects all batches after an invalid one',
     ({ batch }) => {
       let isBroken = false;

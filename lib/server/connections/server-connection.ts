@@ -107,6 +107,9 @@ class PlainConnection implements ServerConnection {
   private bindTimer: Subscription | null;
   /** Checks of renewed tokens; `null` before the first one. */
   private checks: Subscription | null = null;
+  /** Number of fresh tokens, and that of the latest valid one. */
+  private tokens = 0;
+  private latestToken = 0;
   private isOver = false;
 
   constructor(
@@ -229,7 +232,12 @@ class PlainConnection implements ServerConnection {
       else this.ports.log(createFailedEvent(null, thrown));
     };
     this.checks ??= new Subscription();
-    const next = (user: User): void => this.sessions.renewUser(user);
+    const number = (this.tokens += 1);
+    const next = (user: User): void => {
+      if (number < this.latestToken) return; // The answer about an earlier token may arrive later.
+      this.latestToken = number;
+      this.sessions.renewUser(user);
+    };
     this.checks.add(this.auth.resolveUser(token).subscribe({ next, error: onError }));
   }
 

@@ -11,13 +11,15 @@ export interface ScopeRecord {
   readonly id: string;
   /** The filters of the visible types, by their names, sorted. */
   readonly filters: ReadonlyMap<string, StoredFilter>;
+  /** The server version at which the scope began. */
+  readonly since: Version;
   /** The server version at which the user was first seen with another scope; `null`: not since the last time. */
   readonly until: Version | null;
 }
 
-/** Encodes the scopes of a user: `[[id, [[type, filter], …], until], …]`. */
+/** Encodes the scopes of a user: `[[id, [[type, filter], …], since, until], …]`. */
 export const encodeScopes = (records: readonly ScopeRecord[]): Uint8Array =>
-  encodeValue(records.map(({ id, filters, until }) => [id, [...filters], until]));
+  encodeValue(records.map(({ id, filters, since, until }) => [id, [...filters], since, until]));
 
 const decodeFilter = (key: string, value: unknown): readonly [string, StoredFilter] => {
   const [type, given] = storedFieldsOf(key, value);
@@ -31,7 +33,13 @@ export const decodeScopes = (key: string, value: unknown): readonly ScopeRecord[
   value === undefined
     ? []
     : storedFieldsOf(key, value).map((each): ScopeRecord => {
-        const [id, filters, until] = storedFieldsOf(key, each);
-        if (typeof id !== 'string' || !(until === null || isCount(until))) throw createDamageError('record', key);
-        return { id, filters: new Map(storedFieldsOf(key, filters).map((one) => decodeFilter(key, one))), until };
+        const [id, filters, since, until] = storedFieldsOf(key, each);
+        if (typeof id !== 'string' || !isCount(since) || !(until === null || isCount(until)))
+          throw createDamageError('record', key);
+        return {
+          id,
+          filters: new Map(storedFieldsOf(key, filters).map((one) => decodeFilter(key, one))),
+          since,
+          until,
+        };
       });

@@ -1,4 +1,4 @@
-import { Observable, type Subscriber, type Subscription } from 'rxjs';
+import { Observable, Subscription, type Subscriber } from 'rxjs';
 import type { User } from '../auth/access.js';
 import type { SchemaOf } from '../uploads/server-schemas.js';
 import { watchScope, type ScopeFilters, type ScopeOf } from './scope.js';
@@ -18,36 +18,62 @@ export interface ScopeWatchOptions {
 /** Watches what one session may see. Subscribes to the answer of `scope` until the session ends. */
 export class ScopeWatch {
   private waiting: Subscriber<ScopeFilters> | null = null;
-  private watching: Subscription | null = null;
+  private hasBegun = false;
+  /** The user of the latest token. */
+  private user: User | null = null;
+  /** The call whose answers are valid, and a later one that has not answered yet. */
+  private answered: Subscription | null = null;
+  private pending: Subscription | null = null;
 
   constructor(private readonly options: ScopeWatchOptions) {}
 
-  /** Calls `scope` for the user of the session. Emits its first value, and completes. */
+  /** Calls `scope` for the user of the session, or for that of a later token. Emits its first value, and completes. */
   begin(user: User): Observable<ScopeFilters> {
     return new Observable((subscriber) => {
       this.waiting = subscriber;
-      this.renew(user);
+      this.hasBegun = true;
+      this.watch((this.user ??= user));
     });
   }
 
   /** Calls `scope` again, with the user of a fresh token. Its earlier answer is valid until it answers. */
   renew(user: User): void {
-    const { scope, schemaOf, realm, teardown, changed, failed } = this.options;
-    const before = this.watching;
-    const watching = watchScope(scope, schemaOf(realm), user, realm).subscribe({
-      next: (filters) => {
-        before?.unsubscribe();
-        const { waiting } = this;
-        this.waiting = null;
-        if (waiting === null) changed(filters);
-        else {
-          waiting.next(filters);
-          waiting.complete();
-        }
-      },
-      error: (thrown: unknown) => (this.waiting === null ? failed(thrown) : this.waiting.error(thrown)),
-    });
-    this.watching = watching;
+    if (this.user === user) return;
+    this.user = user;
+    if (this.hasBegun) this.watch(user);
+  }
+
+  private watch(user: User): void {
+    const { scope, schemaOf, realm, teardown } = this.options;
+    const watching = new Subscription();
+    this.pending?.unsubscribe();
+    this.pending = watching;
     teardown.add(watching);
+    watching.add(
+      watchScope(scope, schemaOf(realm), user, realm).subscribe({
+        next: (filters) => this.take(watching, filters),
+        error: (thrown: unknown) => this.fail(thrown),
+      }),
+    );
+  }
+
+  private take(watching: Subscription, filters: ScopeFilters): void {
+    if (this.pending === watching) {
+      this.answered?.unsubscribe();
+      this.answered = watching;
+      this.pending = null;
+    }
+    const { waiting } = this;
+    this.waiting = null;
+    if (waiting === null) this.options.changed(filters);
+    else {
+      waiting.next(filters);
+      waiting.complete();
+    }
+  }
+
+  private fail(thrown: unknown): void {
+    if (this.waiting === null) this.options.failed(thrown);
+    else this.waiting.error(thrown);
   }
 }

@@ -34,3 +34,7 @@ export class ServedScope {
     );
   }
 }
+
+/** Whether an object exists, and a user may not see it. `scope` is `null` for a user who sees everything. */
+export const isHidden = (scope: ServedScope | null, name: ObjectName, state: ObjectState | undefined): boolean =>
+  scope !== null && state !== undefined && isAlive(state) && !scope.hasState(name, state);

@@ -15,6 +15,9 @@ export interface DeviceScope {
   readonly downloadedTo: Version;
 }
 
+/** The order in which a scope is stored, and a session gets it. */
+export type EnterOrder = 'stored first' | 'entered first';
+
 /** The scopes of a user and of a device of that user. */
 export interface EnteredScope {
   /** The scope; `null`: all objects are visible. */
@@ -38,9 +41,18 @@ export class UserScopes {
     private readonly clock: Pick<Clock, 'random'>,
   ) {}
 
-  /** Notes that a user has a scope from now on. Emits once and completes. Errors with a `StorageError`. */
-  enter(user: string, filters: ScopeFilters, device: DeviceScope): Observable<EnteredScope> {
-    return this.read(user).pipe(switchMap((before) => this.enterAmong(user, before, filters, device)));
+  /**
+   * Notes that a user has a scope from now on. Emits once and completes. Errors with a `StorageError`. A session that
+   * is bound already gets it before it is stored, so that nothing is sent meanwhile. A device whose id is lost in a
+   * crash gets its whole view.
+   */
+  enter(
+    user: string,
+    filters: ScopeFilters,
+    device: DeviceScope,
+    order: EnterOrder = 'stored first',
+  ): Observable<EnteredScope> {
+    return this.read(user).pipe(switchMap((before) => this.enterAmong(user, before, filters, device, order)));
   }
 
   /**
@@ -68,29 +80,34 @@ export class UserScopes {
     before: readonly ScopeRecord[],
     filters: ScopeFilters,
     { id, downloadedTo }: DeviceScope,
+    order: EnterOrder,
   ): Observable<EnteredScope> {
     const present = filters === null ? null : this.recordOf(before, filters);
     const others = before
       .filter((each) => each.id !== present?.id)
       .map((each): ScopeRecord => ({ ...each, until: each.until ?? this.history.log.head }));
     const all = [...(present === null ? [] : [present]), ...others].slice(0, serverLimits.scopesPerUserMax);
-    // A device that claims to have more than there was in its scope could learn the names of later objects.
-    const stored = all.find((each) => each.id === id && (each.until === null || downloadedTo <= each.until));
+    // A device that claims to have what was not in its scope could learn the names of earlier or later objects.
+    const wasSent = ({ since, until }: ScopeRecord): boolean =>
+      since <= downloadedTo && (until === null || downloadedTo <= until);
+    const stored = all.find((each) => each.id === id && wasSent(each));
     const entered = {
       scope: present === null ? null : servedOf(present),
       stored: stored === undefined ? null : servedOf(stored),
     };
     const isChanged = all.length !== before.length || all.some((each, at) => each.until !== before[at]?.until);
     this.keep(user, all);
-    return isChanged || all[0]?.id !== before[0]?.id
-      ? concat(this.history.writeScopes(user, all), of(entered))
-      : of(entered);
+    const entered$ = of(entered);
+    if (!isChanged && all[0]?.id === before[0]?.id) return entered$;
+    const write$ = defer(() => this.history.writeScopes(user, this.kept.get(user) ?? all));
+    return order === 'stored first' ? concat(write$, entered$) : concat(entered$, write$);
   }
 
   private recordOf(before: readonly ScopeRecord[], filters: ScopeRecord['filters']): ScopeRecord {
     const text = scopeTextOf(filters);
-    const known = before.find((each) => scopeTextOf(each.filters) === text);
-    return { id: known?.id ?? createRandomId(this.clock), filters, until: null };
+    // A scope that has ended has another id when it begins again: in between there may have been other objects in it.
+    const known = before.find((each) => each.until === null && scopeTextOf(each.filters) === text);
+    return known ?? { id: createRandomId(this.clock), filters, since: this.history.log.head, until: null };
   }
 
   private keep(user: string, records: readonly ScopeRecord[]): void {

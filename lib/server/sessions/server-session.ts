@@ -169,23 +169,28 @@ class BoundSession implements ServerSession, Holder {
     this.guard(() => this.scopeWatch?.renew(user));
   }
 
-  private changeScope(filters: ScopeFilters): void {
+  /** `done` is called when nothing of the earlier scope is sent any more. */
+  private changeScope(filters: ScopeFilters, done: () => void = () => undefined): void {
     const { acceptedBind, bind, downloadFeed } = this;
     if (acceptedBind === null || downloadFeed === null) {
       this.early = { filters };
       return;
     }
     checkVisible(bind, filters === null);
-    if (filters === null && this.scope === null) return;
-    const { realm, user } = acceptedBind;
+    const isChanging = this.scopeChange?.closed === false;
     this.scopeChange?.unsubscribe();
-    const device = { id: null, downloadedTo: downloadFeed.confirmedTo() };
+    if (filters === null && this.scope === null && !isChanging) {
+      done();
+      return;
+    }
+    const { realm, user } = acceptedBind;
     const next = ({ scope }: EnteredScope): void => {
       this.scope = scope;
       this.guard(() => downloadFeed.changeScope(scope));
+      done();
     };
     this.scopeChange = realm.scopes
-      .enter(user.id, filters, device)
+      .enter(user.id, filters, { id: null, downloadedTo: downloadFeed.confirmedTo() }, 'entered first')
       .subscribe({ next, error: (thrown: unknown) => this.failed(thrown) });
     this.teardown.add(this.scopeChange);
   }
@@ -222,8 +227,11 @@ class BoundSession implements ServerSession, Holder {
     const downloadFeed = view === null ? createDownloadFeed(feedOptions) : createViewFeed({ ...feedOptions, view });
     this.downloadFeed = downloadFeed;
     this.send(createBoundMessage(ports, bind, acceptedBind));
-    if (!this.isOver && acceptedBind.sharedVersion === null) downloadFeed.start();
-    if (this.early !== null && !this.isOver) this.changeScope(this.early.filters);
+    const start = (): void => {
+      if (!this.isOver && acceptedBind.sharedVersion === null) downloadFeed.start();
+    };
+    if (this.early !== null && !this.isOver) this.changeScope(this.early.filters, start);
+    else start();
   }
 
   private handle(message: SessionMessage): void {

@@ -1,11 +1,11 @@
 import { concatMap, defer, from, map, type Observable, of, queueScheduler, reduce, subscribeOn, switchMap } from 'rxjs';
 import { createYielder } from '../../clock.js';
-import { isAlive, type ObjectState } from '../../merge/object-state.js';
+import type { ObjectState } from '../../merge/object-state.js';
 import type { ObjectName, RejectedWrite } from '../../model/changeset.js';
 import { limits } from '../../model/limits.js';
 import type { Version } from '../../model/version.js';
 import type { User } from '../auth/access.js';
-import type { ServedScope } from '../scope/served-scope.js';
+import { isHidden, type ServedScope } from '../scope/served-scope.js';
 import { type IncomingChangeset, objectsOf, type RejectionDetails } from './incoming-changeset.js';
 import { objectTextOf } from '../../model/object-key.js';
 import { notPermittedText, rejectedWritesOf, type PermitContext, type ObjectWrite } from './permit.js';
@@ -67,9 +67,9 @@ const effectOf = (
     if (first === undefined) continue;
     const { type, key } = first;
     const stored = states.get(text);
-    const isHidden = stored !== undefined && scope !== null && isAlive(stored) && !scope.hasState(first, stored);
-    if (isHidden) hidden.push({ type, key });
-    const before = isHidden ? undefined : stored;
+    const isUnknown = isHidden(scope, first, stored);
+    if (isUnknown) hidden.push({ type, key });
+    const before = isUnknown ? undefined : stored;
     const state = applySteps(before, steps);
     if (state === undefined) continue;
     if (state !== before) after.set(text, state);

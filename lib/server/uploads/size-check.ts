@@ -13,6 +13,7 @@ import {
   tap,
 } from 'rxjs';
 import { type Clock, createYielder } from '../../clock.js';
+import { isHidden, type ServedScope } from '../scope/served-scope.js';
 import type { ObjectState } from '../../merge/object-state.js';
 import type { RejectedWrite } from '../../model/changeset.js';
 import { limits as defaults } from '../../model/limits.js';
@@ -80,6 +81,7 @@ const checkSizes = (
   found: ReadonlyMap<string, ObjectState>,
   texts: readonly string[],
   steps: ReadonlyMap<string, readonly Step[]>,
+  scope: ServedScope | null,
 ): SizeResult => {
   const rejected: RejectedWrite[] = [];
   const sizes = new Map<string, ObjectSize>();
@@ -88,6 +90,8 @@ const checkSizes = (
     const before = found.get(text);
     const after = applySteps(before, own);
     const first = own[0]?.operation;
+    // The next check rejects it, without its size.
+    if (first && isHidden(scope, first, before)) continue;
     const size = sizeOf(after);
     const reason = after && tooLargeReasonOf(limits, before, after, size);
     if (reason && first) rejected.push({ type: first.type, key: first.key, reason });
@@ -149,7 +153,7 @@ export const createSizeCheck = (ports: SizeCheckPorts, inner: BatchCheck): Batch
         const steps = stepsOf({ ...incoming.changeset, origin: replica }, incoming.operations);
         return innerCheck$.pipe(
           switchMap(() => batchStates.states(texts)),
-          map((found) => checkSizes(limits, found, texts, steps)),
+          map((found) => checkSizes(limits, found, texts, steps, writer.scope)),
         );
       };
       const note = (incoming: IncomingChangeset, { rejected, sizes: exact }: SizeResult): void => {

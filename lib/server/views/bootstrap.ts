@@ -50,9 +50,28 @@ export const keepPositions = (
   source: ServedView | null,
   target: ServedView,
 ): KeptPositions | null =>
-  target.scope === null && (source?.scope ?? null) === null
-    ? null
-    : { hide: (text) => positions.hide(replica, text), reveal: (token) => positions.reveal(replica, token) };
+  target.scope === null && (source?.scope ?? null) === null ? null : new OwnPositions(positions, replica);
+
+/** The positions of one bootstrap. Its last two are known as long as it is, and later as long as the realm has room. */
+class OwnPositions implements KeptPositions {
+  private latest: readonly (readonly [token: string, position: string])[] = [];
+
+  constructor(
+    private readonly positions: Pick<HiddenPositions, 'hide' | 'reveal'>,
+    private readonly replica: string,
+  ) {}
+
+  hide(position: string): string {
+    const token = this.positions.hide(this.replica, position);
+    this.latest = [...this.latest.slice(-1), [token, position]];
+    return token;
+  }
+
+  reveal(token: string): string | null {
+    const own = this.latest.find(([known]) => known === token)?.[1];
+    return own ?? this.positions.reveal(this.replica, token);
+  }
+}
 
 /** Where the pages of a bootstrap go on: in a scan, after a position of it. */
 export type ScanPosition = Pick<MembersPosition, 'scan' | 'after'>;

@@ -1,5 +1,6 @@
 import type { Version } from '../../model/version.js';
 import type { TouchReceiver } from './change-collector.js';
+import type { ServedScope } from '../scope/served-scope.js';
 import type { ServedView } from './served-view.js';
 import { ViewDifference } from './view-difference.js';
 
@@ -12,16 +13,18 @@ export class PlacedChanges implements TouchReceiver {
    * @param source - The view; `null`: the client gets the next view as a whole.
    * @param number - Its number.
    * @param to - The version up to which `changes` are collected.
+   * @param storedScope - The id of the scope that the device has stored with its objects, whether or not it is known.
    */
   constructor(
     public source: ServedView | null,
     public number: Version | null,
     public to: Version,
+    public storedScope: string | null,
   ) {}
 
-  /** Whether the changes are not sent, because the user may not see all of them. `scope`: the user's present one. */
-  isWithheldFrom(scope: string | null): boolean {
-    return this.source !== null && this.source.scope !== scope;
+  /** Whether the changes can be sent to a user with this scope. Otherwise the user may not see all of them. */
+  isSentIn(scope: ServedScope | null): boolean {
+    return this.source !== null && this.source.scope === (scope?.id ?? null);
   }
 
   /** Collects the changes of a view after a version. */

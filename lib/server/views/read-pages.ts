@@ -1,4 +1,6 @@
 import { concat, defer, map, of, switchMap, type Observable } from 'rxjs';
+import { isAlive } from '../../merge/object-state.js';
+import { encodeState } from '../../merge/state-codec.js';
 import { limits } from '../../model/limits.js';
 import type { History } from '../history/history.js';
 import type { RealmWorks } from '../realms/realm-works.js';
@@ -52,14 +54,22 @@ const foundStateOf = (view: ServedView, name: ObjectName, found: FoundObject | n
   return view.hasState(name, found.state) ? 'in' : 'out';
 };
 
+/** Returns what a user with a scope is sent of a deleted object: values after the delete may be hidden ones. */
+const tombstoneBytesOf = ({ state: { died } }: FoundObject): Uint8Array =>
+  encodeState({ born: null, died, values: {}, laterStamps: null, collections: null });
+
 const addSent = (
   draft: MembersDraft,
   kind: SentKind,
   text: string,
   name: ObjectName,
   found: FoundObject | null,
+  { scope }: ServedView,
 ): void => {
-  if (kind === 'state' && found !== null) draft.addState(text, name, found.bytes);
+  if (kind === 'state' && found !== null && scope !== null && !isAlive(found.state)) {
+    if (found.state.died === null) draft.addLeave(text, name);
+    else draft.addState(text, name, tombstoneBytesOf(found));
+  } else if (kind === 'state' && found !== null) draft.addState(text, name, found.bytes);
   else if (kind === 'nothing') draft.remove(text);
   else draft.addLeave(text, name);
 };
@@ -86,7 +96,7 @@ export const readChanges = (
       const change = changes.get(text);
       if (change === undefined) return true;
       const kind = sentKindOf(change, foundStateOf(view, change, found));
-      addSent(draft, kind, text, change, found);
+      addSent(draft, kind, text, change, found, view);
       if (kind === 'nothing') difference.settle(text, change);
       return !isTooLarge(draft);
     });
@@ -116,7 +126,7 @@ const readConcerned = (
       taken += 1;
       const wasIn = found !== null && concerned.isHeld(text) && source?.hasState(object, found.state) === true;
       const kind = concernedKindOf(object, foundStateOf(target, object, found), wasIn);
-      addSent(draft, kind, text, object, found);
+      addSent(draft, kind, text, object, found, target);
       if (kind === 'nothing') concerned.settle(text, object);
       else named.push([text, object]);
       return !draft.isFull;

@@ -52,7 +52,7 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
     const { bind, view, teardown } = options;
     const { realm, replica } = options.acceptedBind;
     const { session, downloadedTo } = bind;
-    this.placed = new PlacedChanges(view.source, view.number, downloadedTo);
+    this.placed = new PlacedChanges(view.source, view.number, downloadedTo, bind.view?.scope ?? null);
     this.scope = view.scope;
     this.bootstraps = new ViewBootstraps(options.acceptedBind);
     this.requests = new ViewRequests({ number: view.number, filters: bind.view?.filters ?? [] });
@@ -73,7 +73,7 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
     const from = source === null ? realm.history.log.head : bind.downloadedTo;
     realm.replicaCursors.begin(replica.id, from, source === null ? null : from);
     this.isStarted = true;
-    if (this.placed.isWithheldFrom(this.scope?.id ?? null)) this.requests.askAgain();
+    if (source !== null && !this.placed.isSentIn(this.scope)) this.requests.askAgain();
     else if (source !== null) {
       this.placed.collect(source, from);
       this.collector.start(from);
@@ -96,8 +96,7 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
 
   mark(message: MarkRequest): void {
     this.collector.catchUp();
-    const isPlanned = this.requests.unplanned === null && this.bootstraps.current === null;
-    this.sender.answerMark(message, this.placed.source !== null && isPlanned);
+    this.sender.answerMark(message, this.isPlanned() && this.placed.isSentIn(this.scope));
   }
 
   fault(message: Fault): void {
@@ -112,7 +111,7 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
   changeScope(scope: ServedScope | null): void {
     if (scope?.id === this.scope?.id) return;
     this.scope = scope;
-    if (this.placed.source === null && !this.requests.hasSubscribed) return; // The client has asked for no view yet.
+    if (this.placed.source === null && this.isPlanned() && !this.requests.hasSubscribed) return; // No view is wanted.
     this.placed.changes = null; // The user may not see all of them any more.
     this.collector.wake();
     if (this.requests.page !== null || !this.bootstraps.overtake()) this.planLatest();
@@ -150,10 +149,10 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
   }
 
   loseEarlierScope(): string | null {
-    const scope = this.placed.source?.scope ?? null;
-    if (!this.placed.isWithheldFrom(this.scope?.id ?? null)) return null;
-    this.beginAgain();
-    return scope;
+    const { storedScope, source } = this.placed;
+    if (storedScope === (this.scope?.id ?? null)) return null;
+    if (source !== null) this.beginAgain();
+    return storedScope;
   }
 
   /** Brings the client to the latest view, instead of the one that is under way. */
@@ -163,6 +162,10 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
     this.work();
   }
 
+  private isPlanned(): boolean {
+    return this.requests.unplanned === null && this.bootstraps.current === null;
+  }
+
   private hasRoom(): boolean {
     const isCollecting = this.placed.changes !== null || this.bootstraps.current !== null;
     return isCollecting && this.sender.cursor.unconfirmedBytes() < this.options.bytesInFlightMax;
@@ -170,20 +173,18 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
 
   private receivedPage(page: SharedPage, untouchedTo: Version): void {
     const { realm } = this.options.acceptedBind;
-    const { history } = realm;
-    if (page.upTo < history.log.head) realm.postponeProjection();
-    if (this.bootstraps.current?.checkPage(history, untouchedTo) === false) this.placed.lose();
+    if (page.upTo < realm.history.log.head) realm.postponeProjection();
+    if (this.bootstraps.current?.checkPage(realm.history, untouchedTo) === false) this.placed.lose();
     const { changes, source, to } = this.placed;
     if (changes !== null && page.upTo > to) {
       this.placed.to = page.upTo;
-      const isLost = isViewLost(history, source, this.sender.cursor.coveredTo, untouchedTo);
+      const isLost = isViewLost(realm.history, source, this.sender.cursor.coveredTo, untouchedTo);
       const isTooMuch = changes.size > serverLimits.viewObjectsMax;
-      if (isLost || (isTooMuch && this.bootstraps.current === null && this.requests.unplanned === null))
-        this.beginAgain();
+      if (isLost || (isTooMuch && this.isPlanned())) this.beginAgain();
       else if (isTooMuch)
         this.placed.changes = null; // They are named with the members of the view on the way.
       else if (changes.size === 0) {
-        this.sender.sendParts(page.upTo, page.entries.at(-1)?.total ?? history.bytes, new MembersDraft());
+        this.sender.sendParts(page.upTo, page.entries.at(-1)?.total ?? realm.history.bytes, new MembersDraft());
       }
     }
     this.work();
@@ -196,9 +197,7 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
       this.bootstraps.current.isBroken = true; // Its client requests the next page.
       return;
     }
-    this.requests.unplanned ??= this.requests.latest;
-    this.tasks.cancel(); // A read of changes would wait for a head that nothing reads up to.
-    this.work();
+    this.planLatest(); // A read of changes would wait for a head that nothing reads up to.
   }
 
   /** Begins the next piece of work, unless one is under way. */
@@ -283,6 +282,7 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
     const { number, options } = bootstrap;
     this.bootstraps.current = this.requests.page = null;
     this.placed.number = number;
+    this.placed.storedScope = options.target.scope;
     this.placed.collect(options.target, this.options.acceptedBind.realm.history.log.head);
     this.sender.sendLastPage(bootstrap, draft);
   }

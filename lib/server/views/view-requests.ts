@@ -26,6 +26,7 @@ export class ViewRequests {
     const least = this.hasSubscribed ? this.latest.number + 1 : (this.placed.number ?? 0);
     if (number < least) throw createProtocolViolation(`subscribe: number ${number} comes after ${this.latest.number}.`);
     this.hasSubscribed = true;
+    this.page = null;
     this.latest = { number, filters };
   }
 
@@ -38,8 +39,8 @@ export class ViewRequests {
 
   /** Plans the latest view again. Its announcement answers the page that the client waits for. */
   askAgain(): void {
+    if (this.unplanned === null) this.page = null;
     this.unplanned = this.latest;
-    this.page = null;
   }
 }
 
