@@ -21,7 +21,7 @@ export const lists = (...names: readonly string[]): readonly ViewFilter[] =>
 export const filterOf = (filter: unknown, id = 1, type = 'Task'): ViewFilter => ({ id, type, filter });
 
 /** A connection whose messages a spec sends one by one. */
-export const createViewConnection = (server: SyncServer, replica = 'v') => {
+export const createViewConnection = (server: SyncServer, replica = 'v', token: string | null = null) => {
   const client = connect(server.wire);
   let position: string | null = null;
   let written = 0;
@@ -43,7 +43,13 @@ export const createViewConnection = (server: SyncServer, replica = 'v') => {
     send: (...messages: readonly ClientMessage[]): void => client.send(...messages),
     bind: (view: Partial<PlacedView> = {}, downloadedTo = 0, history: string | null = null): void =>
       client.send(
-        createBind({ replica, downloadedTo, history, view: { number: null, filters: [], scope: null, ...view } }),
+        createBind({
+          replica,
+          token,
+          downloadedTo,
+          history,
+          view: { number: null, filters: [], scope: null, ...view },
+        }),
       ),
     subscribe: (number: number, filters: readonly ViewFilter[]): void =>
       client.send({ type: 'subscribe', session: 1, number, filters }),
