@@ -1,10 +1,9 @@
 import fc from 'fast-check';
-import { delay, of, switchMap } from 'rxjs';
 import type { StoredFilter } from '../../../lib/filter/stored-filter.js';
 import type { Operation } from '../../../lib/merge/operation.js';
 import type { ViewFilter } from '../../../lib/model/view.js';
 import type { VisibleObjects } from '../../../lib/server/index.js';
-import type { Storage } from '../../../lib/storage/storage.js';
+import { connectionActs, who, type ConnectionAct } from '../views/view-acts.js';
 
 const types = ['Task', 'Task', 'Note'] as const;
 const keys = ['k1', 'k2', 'k3', 'k4', 'k5', 7] as const;
@@ -52,13 +51,8 @@ export type Act =
   | { readonly kind: 'write'; readonly who: number; readonly operations: readonly Operation[] }
   | { readonly kind: 'subscribe'; readonly who: number; readonly filters: readonly ViewFilter[] }
   | { readonly kind: 'scope'; readonly who: number; readonly scope: number }
-  | { readonly kind: 'connect'; readonly who: number; readonly messages: number }
-  | { readonly kind: 'drop' | 'hold' | 'release' | 'mark' | 'forget'; readonly who: number }
-  | { readonly kind: 'pass'; readonly ms: number }
-  | { readonly kind: 'check' }
-  | { readonly kind: 'restart' };
+  | ConnectionAct;
 
-const who = fc.constantFrom(0, 1);
 export const anyAct: fc.Arbitrary<Act> = fc.oneof(
   {
     weight: 8,
@@ -73,20 +67,7 @@ export const anyAct: fc.Arbitrary<Act> = fc.oneof(
     weight: 4,
     arbitrary: fc.record({ kind: fc.constant('scope' as const), who, scope: fc.nat({ max: scopes.length - 1 }) }),
   },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      kind: fc.constant('connect' as const),
-      who,
-      messages: fc.constantFrom(2, 3, 4, 5, 8, Infinity, Infinity),
-    }),
-  },
-  {
-    weight: 4,
-    arbitrary: fc.record({ kind: fc.constantFrom('drop', 'hold', 'hold', 'release', 'mark', 'mark', 'forget'), who }),
-  },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant('pass' as const), ms: fc.constantFrom(1, 2, 5, 61_000) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('check', 'restart') }) },
+  ...connectionActs,
 );
 
 /** Both filters together: what a user sees of a subscription. */
@@ -96,14 +77,3 @@ export const limit = (filters: readonly ViewFilter[], scope: readonly ViewFilter
       .filter((each) => each.type === type)
       .map((each): ViewFilter => ({ id, type, filter: ['and', filter, each.filter] })),
   );
-
-export const delayed = (storage: Storage, ms: () => number, scheduler: Parameters<typeof delay>[1]): Storage => ({
-  ...storage,
-  range: (range) =>
-    ms() === 0
-      ? storage.range(range)
-      : of(0).pipe(
-          delay(ms(), scheduler),
-          switchMap(() => storage.range(range)),
-        ),
-});

@@ -10,9 +10,10 @@ import { serverLimits } from '../../../lib/server/server-limits.js';
 import { runOptions } from '../../merge/arbitrary-operations.js';
 import { expectEqual, restoreState } from '../../merge/replica-world.js';
 import { createFakeReplica, createTimedServer } from '../fake-replica.js';
+import { delayed } from '../views/view-acts.js';
 import { createViewClient } from '../views/view-client.js';
 import { applyTo, isIn, namesOf } from '../views/view-facts.js';
-import { anyAct, delayed, limit, scopes, type Act } from './scope-acts.js';
+import { anyAct, limit, scopes, type Act } from './scope-acts.js';
 
 /** A user with a device, and everything that the user was ever allowed to see. */
 const createUser = (name: string) => {

@@ -1,5 +1,4 @@
 import fc from 'fast-check';
-import { delay, of, switchMap } from 'rxjs';
 import type { StoredFilter } from '../../../lib/filter/stored-filter.js';
 import { encodeState } from '../../../lib/merge/state-codec.js';
 import type { ObjectState } from '../../../lib/merge/object-state.js';
@@ -8,10 +7,10 @@ import { limits } from '../../../lib/model/limits.js';
 import { objectTextOf } from '../../../lib/model/object-key.js';
 import type { ViewFilter } from '../../../lib/model/view.js';
 import { serverLimits } from '../../../lib/server/server-limits.js';
-import type { Storage } from '../../../lib/storage/storage.js';
 import { runOptions } from '../../merge/arbitrary-operations.js';
 import { expectEqual, restoreState } from '../../merge/replica-world.js';
 import { createFakeReplica, createTimedServer, type FakeReplica } from '../fake-replica.js';
+import { connectionActs, delayed, who, type ConnectionAct } from './view-acts.js';
 import { createViewClient, type ViewClient } from './view-client.js';
 import { applyTo, isIn, namesOf } from './view-facts.js';
 
@@ -49,13 +48,8 @@ const anyFilters: fc.Arbitrary<readonly ViewFilter[]> = fc
 type Act =
   | { readonly kind: 'write'; readonly who: number; readonly operations: readonly Operation[] }
   | { readonly kind: 'subscribe'; readonly who: number; readonly filters: readonly ViewFilter[] }
-  | { readonly kind: 'connect'; readonly who: number; readonly messages: number }
-  | { readonly kind: 'drop' | 'hold' | 'release' | 'mark' | 'forget'; readonly who: number }
-  | { readonly kind: 'pass'; readonly ms: number }
-  | { readonly kind: 'check' }
-  | { readonly kind: 'restart' };
+  | ConnectionAct;
 
-const who = fc.constantFrom(0, 1);
 const anyAct: fc.Arbitrary<Act> = fc.oneof(
   {
     weight: 8,
@@ -66,20 +60,7 @@ const anyAct: fc.Arbitrary<Act> = fc.oneof(
     }),
   },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('subscribe' as const), who, filters: anyFilters }) },
-  {
-    weight: 2,
-    arbitrary: fc.record({
-      kind: fc.constant('connect' as const),
-      who,
-      messages: fc.constantFrom(2, 3, 4, 5, 8, Infinity, Infinity),
-    }),
-  },
-  {
-    weight: 4,
-    arbitrary: fc.record({ kind: fc.constantFrom('drop', 'hold', 'hold', 'release', 'mark', 'mark', 'forget'), who }),
-  },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant('pass' as const), ms: fc.constantFrom(1, 2, 5, 61_000) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('check', 'restart') }) },
+  ...connectionActs,
 );
 
 /** All states that each object ever had, folded from the whole history. */
@@ -129,17 +110,6 @@ const checkNames = ({ ever, writers }: Oracle, client: ViewClient): number => {
     }
   return count;
 };
-
-const delayed = (storage: Storage, ms: () => number, scheduler: Parameters<typeof delay>[1]): Storage => ({
-  ...storage,
-  range: (range) =>
-    ms() === 0
-      ? storage.range(range)
-      : of(0).pipe(
-          delay(ms(), scheduler),
-          switchMap(() => storage.range(range)),
-        ),
-});
 
 describe('a session with a view', () => {
   const { pageChangesetsMax, pageBytesMax } = limits;
