@@ -76,14 +76,14 @@ describe('an idle client of a server', () => {
       for (let index = 0; index < clients; index += 1) await connectPartial();
     };
     await connectAll(); // Fills caches and arrays.
-    const measured: number[] = [];
-    for (let round = 0; round < 3; round += 1) {
+    let least = Infinity;
+    // Other work in the process, such as the compiler of JavaScript, may need memory in one of the rounds.
+    for (let round = 0; round < 3 && least >= 15; round += 1) {
       const before = await heapUsed();
       await connectAll();
-      measured.push(((await heapUsed()) - before) / 1_024 / clients);
+      least = Math.min(least, ((await heapUsed()) - before) / 1_024 / clients);
     }
     for (const connection of connections) connection.close();
-    // Other work in the process, such as the compiler of JavaScript, may need memory in one of the rounds.
-    expect(Math.min(...measured)).toBeLessThan(15);
-  }, 60_000);
+    expect(least).toBeLessThan(15);
+  }, 120_000);
 });
