@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { delay, of, switchMap } from 'rxjs';
 import type { Storage } from '../../../lib/storage/storage.js';
 
-/** What happens to the connections of clients, and to the server. */
+/** An act on the connection of a client, on time, or on the server. */
 export type ConnectionAct =
   | { readonly kind: 'connect'; readonly who: number; readonly messages: number }
   | { readonly kind: 'drop' | 'hold' | 'release' | 'mark' | 'forget'; readonly who: number }
