@@ -13,6 +13,8 @@ export interface ConnectionAuthPorts {
 interface AuthenticatedConnection {
   /** Called when the last valid token has expired before the client sent a fresh one. */
   failed(error: TokenRejectedError): void;
+  /** Called with the user of each valid token, unless the answer about a later token has come before. */
+  renewed(user: User): void;
 }
 
 /**
@@ -68,6 +70,7 @@ export class ConnectionAuth {
         if (number < this.latestValid) return;
         this.latestValid = number;
         this.expireAt(user.expiresAt ?? Infinity);
+        this.connection.renewed(user);
       }),
       share({
         connector: () => new ReplaySubject(1),

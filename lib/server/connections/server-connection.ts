@@ -107,9 +107,6 @@ class PlainConnection implements ServerConnection {
   private bindTimer: Subscription | null;
   /** Checks of renewed tokens; `null` before the first one. */
   private checks: Subscription | null = null;
-  /** Number of fresh tokens, and that of the latest valid one. */
-  private tokens = 0;
-  private latestToken = 0;
   private isOver = false;
 
   constructor(
@@ -162,6 +159,10 @@ class PlainConnection implements ServerConnection {
     } catch (thrown) {
       this.failed(thrown); // A failing sink must not make its caller fail.
     }
+  }
+
+  renewed(user: User): void {
+    this.sessions.renewUser(user);
   }
 
   /** Ends the connection with an error. */
@@ -232,13 +233,7 @@ class PlainConnection implements ServerConnection {
       else this.ports.log(createFailedEvent(null, thrown));
     };
     this.checks ??= new Subscription();
-    const number = (this.tokens += 1);
-    const next = (user: User): void => {
-      if (number < this.latestToken) return; // The answer about an earlier token may arrive later.
-      this.latestToken = number;
-      this.sessions.renewUser(user);
-    };
-    this.checks.add(this.auth.resolveUser(token).subscribe({ next, error: onError }));
+    this.checks.add(this.auth.resolveUser(token).subscribe({ error: onError }));
   }
 
   /** Emits the user of a token once it is admitted. Errors with a `SessionFailure` when it has too many connections. */

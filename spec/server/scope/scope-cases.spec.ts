@@ -3,9 +3,11 @@ import type { Operation } from '../../../lib/merge/operation.js';
 import type { ObjectName } from '../../../lib/model/changeset.js';
 import type { ServerMessage } from '../../../lib/protocol/messages.js';
 import type { ServerOptions, SyncServer, VisibleObjects } from '../../../lib/server/index.js';
+import { noView } from '../../../lib/model/view.js';
 import { serverLimits } from '../../../lib/server/server-limits.js';
 import { createFakeReplica, createTimedServer } from '../fake-replica.js';
 import { create, createViewConnection, filterOf, update } from '../views/view-world.js';
+import { createBind } from '../test-kit.js';
 import { namesOf } from '../views/view-facts.js';
 
 type Client = ReturnType<typeof createViewConnection>;
@@ -169,6 +171,50 @@ describe('a session of a user with a scope', () => {
       client.fetchAll(1);
     });
     expect(keysOf(members)).toEqual([]);
+  });
+
+  it('sees what the claims of its latest token allow, whichever message of the connection has brought it', () => {
+    const { write, pass, connectAnn } = createScopeWorld(true, {
+      authenticate: (token) => ({ id: token === 'admin' ? 'admin' : 'ann', claims: { team: token } }),
+      scope: ({ id, claims }) => (id === 'ann' && claims?.['team'] !== 'ann' ? inTeam(String(claims?.['team'])) : true),
+    });
+    for (const team of ['x', 'y', 'z']) write(create(team, 'l', { team }));
+    const client = connectAnn();
+    client.bind();
+    client.subscribe(1, all);
+    pass(10);
+    expect(keysOf(messagesAfter(client, () => client.fetchAll(1)))).toEqual(['x', 'y', 'z']);
+    const leavesAfter = (act: () => void): readonly ObjectName['key'][] =>
+      keysOf(
+        messagesAfter(client, () => {
+          act();
+          pass(10);
+          client.fetchAll(1);
+        }),
+      );
+    expect(leavesAfter(() => client.send({ type: 'token', token: 'y' }))).toEqual(['x', 'z']);
+    const bind = createBind({ session: 2, realm: 'other', replica: 'second', token: 'z' });
+    expect(leavesAfter(() => client.send({ ...bind, view: noView }))).toEqual(['z', 'y']);
+  });
+
+  it('ends when it has no view, or when the scope is not known', () => {
+    const { connectAnn, pass } = createScopeWorld(inTeam('x'));
+    const whole = connectAnn();
+    whole.send(createBind({ replica: 'whole', token: 'ann' }));
+    pass(10);
+    whole.texts();
+    expect(whole.all).toMatchObject([{ type: 'error', code: 'needs-subscriptions', retry: 'never' }]);
+    const failing = createScopeWorld(true, {
+      log: () => undefined,
+      scope: () => {
+        throw new Error('no database');
+      },
+    });
+    const client = failing.connectAnn();
+    client.bind();
+    failing.pass(10);
+    client.texts();
+    expect(client.all).toMatchObject([{ type: 'error', code: 'internal', retry: 'later' }]);
   });
 
   it('is not shown how large a hidden object is', () => {
