@@ -8,7 +8,7 @@ const createViewBug = (name: string, file: string, original: string, replacement
 /** Bugs of realms with subscriptions. */
 export const subscriptionBugs: readonly Bug[] = [
   createViewBug(
-    'members lack what came into the new view meanwhile',
+    'an object that enters the new view between two pages is missing',
     'server/views/concerned-objects.js',
     'const isKnown = isHeld || (isTarget && isIn(target));',
     'const isKnown = isHeld;',

@@ -19,8 +19,8 @@ export interface ComparedProperty {
 }
 
 /**
- * Returns a property that conditions name, in a filter with a path. Throws an `InvalidArgumentError` if there is none,
- * or if it cannot be compared.
+ * Returns the property with a name, for a condition in the filter at a path. Throws an `InvalidArgumentError` if the
+ * type has no such property, or if it cannot be compared.
  */
 export type FindProperty = (path: string, name: string, given: unknown) => ComparedProperty;
 

@@ -67,8 +67,8 @@ export const serverLimits = {
    */
   touchesBytesMax: 1024 * 1024,
   /**
-   * Former and present scopes that a realm keeps of one user, at most 16 KiB each. A device whose scope is forgotten
-   * gets its view as a whole.
+   * Former and present scopes that a realm keeps of one user. Each has at most 16 KiB for each of its types. A device
+   * whose scope is forgotten gets its view as a whole.
    */
   scopesPerUserMax: 8,
   /** Users whose scopes a realm keeps in memory. Those of others are read again. */

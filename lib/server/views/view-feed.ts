@@ -67,10 +67,9 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
   }
 
   start(): void {
-    const { bind, acceptedBind } = this.options;
-    const { realm, replica } = acceptedBind;
+    const { realm, replica } = this.options.acceptedBind;
     const { source } = this.placed;
-    const from = source === null ? realm.history.log.head : bind.downloadedTo;
+    const from = source === null ? realm.history.log.head : this.options.bind.downloadedTo;
     realm.replicaCursors.begin(replica.id, from, source === null ? null : from);
     this.isStarted = true;
     if (source !== null && !this.placed.isSentIn(this.scope)) this.requests.askAgain();
@@ -113,7 +112,6 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
     this.scope = scope;
     if (this.placed.source === null && this.isPlanned() && !this.requests.hasSubscribed) return; // No view is wanted.
     this.placed.changes = null; // The user may not see all of them any more.
-    this.collector.wake();
     if (this.requests.page !== null || !this.bootstraps.overtake()) this.planLatest();
   }
 
@@ -241,21 +239,18 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
     const options = { ...planned, number: asked.number, source, sentTo };
     if (!this.bootstraps.begin(options, this.requests.page?.position ?? null)) this.requests.page = null;
     const bootstrap = this.bootstraps.requireCurrent();
-    this.sender.early.addTo(this.placed.changes, bootstrap);
-    this.collector.start(bootstrap.from);
+    this.collect(bootstrap, this.placed.changes);
     this.sender.announce(bootstrap, rejections);
   }
 
   private answer(works: RealmWorks, begun: Bootstrap, request: NextMembers): Observable<never> {
     if (begun.isOvertaken) return runAction(() => this.startOver());
     const at = begun.isBroken ? null : this.bootstraps.resumeAt(request.position);
-    const { bootstraps, collector } = this;
-    const { current: bootstrap } = bootstraps;
+    const { current: bootstrap } = this.bootstraps;
     const { history } = this.options.acceptedBind.realm;
     if (at === null || bootstrap === null) return runAction(() => this.startOver(true));
-    this.sender.early.addTo(null, bootstrap);
-    if (bootstrap !== begun) collector.start(bootstrap.from);
-    return readMembers(works, history, collector, bootstrap, at).pipe(
+    if (bootstrap !== begun) this.collect(bootstrap, null);
+    return readMembers(works, history, this.collector, bootstrap, at).pipe(
       map((page) => {
         if (bootstrap.mode === 'difference' && isOutdated(history, this.sender.cursor.coveredTo))
           bootstrap.isBroken = true;
@@ -268,6 +263,12 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
       }),
       ignoreElements(),
     );
+  }
+
+  /** Begins to collect changes. Once for each view: objects shown early are new then, and its pages have an end. */
+  private collect(bootstrap: Bootstrap, changes: ViewDifference | null): void {
+    this.sender.early.addTo(changes, bootstrap);
+    this.collector.start(bootstrap.from);
   }
 
   /** Plans the view again. The client drops its pages when it is announced. `isLost`: it gets the view as a whole. */

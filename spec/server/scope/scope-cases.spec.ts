@@ -3,6 +3,7 @@ import type { Operation } from '../../../lib/merge/operation.js';
 import type { ObjectName } from '../../../lib/model/changeset.js';
 import type { ServerMessage } from '../../../lib/protocol/messages.js';
 import type { ServerOptions, SyncServer, VisibleObjects } from '../../../lib/server/index.js';
+import { limits } from '../../../lib/model/limits.js';
 import { noView } from '../../../lib/model/view.js';
 import { serverLimits } from '../../../lib/server/server-limits.js';
 import { createFakeReplica, createTimedServer } from '../fake-replica.js';
@@ -78,8 +79,10 @@ const scopeOf = (client: Client): string | null => {
 
 describe('a session of a user with a scope', () => {
   const { viewObjectsMax } = serverLimits;
+  const { pageBytesMax } = limits;
   afterEach(() => {
     Object.assign(serverLimits, { viewObjectsMax });
+    Object.assign(limits, { pageBytesMax });
   });
 
   it('is sent nothing of the earlier scope from a change on, and only the names of what it has', () => {
@@ -215,6 +218,28 @@ describe('a session of a user with a scope', () => {
     failing.pass(10);
     client.texts();
     expect(client.all).toMatchObject([{ type: 'error', code: 'internal', retry: 'later' }]);
+  });
+
+  it('gets to the end of its view, when a rejection has shown more objects than a page has', () => {
+    Object.assign(limits, { pageBytesMax: 1 });
+    const { visible$, write, pass, openPlaced } = createScopeWorld(inTeam('x'), {
+      permit: (_, __, { after }) => after?.['n'] !== 1 || 'no',
+    });
+    for (const key of ['a', 'b']) write(create(key, 'l', { team: 'y' }));
+    const client = openPlaced();
+    visible$.next(inTeam('y'));
+    pass(10);
+    write(create('c', 'l', { team: 'y' }));
+    client.write(1, update('a', { n: 1 }), update('b', { n: 1 }));
+    pass(10);
+    const members = messagesAfter(client, () => {
+      let pages = 0;
+      do {
+        pages += 1;
+        client.next(1);
+      } while (client.position() !== null && pages < 20);
+    });
+    expect(members.filter(({ type }) => type === 'members').at(-1)).toMatchObject({ position: null, upTo: 3 });
   });
 
   it('is not shown how large a hidden object is', () => {
