@@ -55,6 +55,11 @@ export const serverLimits = {
    */
   worksLagBytesMax: 64 * 1024,
   /**
+   * Milliseconds in which a watched realm without sessions stores its objects before it closes: half of `drainMsMax`,
+   * so that a server that shuts down also ends its other work in time. The next upload to the realm reads the rest.
+   */
+  catchUpMsMax: 5_000,
+  /**
    * Properties of one type that filters of a realm may name. Each costs about 10 bytes of history for each change of an
    * object, and a row of the index for each object. Apps select by owner, list, state and a few dates.
    */

@@ -7,6 +7,8 @@ import {
   of,
   switchMap,
   take,
+  takeUntil,
+  timer,
   type Observable,
   type Subscription,
 } from 'rxjs';
@@ -195,14 +197,15 @@ export class OpenRealm implements ServerRealm {
 
   /**
    * Stores the objects of a watched realm, because its next upload would first read all changes after the stored
-   * objects. Completes also if that fails.
+   * objects. Completes also if that fails or takes too long.
    */
   private createCatchUp(): Observable<never> {
     return defer(() => {
       const { watchedProperties, log, bytes, projection } = this.history;
       const isNear = bytes - projection.cursor.total <= serverLimits.worksLagBytesMax;
       if (isNear || watchedProperties.types.size === 0) return EMPTY;
-      return this.startWorks().projector.catchUpTo(log.head);
+      const late$ = timer(serverLimits.catchUpMsMax, this.options.clock.scheduler);
+      return this.startWorks().projector.catchUpTo(log.head).pipe(takeUntil(late$));
     }).pipe(catchError(() => EMPTY));
   }
 

@@ -1,5 +1,6 @@
-import { lastValueFrom, NEVER, of, Subscription } from 'rxjs';
+import { concat, defer, EMPTY, ignoreElements, lastValueFrom, NEVER, of, Subject, Subscription, take } from 'rxjs';
 import { limits as bounds } from '../../../lib/model/limits.js';
+import { objectPrefix } from '../../../lib/server/history/stored-objects.js';
 import { createRealms, type Realms } from '../../../lib/server/realms/realms.js';
 import { OpenRealm } from '../../../lib/server/realms/server-realm.js';
 import { serverLimits } from '../../../lib/server/server-limits.js';
@@ -86,6 +87,37 @@ describe('an idle realm of a server', () => {
       pass(1);
       expect(history.projection.cursor.version).toBe(isWatched ? 2 : 0);
     }
+  });
+
+  it('is closed after a while also if its objects take longer to be stored, and goes on from there later', async () => {
+    const released = new Subject<void>();
+    const isHeld = { value: false };
+    const memory = memoryStorage();
+    const batch: typeof memory.batch = (changes, options) => {
+      const isOfObjects = changes.some(({ key }) => key.includes(`/${objectPrefix}`));
+      const held$ = defer(() => (isOfObjects && isHeld.value ? released.pipe(take(1), ignoreElements()) : EMPTY));
+      return concat(held$, memory.batch(changes, options));
+    };
+    const storage = { ...memory, batch };
+    const { history, watch, upload, close, pass } = await openWatchedRealm(storage);
+    watch('Task', 'list');
+    const text = 'x'.repeat(bounds.pageBytesMax);
+    for (let key = 1; key <= 9; key += 1) upload('a', key, [create(`${key}`, { text })]);
+    pass(1);
+    isHeld.value = true; // The first piece of the objects takes as long as the spec wants.
+    close();
+    pass(serverLimits.catchUpMsMax + 1);
+    expect(history.projection.cursor.version).toBe(0);
+    isHeld.value = false;
+    released.next();
+    pass(serverLimits.catchUpMsMax);
+    const { version } = history.projection.cursor;
+    expect([version > 0, version < 9]).toEqual([true, true]);
+    const again = await openWatchedRealm(storage);
+    expect(again.history.projection.cursor.version).toBe(version);
+    again.close();
+    again.pass(1);
+    expect(again.history.projection.cursor.version).toBe(9);
   });
 
   it('is not left open by a session that ends while the realm is being opened', () => {
