@@ -86,6 +86,11 @@ export const serverLimits = {
    */
   viewObjectsMax: 20_000,
   /**
+   * Pages of the history that one page of an index counts as. Its client waits for a round trip each time, and half of
+   * what a session is sent without an answer is enough.
+   */
+  selectionPages: 4,
+  /**
    * Milliseconds after which a session with a view that nothing concerns is sent the version that the history has
    * reached: the time between two compactions, so that it holds no changes back for longer.
    */

@@ -113,7 +113,7 @@ const end = '~';
 export const wholeRange: IndexRange = { from: '', to: end };
 
 /** Ranges that have all values of a condition. Exact: and no other values. */
-interface ConditionRanges {
+export interface ConditionRanges {
   readonly ranges: readonly IndexRange[];
   readonly isExact: boolean;
 }
@@ -143,20 +143,17 @@ const outsideOf = (ranges: readonly IndexRange[]): readonly IndexRange[] => {
     .filter(({ from, to }) => from < to);
 };
 
-const conditionRangesOf = (filter: StoredFilter): ConditionRanges | null => {
-  if (typeof filter === 'boolean' || isGroup(filter)) return null;
-  if (isNegation(filter)) {
-    const inner = conditionRangesOf(filter[1]);
-    return inner?.isExact === true ? { ranges: outsideOf(inner.ranges), isExact: true } : null;
-  }
-  if (!isMembership(filter)) return orderRangesOf(filter);
-  const texts = [...new Set(filter.slice(2).map((value) => indexValueOf(value)))].sort();
-  return { ranges: texts.map(equalRangeOf), isExact: texts.every((text) => text.length <= cutCharsMax) };
-};
-
 /**
  * Returns the ranges of the index of a property that have all objects of a condition on it, in order; `null` if the
  * index does not help.
  */
-export const indexRangesOf = (condition: StoredFilter): readonly IndexRange[] | null =>
-  conditionRangesOf(condition)?.ranges ?? null;
+export const indexRangesOf = (condition: StoredFilter): ConditionRanges | null => {
+  if (typeof condition === 'boolean' || isGroup(condition)) return null;
+  if (isNegation(condition)) {
+    const inner = indexRangesOf(condition[1]);
+    return inner?.isExact === true ? { ranges: outsideOf(inner.ranges), isExact: true } : null;
+  }
+  if (!isMembership(condition)) return orderRangesOf(condition);
+  const texts = [...new Set(condition.slice(2).map((value) => indexValueOf(value)))].sort();
+  return { ranges: texts.map(equalRangeOf), isExact: texts.every((text) => text.length <= cutCharsMax) };
+};

@@ -14,15 +14,16 @@ import {
   type Observable,
 } from 'rxjs';
 import { createFilterTest, createReader, type FilterTest } from '../../filter/filter-test.js';
-import type { StoredFilter } from '../../filter/stored-filter.js';
+import { isGroup, type StoredFilter } from '../../filter/stored-filter.js';
 import { isAlive, propertyValueOf } from '../../merge/object-state.js';
 import { limits } from '../../model/limits.js';
 import { parseObjectText } from '../../model/object-key.js';
 import type { HeadState } from '../history/head-state.js';
 import type { History } from '../history/history.js';
 import type { IndexRow } from '../history/object-index.js';
-import { slicesOf } from '../history/object-slices.js';
+import { sliceSizeOf, slicesOf } from '../history/object-slices.js';
 import { decodeObjectState, type Row } from '../history/stored-objects.js';
+import { serverLimits } from '../server-limits.js';
 import { choosePlan } from './choose-plan.js';
 import { readIndexRows } from './read-index-rows.js';
 import { restorePlan, type Scan, type SelectionPlan } from './selection-plan.js';
@@ -84,56 +85,90 @@ const parsePosition = (text: string): { readonly choice: string; readonly at: Pl
 interface ScanPage {
   readonly rows: readonly Row[];
   readonly place: string | null;
+  /** The rows of which the index says what it says at this time. */
+  readonly indexed: ReadonlySet<Row>;
 }
+
+/** A page of an index has more objects, and more bytes, than one of the history. */
+const pageSize = () => ({
+  limit: serverLimits.selectionPages * limits.pageChangesetsMax,
+  bytesMax: serverLimits.selectionPages * limits.pageBytesMax,
+});
+const noRows: ReadonlySet<Row> = new Set();
+
+/** Objects that are read together. A page has a few times as many, and ends after one of these. */
+const rowsAtOnce = 256;
 
 type Named = Pick<IndexRow, 'place' | 'text'>;
 
-/** Reads the rows of objects, slice by slice, until they fill a page. */
+/** Reads the rows of objects, slice by slice, until they fill a page. `isUnchanged`: since the index was read. */
 const readNamed = (
   { history: { projection }, headState }: SelectionPorts,
   named: readonly Named[],
   isLast: boolean,
+  isUnchanged: () => boolean,
 ): Observable<ScanPage> =>
   defer(() => {
     const rows: Row[] = [];
+    const indexed = new Set<Row>();
     let [count, bytes] = [0, 0];
     const texts = named.map(({ text }) => text);
+    const { bytesMax } = pageSize();
+    const note = (stored: readonly Row[]): void => {
+      if (isUnchanged()) for (const row of stored) indexed.add(row);
+    };
+    const readSlice = (slice: readonly string[]): Observable<unknown> =>
+      headState.readRows(projection.readSomeRows(slice).pipe(tap(note))).pipe(
+        tap((read) => {
+          count += slice.length;
+          rows.push(...read);
+          bytes += read.reduce((sum, [, state]) => sum + state.byteLength, 0);
+        }),
+        subscribeOn(queueScheduler), // Synchronous results do not nest on the stack.
+      );
     return concat(
-      from(slicesOf(texts, (text) => projection.isLarge(text))).pipe(
-        concatMap((slice) =>
-          bytes >= limits.pageBytesMax
-            ? EMPTY
-            : headState.readRows(projection.readSomeRows(slice)).pipe(
-                tap((read) => {
-                  count += slice.length;
-                  rows.push(...read);
-                  bytes += read.reduce((sum, [, state]) => sum + state.byteLength, 0);
-                }),
-                subscribeOn(queueScheduler), // Synchronous results do not nest on the stack.
-              ),
-        ),
+      from(slicesOf(texts, (text) => projection.isLarge(text), sliceSizeOf(projection.cursor, rowsAtOnce))).pipe(
+        concatMap((slice) => (bytes >= bytesMax ? EMPTY : readSlice(slice))),
         ignoreElements(),
       ),
-      defer(() => of({ rows, place: isLast && count === named.length ? null : (named[count - 1]?.place ?? null) })),
+      defer(() => {
+        const place = isLast && count === named.length ? null : (named[count - 1]?.place ?? null);
+        return of({ rows, place, indexed });
+      }),
     );
   });
+
+/** Returns a function that returns whether the stored objects are as at this time. */
+const trackChanges = ({ history: { projection } }: SelectionPorts): (() => boolean) => {
+  const { cursor, isMoving } = projection;
+  return () => !isMoving && !projection.isMoving && projection.cursor === cursor;
+};
 
 /** Reads the next page of a scan, after a place. */
 const readScan = (ports: SelectionPorts, type: string, scan: Scan, after: string): Observable<ScanPage> => {
   const { history, headState } = ports;
-  const limit = limits.pageChangesetsMax;
+  const { limit } = pageSize();
   if (scan.kind === 'keys') {
     const texts = scan.texts.filter((text) => text > after);
     const named = texts.slice(0, limit).map((text): Named => ({ place: text, text }));
-    return readNamed(ports, named, texts.length <= limit);
+    return readNamed(ports, named, texts.length <= limit, () => false);
   }
-  if (scan.kind === 'index')
+  if (scan.kind === 'index') {
+    const isUnchanged = trackChanges(ports);
     return readIndexRows(history.projection.index, type, scan, after, limit).pipe(
-      switchMap((named) => readNamed(ports, named, named.length < limit)),
+      switchMap((named) => readNamed(ports, named, named.length < limit, isUnchanged)),
     );
+  }
   return headState
     .readRows(history.projection.readRows(after === '' ? null : after, type))
-    .pipe(map((rows) => ({ rows, place: rows.at(-1)?.[0] ?? null })));
+    .pipe(map((rows) => ({ rows, place: rows.at(-1)?.[0] ?? null, indexed: noRows })));
+};
+
+/** Whether each object matches that is in the index at a scan, and no earlier scan of the plan reads it. */
+const isIndexEnough = ({ filter, scans }: SelectionPlan, at: number): boolean => {
+  const scan = scans[at];
+  if (scan?.kind !== 'index' || !scan.isExact || at > 0) return false;
+  return filter === scan.covers || (isGroup(filter) && filter[0] === 'or' && filter.includes(scan.covers));
 };
 
 /** Returns whether a row is sent by a scan: it matches, and no earlier scan of the plan reads it. */
@@ -153,10 +188,13 @@ const readPage = (ports: SelectionPorts, plan: SelectionPlan, at: PlanPosition):
   const scan = plan.scans[at.scan];
   if (scan === undefined) return of({ rows: [], position: null });
   const isSent = createRowTest(plan, at.scan);
+  const isEnough = isIndexEnough(plan, at.scan);
   return readScan(ports, plan.type, scan, at.after).pipe(
-    map(({ rows, place }) => {
+    map(({ rows, place, indexed }) => {
       const next = place === null ? { scan: at.scan + 1, after: '' } : { scan: at.scan, after: place };
-      return { rows: rows.filter(isSent), position: positionTextOf(plan, next) };
+      // A row with later changes is another one than the stored one.
+      const sent = rows.filter((row) => (isEnough && indexed.has(row)) || isSent(row));
+      return { rows: sent, position: positionTextOf(plan, next) };
     }),
   );
 };

@@ -15,6 +15,8 @@ export type Scan =
       readonly covers: StoredFilter;
       readonly property: string;
       readonly ranges: readonly IndexRange[];
+      /** Whether the ranges have no object that does not match `covers`. */
+      readonly isExact: boolean;
     }
   | { readonly kind: 'type'; readonly covers: true };
 
@@ -59,8 +61,8 @@ const scanOf = (type: string, watched: WatchedType | undefined, covers: StoredFi
   const property = propertyOf(covers);
   if (property === keyName) return keysScanOf(type, covers);
   if (!watched?.properties.some(({ name, isIndexed }) => isIndexed && name === property)) return null;
-  const ranges = indexRangesOf(covers);
-  return ranges && { kind: 'index', covers, property, ranges };
+  const found = indexRangesOf(covers);
+  return found && { kind: 'index', covers, property, ...found };
 };
 
 /** Numbers the conditions of a canonical filter. */

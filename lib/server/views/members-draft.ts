@@ -4,9 +4,12 @@ import { limits } from '../../model/limits.js';
 /** Bytes that a name counts for in a page. */
 const nameBytes = 32;
 
+/** An object that is not in the view. */
+type LeftObject = ObjectName & { readonly state: null };
+
 /** The objects of a page, each named once. */
 export class MembersDraft {
-  private readonly all: Map<string, { readonly name: ObjectName; readonly state: Uint8Array | null }>;
+  private readonly all: Map<string, StoredObject | LeftObject>;
   bytes = 0;
 
   constructor(before: MembersDraft | null = null) {
@@ -30,12 +33,12 @@ export class MembersDraft {
 
   addState(text: string, { type, key }: ObjectName, state: Uint8Array): void {
     this.bytes += nameBytes + state.byteLength;
-    this.all.set(text, { name: { type, key }, state });
+    this.all.set(text, { type, key, state });
   }
 
   addLeave(text: string, { type, key }: ObjectName): void {
     this.bytes += nameBytes;
-    this.all.set(text, { name: { type, key }, state: null });
+    this.all.set(text, { type, key, state: null });
   }
 
   /** Removes an object that does not concern the view any more. */
@@ -45,10 +48,14 @@ export class MembersDraft {
 
   /** The objects with their states. */
   get objects(): readonly StoredObject[] {
-    return [...this.all.values()].flatMap(({ name, state }) => (state === null ? [] : [{ ...name, state }]));
+    const objects: StoredObject[] = [];
+    for (const each of this.all.values()) if (each.state !== null) objects.push(each);
+    return objects;
   }
 
   get leaves(): readonly ObjectName[] {
-    return [...this.all.values()].flatMap(({ name, state }) => (state === null ? [name] : []));
+    const leaves: ObjectName[] = [];
+    for (const { type, key, state } of this.all.values()) if (state === null) leaves.push({ type, key });
+    return leaves;
   }
 }

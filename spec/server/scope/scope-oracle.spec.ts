@@ -35,12 +35,12 @@ const stateTextOf = (bytes: Uint8Array): ObjectState => {
 
 describe('a server with a scope', () => {
   const { pageChangesetsMax, pageBytesMax } = limits;
-  const { viewObjectsMax, trimEntriesMin } = serverLimits;
+  const { viewObjectsMax, trimEntriesMin, selectionPages } = serverLimits;
   const small = limits as { pageChangesetsMax: number; pageBytesMax: number };
-  const smallServer = serverLimits as { viewObjectsMax: number; trimEntriesMin: number };
+  const smallServer = serverLimits as { viewObjectsMax: number; trimEntriesMin: number; selectionPages: number };
   afterEach(() => {
     Object.assign(small, { pageChangesetsMax, pageBytesMax });
-    Object.assign(smallServer, { viewObjectsMax, trimEntriesMin });
+    Object.assign(smallServer, { viewObjectsMax, trimEntriesMin, selectionPages });
   });
 
   it('gives each device exactly the visible objects of its subscriptions, and names no others', () => {
@@ -55,10 +55,11 @@ describe('a server with a scope', () => {
           objects: fc.constantFrom(2, 4, viewObjectsMax, viewObjectsMax),
           slowness: fc.constantFrom(0, 0, 1),
           trim: fc.constantFrom(1, trimEntriesMin),
+          pages: fc.constantFrom(1, selectionPages),
         }),
-        (acts, { page, bytes, objects, slowness, trim }) => {
+        (acts, { page, bytes, objects, slowness, trim, pages }) => {
           Object.assign(small, { pageChangesetsMax: page, pageBytesMax: bytes });
-          Object.assign(smallServer, { viewObjectsMax: objects, trimEntriesMin: trim });
+          Object.assign(smallServer, { viewObjectsMax: objects, trimEntriesMin: trim, selectionPages: pages });
           let isSlow = false;
           let drawn = 0;
           const made = createTimedServer();

@@ -11,6 +11,7 @@ import { createHeadState, type HeadState } from '../../../lib/server/history/hea
 import type { History } from '../../../lib/server/history/history.js';
 import { decodeObjectState } from '../../../lib/server/history/stored-objects.js';
 import { createSelection, type Selection } from '../../../lib/server/selection/read-matching.js';
+import { serverLimits } from '../../../lib/server/server-limits.js';
 import { memoryStorage } from '../../../lib/storage/memory.js';
 import { runOptions } from '../../merge/arbitrary-operations.js';
 import { expectEqual, restoreState } from '../../merge/replica-world.js';
@@ -88,9 +89,14 @@ const startsOf = (selection: Selection, filter: StoredFilter): readonly string[]
 
 describe('the objects that match a filter', () => {
   const { pageChangesetsMax, pageBytesMax } = limits;
+  const { selectionPages } = serverLimits;
   const small = limits as { pageChangesetsMax: number; pageBytesMax: number };
+  beforeEach(() => {
+    Object.assign(serverLimits, { selectionPages: 1 }); // So that a page can have few objects.
+  });
   afterEach(() => {
     Object.assign(small, { pageChangesetsMax, pageBytesMax });
+    Object.assign(serverLimits, { selectionPages });
   });
 
   it('are read once by each plan, also with changes and restarts between its pages, and only as they are then', async () => {

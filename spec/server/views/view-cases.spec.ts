@@ -1,9 +1,13 @@
 import { limits } from '../../../lib/model/limits.js';
 import type { ObjectWrite } from '../../../lib/server/index.js';
+import { serverLimits } from '../../../lib/server/server-limits.js';
 import { create, createViewConnection, createViewWorld, filterOf, lists, remove, update } from './view-world.js';
 
 const small = limits as { pageChangesetsMax: number; pageBytesMax: number };
 const { pageChangesetsMax, pageBytesMax } = limits;
+beforeAll(() => {
+  Object.assign(serverLimits, { selectionPages: 1 }); // So that a page can have one object.
+});
 afterEach(() => {
   Object.assign(small, { pageChangesetsMax, pageBytesMax });
 });

@@ -8,6 +8,9 @@ const small = limits as { pageChangesetsMax: number };
 const smallServer = serverLimits as { marksWaitingMax: number };
 const { pageChangesetsMax } = limits;
 const { marksWaitingMax } = serverLimits;
+beforeAll(() => {
+  Object.assign(serverLimits, { selectionPages: 1 }); // So that a page can have one object.
+});
 afterEach(() => {
   Object.assign(small, { pageChangesetsMax });
   Object.assign(smallServer, { marksWaitingMax });

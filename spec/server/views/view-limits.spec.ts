@@ -6,6 +6,9 @@ const small = limits as { pageChangesetsMax: number; pageBytesMax: number };
 const smallServer = serverLimits as { viewObjectsMax: number; trimEntriesMin: number };
 const { pageChangesetsMax, pageBytesMax } = limits;
 const { viewObjectsMax, trimEntriesMin } = serverLimits;
+beforeAll(() => {
+  Object.assign(serverLimits, { selectionPages: 1 }); // So that a page can have one object.
+});
 afterEach(() => {
   Object.assign(small, { pageChangesetsMax, pageBytesMax });
   Object.assign(smallServer, { viewObjectsMax, trimEntriesMin });

@@ -113,12 +113,12 @@ const checkNames = ({ ever, writers }: Oracle, client: ViewClient): number => {
 
 describe('a session with a view', () => {
   const { pageChangesetsMax, pageBytesMax } = limits;
-  const { viewObjectsMax, trimEntriesMin } = serverLimits;
+  const { viewObjectsMax, trimEntriesMin, selectionPages } = serverLimits;
   const small = limits as { pageChangesetsMax: number; pageBytesMax: number };
-  const smallServer = serverLimits as { viewObjectsMax: number; trimEntriesMin: number };
+  const smallServer = serverLimits as { viewObjectsMax: number; trimEntriesMin: number; selectionPages: number };
   afterEach(() => {
     Object.assign(small, { pageChangesetsMax, pageBytesMax });
-    Object.assign(smallServer, { viewObjectsMax, trimEntriesMin });
+    Object.assign(smallServer, { viewObjectsMax, trimEntriesMin, selectionPages });
   });
 
   it('gives a client exactly the objects that match, and names no others', () => {
@@ -133,10 +133,11 @@ describe('a session with a view', () => {
           objects: fc.constantFrom(2, 4, viewObjectsMax, viewObjectsMax),
           slowness: fc.constantFrom(0, 0, 1),
           trim: fc.constantFrom(1, trimEntriesMin),
+          pages: fc.constantFrom(1, selectionPages),
         }),
-        (acts, { page, bytes, objects, slowness, trim }) => {
+        (acts, { page, bytes, objects, slowness, trim, pages }) => {
           Object.assign(small, { pageChangesetsMax: page, pageBytesMax: bytes });
-          Object.assign(smallServer, { viewObjectsMax: objects, trimEntriesMin: trim });
+          Object.assign(smallServer, { viewObjectsMax: objects, trimEntriesMin: trim, selectionPages: pages });
           let isSlow = false;
           const made = createTimedServer();
           const { clock, pass, errors } = made;
