@@ -1,4 +1,4 @@
-import { concat, concatMap, EMPTY, map, of, throwError, type Observable } from 'rxjs';
+import { AsyncSubject, concat, concatAll, EMPTY, finalize, map, of, throwError, type Observable } from 'rxjs';
 import { targetsOf } from '../../merge/operation-codec.js';
 import { isKey, isName } from '../../merge/decoders.js';
 import { bytesOf, type Changeset, type WriteLimits } from '../../model/changeset.js';
@@ -94,6 +94,27 @@ export const createIsOutdated = ({ realm: { history }, replica, sharedVersion }:
 
 const hides = (outcome: UploadOutcome): boolean => 'rejected' in outcome && outcome.hidesObjects;
 
+/**
+ * Returns a function for each outcome of a session's uploads, in their order. It returns a stream of the outcome, which
+ * waits for `hidden$` if needed, and for all outcomes before it. Otherwise a later upload could be acknowledged before
+ * a rejection of an earlier one, and the client would not learn of that.
+ */
+const createAnswerOrder = (hidden$: Observable<never>): ((outcome: UploadOutcome) => Observable<UploadOutcome>) => {
+  let last: Observable<never> | null = null;
+  return (outcome) => {
+    if (last === null && !hides(outcome)) return of(outcome);
+    const emitted = new AsyncSubject<never>();
+    const outcome$ = concat(last ?? EMPTY, hides(outcome) ? hidden$ : EMPTY, of(outcome));
+    last = emitted;
+    return outcome$.pipe(
+      finalize(() => {
+        if (last === emitted) last = null;
+        emitted.complete();
+      }),
+    );
+  };
+};
+
 /** Handles the uploads of one session. */
 export interface UploadHandler {
   readonly upload: (message: Upload) => Observable<Accepted | WriteRejected>;
@@ -119,6 +140,7 @@ export const createUploadHandler = ({
   const { realm, replica, access, user, sharedVersion } = acceptedBind;
   const { pagesInFlightMax, stampAheadMsMax } = limits;
   const unanswered: Version[] = [];
+  const inOrder = hidden$ === null ? null : createAnswerOrder(hidden$);
 
   const answer = (outcome: UploadOutcome): Accepted | WriteRejected => {
     if ('rejected' in outcome) {
@@ -140,11 +162,7 @@ export const createUploadHandler = ({
       sharedVersion === null
         ? realm.uploadQueue.append(replica, user, page)
         : answerCopy(acceptedBind, sharedVersion, page);
-    if (hidden$ === null) return outcomes$.pipe(map(answer));
-    return outcomes$.pipe(
-      concatMap((outcome) => concat(hides(outcome) ? hidden$ : EMPTY, of(outcome))),
-      map(answer),
-    );
+    return inOrder === null ? outcomes$.pipe(map(answer)) : outcomes$.pipe(map(inOrder), concatAll(), map(answer));
   };
   const read =
     access === 'write'
