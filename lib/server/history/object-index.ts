@@ -6,7 +6,7 @@ import { isSameValue, type Value } from '../../model/value.js';
 import type { Storage, StorageChange } from '../../storage/storage.js';
 import { indexValueOf, type IndexRange } from './index-value.js';
 import { deleteUnder, endOf } from './record-codec.js';
-import { decodeObjectState, objectPrefix } from './stored-objects.js';
+import { type CursorMover, decodeObjectState, objectPrefix } from './stored-objects.js';
 import type { WatchedProperties, WatchedProperty, WatchedType } from './watched-properties.js';
 
 /*
@@ -155,6 +155,7 @@ export class StoredIndex implements ObjectIndex {
   constructor(
     private readonly storage: Storage,
     private readonly watched: WatchedProperties,
+    private readonly cursor: Pick<CursorMover, 'toChange'>,
   ) {}
 
   get types(): WatchedTypes {
@@ -215,7 +216,8 @@ export class StoredIndex implements ObjectIndex {
         });
         const last = objects.at(-1)?.[0].slice(objectPrefix.length);
         if (last !== undefined) return concat(storage.batch(changes, { durable: false }), of({ ...pass, after: last }));
-        const marks = properties.map((name) => watched.toIndexedChange(type, name));
+        // The stored cursor says from now on that the index has every change up to it.
+        const marks = [...properties.map((name) => watched.toIndexedChange(type, name)), this.cursor.toChange()];
         const confirm$ = runAction(() => {
           properties.forEach((name) => watched.confirmIndexed(type, name));
         });

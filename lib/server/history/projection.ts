@@ -20,6 +20,7 @@ import { operationStampOf, type Stamp } from '../../merge/timestamp.js';
 import { createBatchOwnership } from '../../merge/batch-ownership.js';
 import { encodeState } from '../../merge/state-codec.js';
 import { StorageError } from '../../model/errors.js';
+import { runAction } from '../../model/operators.js';
 import { limits } from '../../model/limits.js';
 import { requireStored } from '../../model/stored-data.js';
 import type { Storage, StorageChange } from '../../storage/storage.js';
@@ -43,7 +44,15 @@ import { indexChangesOf, indexPrefix, type ObjectIndex, StoredIndex } from './ob
 import { readTombstones, sweepTombstones, tombstoneKey, tombstonePrefix, tombstoneTimeOf } from './tombstones.js';
 import type { WatchedProperties } from './watched-properties.js';
 import { type LargeObjects, openLargeObjects } from './large-objects.js';
-import { decodeCursor, endOf, readPagesUnder, readValue, deleteUnder, type ProjectionCursor } from './record-codec.js';
+import {
+  decodeCursor,
+  deleteUnder,
+  endOf,
+  isIndexKeptTo,
+  type ProjectionCursor,
+  readPagesUnder,
+  readValue,
+} from './record-codec.js';
 
 /** One operation on one object, with its stamp. */
 export interface Step {
@@ -243,16 +252,12 @@ const statesAtOnce = 256;
 
 /** A class, because a server has one for each open realm. */
 class StoredProjection implements Projection {
-  private readonly mover: CursorMover;
-
   constructor(
     private readonly storage: Storage,
-    found: ProjectionCursor,
+    private readonly mover: CursorMover,
     readonly large: LargeObjects,
     readonly index: StoredIndex,
-  ) {
-    this.mover = createCursorMover(storage, found);
-  }
+  ) {}
 
   get cursor(): ProjectionCursor {
     return this.mover.cursor;
@@ -316,6 +321,19 @@ class StoredProjection implements Projection {
   }
 }
 
+/**
+ * Lets the index be built again if a version of the server that does not know it has changed the objects. Completes
+ * when that is stored.
+ */
+const checkIndex = (storage: Storage, watched: WatchedProperties, isKept: boolean): Observable<never> => {
+  const isMarked = [...watched.types.values()].some(({ properties }) => properties.some(({ isIndexed }) => isIndexed));
+  if (isKept || !isMarked) return EMPTY;
+  return concat(
+    storage.batch(watched.toUnindexedChanges(), { durable: true }),
+    runAction(() => watched.confirmUnindexed()),
+  );
+};
+
 const emptyCursor: ProjectionCursor = { version: 0, total: 0, objects: 0, bytes: 0 };
 
 /**
@@ -332,10 +350,12 @@ export const openProjection = (storage: Storage, floor: number, watched: Watched
         );
       // Without a cursor, remains of earlier objects would be counted twice.
       const prefixes = value === undefined ? [objectPrefix, tombstonePrefix, indexPrefix] : [];
-      const index = new StoredIndex(storage, watched);
+      const mover = createCursorMover(storage, cursor, () => watched.types.size > 0);
+      const index = new StoredIndex(storage, watched, mover);
       return concat(
         ...prefixes.map((prefix) => deleteUnder(storage, prefix)),
-        openLargeObjects(storage).pipe(map((large) => new StoredProjection(storage, cursor, large, index))),
+        checkIndex(storage, watched, value !== undefined && isIndexKeptTo(cursorKey, value)),
+        openLargeObjects(storage).pipe(map((large) => new StoredProjection(storage, mover, large, index))),
       );
     }),
   );

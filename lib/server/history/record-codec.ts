@@ -77,8 +77,12 @@ export const checkStoredTime = (key: string, value: unknown): number => {
 export const decodeLatest = (key: string, bytes: Uint8Array): number =>
   checkStoredTime(key, decodeStoredValue(key, bytes));
 
-export const encodeCursor = ({ version, total, objects, bytes }: ProjectionCursor): Uint8Array =>
-  encodeValue([version, total, objects, bytes]);
+/** `isIndexKept`: the index has every change up to the cursor. Servers that do not know the index leave that out. */
+export const encodeCursor = ({ version, total, objects, bytes }: ProjectionCursor, isIndexKept: boolean): Uint8Array =>
+  encodeValue([version, total, objects, bytes, ...(isIndexKept ? [true] : [])]);
+
+/** Whether the stored cursor says that the index has every change up to it. */
+export const isIndexKeptTo = (key: string, value: unknown): boolean => storedFieldsOf(key, value)[4] === true;
 
 export const decodeCursor = (key: string, value: unknown): ProjectionCursor => {
   const [version, total, objects, bytes] = storedFieldsOf(key, value);

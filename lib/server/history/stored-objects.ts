@@ -86,6 +86,8 @@ export interface CursorMover {
   isMoving: boolean;
   /** Moves the cursor in one batch with changes of the objects. */
   readonly move: (changes: StorageChange[], next: ProjectionCursor) => Observable<never>;
+  /** Returns the change that stores the present cursor. */
+  readonly toChange: () => StorageChange;
 }
 
 /** A class, because a server has one for each open realm. */
@@ -95,11 +97,16 @@ class StoredCursor implements CursorMover {
   constructor(
     private readonly storage: Storage,
     public cursor: ProjectionCursor,
+    private readonly hasIndex: () => boolean,
   ) {}
+
+  toChange(cursor = this.cursor): StorageChange {
+    return { type: 'put', key: cursorKey, value: encodeCursor(cursor, this.hasIndex()) };
+  }
 
   move(changes: StorageChange[], next: ProjectionCursor): Observable<never> {
     return defer(() => {
-      changes.push({ type: 'put', key: cursorKey, value: encodeCursor(next) });
+      changes.push(this.toChange(next));
       const confirm$ = runAction(() => {
         this.cursor = next;
       });
@@ -110,8 +117,9 @@ class StoredCursor implements CursorMover {
   }
 }
 
-export const createCursorMover = (storage: Storage, found: ProjectionCursor): CursorMover =>
-  new StoredCursor(storage, found);
+/** `hasIndex`: whether rows of the index are written with the objects. */
+export const createCursorMover = (storage: Storage, found: ProjectionCursor, hasIndex: () => boolean): CursorMover =>
+  new StoredCursor(storage, found, hasIndex);
 
 export interface ChangeObjectsOptions {
   readonly texts: Iterable<string>;
