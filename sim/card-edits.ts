@@ -1,6 +1,9 @@
 import type { ObjectOf, Realm, Transaction } from '../lib/index.js';
+import type { ViewFilter } from '../lib/model/view.js';
+import type { Value } from '../lib/model/value.js';
 import { entryNameOf, type EditNote } from './invariants.js';
 import { schema, type EditOptions, type WorldRealm } from './random-edits.js';
+import { matchesOne } from './view-oracle.js';
 
 /** The schema of worlds with subscriptions: cards that move between lists. */
 export const cardSchema = {
@@ -120,6 +123,10 @@ export const applyCardEdit = (
   return hasChanged() ? { what: `${id} Card ${card}: ${what}`, about } : nothing;
 };
 
+/** Reads the value of an object for a filter, which names the primary key by an empty text. */
+const readProperty = (object: Card & Entry, name: string): Value =>
+  (object as unknown as Record<string, Value>)[name === '' ? 'id' : name] ?? null;
+
 /** Returns all objects of a type as they are now. */
 const cardObjectsOf = (realm: CardRealm, type: WorldQuery['type']): readonly (Card & Entry)[] => {
   let found: readonly unknown[] = [];
@@ -130,12 +137,20 @@ const cardObjectsOf = (realm: CardRealm, type: WorldQuery['type']): readonly (Ca
   return found as readonly (Card & Entry)[];
 };
 
-/** Returns the objects of a realm as texts by name: those that one of the queries selects, or all (`null`). */
-export const cardContentsOf = (realm: CardRealm, queries: readonly WorldQuery[] | null): ReadonlyMap<string, string> =>
+/**
+ * Returns the objects of a realm as texts by name: those that one of the queries selects, or all (`null`), and that are
+ * in the scope.
+ */
+export const cardContentsOf = (
+  realm: CardRealm,
+  queries: readonly WorldQuery[] | null,
+  scope: readonly ViewFilter[] | null,
+): ReadonlyMap<string, string> =>
   new Map(
     (['Card', 'Entry'] as const).flatMap((type) =>
       cardObjectsOf(realm, type)
         .filter((each) => queries === null || queries.some((query) => query.type === type && query.selects(each)))
+        .filter((each) => scope === null || matchesOne(scope, type, (name) => readProperty(each, name)))
         .map((each) => [`${type} ${each.id}`, JSON.stringify(each)] as const),
     ),
   );

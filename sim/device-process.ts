@@ -14,6 +14,8 @@ import type { DialingProcess, Network } from './simulated-network.js';
 import type { QueryWatch } from './query-watch.js';
 import type { UserAccess } from './user-access.js';
 import type { Settings } from './themes.js';
+import type { ScopeCheck } from './scope-check.js';
+import type { UserScopes } from './world-scopes.js';
 import type { ViewOracle } from './view-oracle.js';
 import { createTokenSource } from './token-source.js';
 import type { WatchOptions } from './session-watch.js';
@@ -30,6 +32,9 @@ export interface DeviceOptions {
   readonly userAccess: UserAccess;
   /** `null` in a world without subscriptions. */
   readonly oracle: ViewOracle | null;
+  /** `null` in a world in which every user sees everything. */
+  readonly scopes: UserScopes | null;
+  readonly scopeCheck: ScopeCheck | null;
   /** Whether there is a reason for a client reset: the server was restored, or its retention period is short. */
   readonly mayReset: () => boolean;
   readonly log: (stream: string, value: string, about?: readonly string[], tab?: number) => void;

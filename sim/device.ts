@@ -5,6 +5,7 @@ import type { WorldRealm } from './random-edits.js';
 import type { SubscriptionActs } from './subscription-acts.js';
 import type { TabActs, TabChoice } from './tab-acts.js';
 import type { TokenSource } from './token-source.js';
+import type { ScopeChange } from './world-scopes.js';
 
 /**
  * One device with its user. A command that is invalid at the moment (a write to a closed realm) does nothing. In worlds
@@ -26,6 +27,10 @@ export interface Device {
   readonly changeUser: (isOther: boolean) => void;
   /** Allows the device's user to write, or only to read from the next bind on. */
   readonly mayWrite: (may: boolean) => void;
+  /** Changes what the device's user may see, if it is a part of the realm. */
+  readonly changeScope: (change: ScopeChange, seed: number) => void;
+  /** Lets the server not know what the user may see, or know it again. */
+  readonly failScope: (doesFail: boolean) => void;
   /** Takes the client offline by the switch of the inspector, or back online. */
   readonly simulateOffline: (offline: boolean) => void;
   /** Ends the slow phases of the disk. */

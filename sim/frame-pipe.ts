@@ -20,6 +20,8 @@ export interface PipeOptions {
   /** Longest delay of a frame in milliseconds. */
   readonly slowest: () => number;
   readonly to: Observer<Uint8Array>;
+  /** Receives 1 for each frame that is sent, and -1 when it arrives or is lost. */
+  readonly onCount: (change: 1 | -1) => void;
   /** Receives the number of bytes in flight. */
   readonly onQueued: (bytes: number) => void;
   /** Called when the cut is inside a frame. */
@@ -32,7 +34,7 @@ interface FrameInFlight {
   isLost: boolean;
 }
 
-export const createPipe = ({ scheduler, random, slowest, to, onQueued, onCutFrame }: PipeOptions): Pipe => {
+export const createPipe = ({ scheduler, random, slowest, to, onCount, onQueued, onCutFrame }: PipeOptions): Pipe => {
   const inFlight = new Set<FrameInFlight>();
   let bytes = 0;
   let last = 0; // When the last frame arrives.
@@ -43,6 +45,7 @@ export const createPipe = ({ scheduler, random, slowest, to, onQueued, onCutFram
     if (!isOpen) return;
     last = Math.max(last, scheduler.now() + Math.floor(random() * slowest()));
     inFlight.add(flight);
+    onCount(1);
     onQueued((bytes += flight.bytes));
     const arrive = (): void => {
       if (held > scheduler.now()) {
@@ -50,6 +53,7 @@ export const createPipe = ({ scheduler, random, slowest, to, onQueued, onCutFram
         return;
       }
       inFlight.delete(flight);
+      onCount(-1);
       bytes -= flight.bytes;
       if (!flight.isLost) deliver();
     };

@@ -42,6 +42,9 @@ export interface Ledger {
   /** Records that the server rejected a write: its entry must not exist at the end. */
   readonly recordRejected: (id: string) => void;
   readonly wasRejected: (id: string) => boolean;
+  /** Records that the server has rejected a write because its user may not see an object of it. */
+  readonly recordHidden: (id: string) => void;
+  readonly wasHidden: (id: string) => boolean;
   /** Records that the promise of a write rejected: nothing of it may have been stored. */
   readonly recordFailed: (id: string, reason: string) => void;
   /** Records that the server has a write durably. */
@@ -75,6 +78,7 @@ export const createLedger = (): Ledger => {
   const notes = new Map<string, EditNote>();
   let resolved = new Set<string>();
   const rejected = new Set<string>();
+  const hidden = new Set<string>();
   const failed = new Map<string, string>();
   let durable = new Set<string>();
   let backup: ReadonlySet<string> = new Set<string>();
@@ -100,6 +104,8 @@ export const createLedger = (): Ledger => {
     },
     recordRejected: (id) => void rejected.add(id),
     wasRejected: (id) => rejected.has(id),
+    recordHidden: (id) => void hidden.add(id),
+    wasHidden: (id) => hidden.has(id),
     recordFailed: (id, reason) => void failed.set(id, reason),
     recordDurable: (id) => void durable.add(id),
     isDurable: (id) => durable.has(id),

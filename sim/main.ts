@@ -1,10 +1,10 @@
 /*
  * `npm run simulate -- [--seeds N] [--from N] [--replicas N] [--minutes N] [--twice]` plays worlds of devices, a server
  * and a bad network in virtual time, each from a seed, and checks the invariants in all of them. Every tenth seed is
- * played once more with several tabs on some devices, and every tenth with subscriptions on some; `--theme tabs` and
- * `--theme subscriptions` play only such worlds. `--seed N` plays one world exactly as it is played among others.
- * `--planted` plants known bugs one by one and has to find each (`--bug text`: only those whose names contain the
- * text).
+ * played once more with several tabs on some devices, every tenth with subscriptions on some, and every tenth with
+ * users who see a part of the realm; `--theme tabs`, `--theme subscriptions` and `--theme scope` play only such worlds.
+ * `--seed N` plays one world exactly as it is played among others. `--planted` plants known bugs one by one and has to
+ * find each (`--bug text`: only those whose names contain the text).
  */
 import { fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
@@ -24,7 +24,7 @@ const { values: set } = parseArgs({
     seed: { type: 'string' },
     replicas: { type: 'string', default: '5' },
     minutes: { type: 'string', default: '10' },
-    /** All worlds have this theme. By default each theme in turns, and the two others for some seeds as well. */
+    /** All worlds have this theme. By default each theme in turns, and the three others for some seeds as well. */
     theme: { type: 'string' },
     twice: { type: 'boolean', default: false },
     brief: { type: 'boolean', default: false },
@@ -56,12 +56,13 @@ set.seeds ??= set.planted ? '200' : '100';
 const seeds = set.seed === undefined ? readCount('seeds', 1) : 1;
 const first = set.seed === undefined ? readCount('from', 0) : readCount('seed', 0);
 
-/** Of this many seeds one is also played with tabs, and one with subscriptions. So a seed keeps its world. */
+/** Of this many seeds one is also played with each of the additional themes. So a seed keeps its world. */
 const extraInterval = 10;
 
 const extraThemes = new Map<number, Theme>([
   [0, 'tabs'],
   [5, 'subscriptions'],
+  [7, 'scope'],
 ]);
 
 /** A world to play. Without a theme: the theme of its seed, or that of `--theme`. */

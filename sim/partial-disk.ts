@@ -21,7 +21,9 @@ import {
 import { noView } from '../lib/model/view.js';
 import { decodeDetached, decodeView } from '../lib/store/subscriptions/view-records.js';
 import { InvariantError } from './invariants.js';
+import type { ScopeCheck } from './scope-check.js';
 import { isSelected, visibleTextOf, type ViewOracle } from './view-oracle.js';
+import { limitFilters } from './world-scopes.js';
 
 type Entries = ReadonlyMap<string, Uint8Array>;
 
@@ -116,25 +118,39 @@ const checkDetached = (deviceName: string, { detached, unsent }: PartialDisk): v
  * changed itself, and of which the server or the cursor does not have everything, may be different. `marked`: a version
  * whose mark was answered. The cursor may be earlier, if nothing up to there concerns the view.
  */
-export const checkPartialDisk = (deviceName: string, entries: Entries, oracle: ViewOracle, marked = 0): void => {
+export const checkPartialDisk = (
+  deviceName: string,
+  entries: Entries,
+  { oracle, scopeCheck }: { readonly oracle: ViewOracle; readonly scopeCheck: ScopeCheck | null },
+  marked = 0,
+): void => {
   const disk = readPartialDisk(entries);
   if (disk === null) return;
   checkDetached(deviceName, disk);
   const { metadata, placed, objects, unsent } = disk;
   const { replica, downloadedTo } = metadata;
   if (placed.number === null || metadata.history !== oracle.history() || downloadedTo > oracle.head()) return;
+  const scope = scopeCheck?.filtersOf(replica, placed.scope) ?? null;
+  const filters = scope === null ? placed.filters : limitFilters(placed.filters, scope);
   for (const text of new Set([...objects.keys(), ...oracle.texts()])) {
     if (unsent.has(text) || oracle.hasChanged(text, replica, downloadedTo)) continue;
     const selectedTextOf = (state: ObjectState | null): string =>
-      visibleTextOf(isSelected(placed.filters, text, state) ? state : null);
+      visibleTextOf(isSelected(filters, text, state) ? state : null);
     const expected = selectedTextOf(oracle.stateAt(text, Math.max(downloadedTo, marked)));
     const found = visibleTextOf(objects.get(text) ?? null);
     const hasHad = (from: number): boolean =>
       oracle.statesFrom(text, from).some((each) => selectedTextOf(each) === found);
+    // The scope of a rejection may be later than that of the view.
+    const wasShown = (): boolean =>
+      oracle
+        .statesFrom(text, downloadedTo)
+        .some((each) => visibleTextOf(isSelected(placed.filters, text, each) ? each : null) === found);
     if (expected === found) continue;
     // A rejection brings the state of its moment, which may be later than the cursor. The cursor then follows.
-    if (oracle.rejectedUpTo(text, replica) > downloadedTo && hasHad(downloadedTo)) continue;
+    if (oracle.rejectedUpTo(text, replica) > downloadedTo && (hasHad(downloadedTo) || wasShown())) continue;
     if (marked > downloadedTo && hasHad(marked)) continue;
+    // A rejection hides an object that the user may not see any more. Then the view without it comes.
+    if (found === visibleTextOf(null) && oracle.hiddenAt(text, replica) >= downloadedTo) continue;
     throw new InvariantError(
       'a device has what its subscriptions select',
       `${deviceName}: ${text} at version ${downloadedTo} in view ${placed.number}: ${found} instead of ${expected}`,

@@ -1,4 +1,5 @@
 import { createSeededRandom } from '../lib/model/seeded-random.js';
+import { planScopes } from './plan-scopes.js';
 import { planTabs } from './plan-tabs.js';
 import {
   themeSettings,
@@ -67,6 +68,12 @@ export type Act =
   | 'subscribe again'
   | 'unsubscribe'
   | 'subscribe often'
+  | 'scope'
+  | 'scope empty'
+  | 'scope whole'
+  | 'scope flaps'
+  | 'scope fails'
+  | 'scope works'
   | 'server killed'
   | 'server power'
   | 'server restarted'
@@ -258,7 +265,9 @@ export const planOf = ({ seed, devices, minutes, theme = themes[seed % themes.le
     addEvent(planning, at, drawFrom(weightsOf(serverWeights, themed), random()), 0);
   planBursts(planning, seed);
   // In a world with subscriptions the history is trimmed past a device, which must get its view as a whole.
-  if (theme === 'snapshots' || (theme === 'subscriptions' && seed % 4 === 0)) planSnapshot(planning);
+  const isSubscribed = theme === 'subscriptions' || theme === 'scope';
+  if (theme === 'snapshots' || (isSubscribed && seed % 4 === 0)) planSnapshot(planning);
+  if (theme === 'scope') planScopes(planning);
   if (theme === 'tabs') planTabs(planning);
   // In one world of four the server is restored from a backup.
   planRestores(planning, themed.restores ?? (random() < 0.25 ? 1 : 0));

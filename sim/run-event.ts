@@ -1,3 +1,4 @@
+import { createSeededRandom } from '../lib/model/seeded-random.js';
 import type { Device } from './device.js';
 import type { SimulatedServer } from './simulated-server.js';
 import type { Network } from './simulated-network.js';
@@ -26,7 +27,25 @@ const runOnServer = ({ server }: World, { act, seed }: PlannedEvent): void => {
   acts[act]?.();
 };
 
-const runOnDevice = (device: Device, partner: Device | undefined, network: Network, event: PlannedEvent): void => {
+/** Changes the scope of a device several times within a second, at times more than once in a moment. */
+const flapScope = (device: Device, after: World['after'], seed: number): void => {
+  const random = createSeededRandom(seed);
+  let at = 0;
+  for (let change = 0; change < 4; change += 1) {
+    const kind = random() < 0.2 ? 'empty' : random() < 0.3 ? 'whole' : 'any';
+    // Half of the changes go back to one of two scopes.
+    const drawn = random() < 0.5 ? seed + Math.floor(random() * 2) : Math.floor(random() * 2 ** 31);
+    after(at, () => device.changeScope(kind, drawn));
+    if (random() < 0.7) at += Math.floor(random() * 300);
+  }
+};
+
+const runOnDevice = (
+  device: Device,
+  partner: Device | undefined,
+  { network, after }: Pick<World, 'network' | 'after'>,
+  event: PlannedEvent,
+): void => {
   const { act, device: number, seed } = event;
   const { tabs, tokens } = device;
   const acts: Partial<Record<typeof act, () => unknown>> = {
@@ -83,6 +102,12 @@ const runOnDevice = (device: Device, partner: Device | undefined, network: Netwo
     'subscribe again': () => device.subscriptions.subscribeAgain(seed),
     unsubscribe: () => device.subscriptions.unsubscribe(seed),
     'subscribe often': () => device.subscriptions.subscribeOften(seed),
+    scope: () => device.changeScope('any', seed),
+    'scope empty': () => device.changeScope('empty', seed),
+    'scope whole': () => device.changeScope('whole', seed),
+    'scope flaps': () => flapScope(device, after, seed),
+    'scope fails': () => device.failScope(true),
+    'scope works': () => device.failScope(false),
   };
   acts[act]?.();
 };
@@ -95,5 +120,5 @@ export const runEvent = (world: World, event: PlannedEvent): void => {
   const { device: number } = event;
   const device = world.devices[number - 1];
   if (number === 0) runOnServer(world, event);
-  else if (device) runOnDevice(device, world.devices[partnerOf(number) - 1], world.network, event);
+  else if (device) runOnDevice(device, world.devices[partnerOf(number) - 1], world, event);
 };

@@ -88,13 +88,14 @@ export const watchSession = (options: WatchOptions): Subscription => {
   });
   check(realm.rejectedWrites$, (all) => {
     const shown = new Set<string>();
-    for (const { reasonCode, objects } of all) {
-      for (const { type, key } of objects) {
-        if (type !== 'Entry') continue;
+    for (const { reasonCode, objects, operations } of all) {
+      const entries = objects.filter(({ type }) => type === 'Entry');
+      // A rejection lists the objects that are the reason. A hidden card is one, and its write has an entry besides.
+      for (const { key } of entries.length > 0 ? entries : operations.filter(({ type }) => type === 'Entry')) {
         const id = idOf(String(key));
         shown.add(id);
         const isDenied = reasonCode === 'permission-denied' && mayBeDenied();
-        if (!id.endsWith('bad') && !isDenied)
+        if (!id.endsWith('bad') && !isDenied && !ledger.wasHidden(id))
           throw new InvariantError('only bad writes are rejected', id, [entryNameOf(id)]);
         ledger.recordRejected(id);
       }
@@ -130,7 +131,7 @@ export const watchWrite = (
         throw new InvariantError('written$ is correct', `the server does not have ${id}, which is ${state}`, [
           entryNameOf(id),
         ]);
-      if (state === 'rejected' && !id.endsWith('bad') && !mayBeDenied())
+      if (state === 'rejected' && !id.endsWith('bad') && !mayBeDenied() && !ledger.wasHidden(id))
         throw new InvariantError('written$ is correct', `${id} is ${state}`, [entryNameOf(id)]);
     }),
     error: () => undefined, // The session has ended, and the stream reports that.

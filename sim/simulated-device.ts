@@ -13,7 +13,7 @@ import {
 } from './device-process.js';
 import { countRecords, isOwned } from './disk-counts.js';
 import { InvariantError } from './invariants.js';
-import { createSubscriptionActs } from './subscription-acts.js';
+import { createSubscriptionActs, isPartial } from './subscription-acts.js';
 import { createAppRunner } from './simulated-tab.js';
 import { createTabActs } from './tab-acts.js';
 
@@ -23,7 +23,7 @@ const tokensLateMs = 60_000;
 const discardMs = 2_000;
 
 export const createDevice = (options: DeviceOptions): Device => {
-  const { number, scheduler, settings, network, ledger, userAccess, mayReset, log, broken } = options;
+  const { number, scheduler, settings, network, ledger, userAccess, scopes, mayReset, log, broken } = options;
   const parts = createDeviceParts(options);
   const { random, disk, tokens, writes } = parts;
   const own = tokens.currentUser();
@@ -158,6 +158,16 @@ export const createDevice = (options: DeviceOptions): Device => {
       userAccess.setAccess(own, may ? 'write' : 'read');
       log('user', may ? 'may write' : 'may read');
       ledger.excuse([]);
+    },
+    changeScope: (change, drawn) => {
+      if (scopes === null || !isPartial(number, settings)) return;
+      log('user', `scope: ${change}`);
+      scopes.change(own, change, drawn);
+    },
+    failScope: (doesFail) => {
+      if (scopes === null || !isPartial(number, settings)) return;
+      log('user', doesFail ? 'scope fails' : 'scope works');
+      scopes.fail(own, doesFail);
     },
     simulateOffline: (offline) => {
       log('network', offline ? 'switched off' : 'switched on');

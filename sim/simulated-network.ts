@@ -53,6 +53,8 @@ export interface Network {
   readonly connectionCount: (device?: number) => number;
   /** Largest number of bytes that were in flight at once in one direction of a connection. */
   readonly bytesInFlight: () => number;
+  /** Number of frames in flight, each of which is a timer. */
+  readonly framesInFlight: () => number;
 }
 
 /**
@@ -111,6 +113,10 @@ export const createNetwork = (options: NetworkOptions): Network => {
   const slowestOf = (device: number) => (): number => slowest.get(device) ?? 20;
   let serverFrames: Frames | null = null;
   let bytesInFlightMax = 0;
+  let frames = 0;
+  const noteFrames = (change: 1 | -1): void => {
+    frames += change;
+  };
   const noteBytesInFlight = (bytes: number): void => {
     bytesInFlightMax = Math.max(bytesInFlightMax, bytes);
   };
@@ -124,6 +130,7 @@ export const createNetwork = (options: NetworkOptions): Network => {
         scheduler,
         random: randomOf(device),
         onQueued: noteBytesInFlight,
+        onCount: noteFrames,
         slowest: slowestOf(device),
         onCutFrame: () => log(device, 'incomplete frame'),
       },
@@ -147,6 +154,7 @@ export const createNetwork = (options: NetworkOptions): Network => {
             scheduler,
             random: randomOf(device),
             onQueued: noteBytesInFlight,
+            onCount: noteFrames,
             slowest: slowestOf(device),
             onCutFrame: () => log(device, 'incomplete frame'),
           },
@@ -278,5 +286,6 @@ export const createNetwork = (options: NetworkOptions): Network => {
     connectionCount: (device) =>
       [...connections].filter((each) => device === undefined || each.device === device).length,
     bytesInFlight: () => bytesInFlightMax,
+    framesInFlight: () => frames,
   };
 };

@@ -1,10 +1,8 @@
 import { historyBlockForm } from '../lib/server/history/history-block.js';
 import { decodeLatest } from '../lib/server/history/record-codec.js';
-import { defer, of, timer, map, type Observable, type SchedulerLike, type Subscription } from 'rxjs';
+import type { SchedulerLike, Subscription } from 'rxjs';
 import { serverWire } from '../lib/protocol/message-wire.js';
 import { createServerCore } from '../lib/server/server-core.js';
-import { TokenRejectedError } from '../lib/server/index.js';
-import { type ServerOptions } from '../lib/server/server-options.js';
 import { checkServerOptions } from '../lib/server/check-server-options.js';
 import { createSeededRandom } from '../lib/model/seeded-random.js';
 import { decodeStoredValue } from '../lib/model/stored-data.js';
@@ -19,7 +17,9 @@ import type { Network } from './simulated-network.js';
 import { userOf } from './device-process.js';
 import type { UserAccess } from './user-access.js';
 import type { Settings } from './themes.js';
-import { parseToken } from './token-source.js';
+import { createAccess } from './server-access.js';
+import { ScopeFailedError, type UserScopes } from './world-scopes.js';
+import type { ScopeCheck } from './scope-check.js';
 import type { ViewOracle } from './view-oracle.js';
 import { checkServerIndex } from './server-index.js';
 import { createViewWatch } from './view-watch.js';
@@ -53,6 +53,9 @@ export interface SimulatedServerOptions {
   readonly userAccess: UserAccess;
   /** `null` in a world without subscriptions. */
   readonly oracle: ViewOracle | null;
+  /** `null` in a world in which every user sees everything. */
+  readonly scopes: UserScopes | null;
+  readonly scopeCheck: ScopeCheck | null;
   readonly log: (event: string) => void;
   /** Called for each write that is durable. */
   readonly stored: (id: string) => void;
@@ -86,40 +89,6 @@ const limits = {
   snapshotLeaseMs: 5_000,
 };
 
-/**
- * Creates the access functions of the server, which answer at once or after a delay. Without `checkSender` there is no
- * `permit`.
- */
-const accessOf = (
-  killableClock: KillableClock,
-  random: () => number,
-  answerMs: () => number,
-  userAccess: UserAccess,
-  checkSender: ((user: string, key: string) => void) | null,
-): Pick<ServerOptions, 'authenticate' | 'authorize' | 'permit'> => {
-  const later = <A>(answer: () => A): Observable<A> => {
-    const most = answerMs();
-    if (most === 0) return defer(() => of(answer()));
-    return timer(Math.floor(random() ** 2 * most), killableClock.clock.scheduler).pipe(map(answer));
-  };
-  return {
-    authenticate: (token) => {
-      const { user: id, expiresAt } = parseToken(token);
-      return later(() => {
-        if (expiresAt <= killableClock.clock.now()) throw new TokenRejectedError('token-expired', 'too old');
-        return { id, expiresAt };
-      });
-    },
-    authorize: ({ id }) => later(() => userAccess.accessOf(id)),
-    ...(checkSender && {
-      permit: ({ id }, __, { type, key, after }) => {
-        if (type === 'Entry') checkSender(id, String(key));
-        return later(() => (type === 'Entry' && after?.['bad'] === true ? 'bad' : true) as true | string);
-      },
-    }),
-  };
-};
-
 export const createSimulatedServer = ({
   scheduler,
   seed,
@@ -129,6 +98,8 @@ export const createSimulatedServer = ({
   ledger,
   userAccess,
   oracle,
+  scopes,
+  scopeCheck,
   log,
   stored,
   broken,
@@ -160,7 +131,7 @@ export const createSimulatedServer = ({
       }
     },
   });
-  const watchWire = oracle && createViewWatch({ oracle, broken });
+  const watchWire = oracle && createViewWatch({ oracle, scopeCheck, broken });
   let killableClock: KillableClock | null = null;
   let core: ReturnType<typeof createServerCore> | null = null;
   let closing: Subscription | null = null;
@@ -205,10 +176,14 @@ export const createSimulatedServer = ({
             rejectionsPendingMax: settings.rejectionsPendingMax,
           },
         },
-        ...accessOf(process, random, () => answerMs, userAccess, settings.hasPermit ? checkSender : null),
+        ...createAccess({
+          ...{ killableClock: process, random, answerMs: () => answerMs, userAccess, scopes },
+          checkSender: settings.hasPermit ? checkSender : null,
+        }),
         log: (event) => {
           if (event.event !== 'failed' || process.isDead()) return;
           const { error } = event;
+          if (error instanceof ScopeFailedError) return;
           broken(
             new InvariantError(
               'nothing fails in the server',

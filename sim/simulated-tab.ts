@@ -177,7 +177,8 @@ export const createAppRunner = (
       const sent = writes.filter((id) => entries.has(id));
       const check = (): void => {
         const missing = sent.find(
-          (id) => !id.endsWith('bad') && !userAccess.wasEverLowered(own) && !ledger.wasSettled(id),
+          (id) =>
+            !id.endsWith('bad') && !userAccess.wasEverLowered(own) && !ledger.wasSettled(id) && !ledger.wasHidden(id),
         );
         if (missing === undefined) return;
         const detail = `the server does not have ${missing} of ${nameOf(process)}`;

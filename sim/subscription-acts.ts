@@ -11,7 +11,7 @@ import {
   worldQueries,
   type WorldQuery,
 } from './card-edits.js';
-import type { DeviceOptions, DeviceParts } from './device-process.js';
+import { userOf, type DeviceOptions, type DeviceParts } from './device-process.js';
 import { InvariantError, type EditNote } from './invariants.js';
 import { applyEdit, differenceOf, schema, type EditOptions, type WorldRealm } from './random-edits.js';
 import type { WatchOptions } from './session-watch.js';
@@ -69,7 +69,7 @@ export const watchLeaves = (
       whileAlive(({ left }) => {
         if (left.size === 0) return;
         for (const [id, card] of unsentCards) {
-          if (ledger.wasSettled(id) || ledger.wasRejected(id)) unsentCards.delete(id);
+          if (ledger.wasSettled(id) || ledger.wasRejected(id) || ledger.wasHidden(id)) unsentCards.delete(id);
           else if (left.has(card.slice('Card '.length)) && !id.endsWith('bad') && !mayReset() && !mayBeDenied())
             throw new InvariantError('an object with unsent changes stays', `${deviceName}: ${card} of ${id}`, [card]);
         }
@@ -81,17 +81,19 @@ export const watchLeaves = (
  * server has now was downloaded. `null` on a device without subscriptions.
  */
 export const createMarkCheck = (
-  { number, settings, oracle }: DeviceOptions,
+  { number, settings, oracle, scopeCheck, scheduler }: DeviceOptions,
   { disk }: Parts,
   realm: WorldRealm,
 ): (() => void) | null => {
   if (oracle === null || !isPartial(number, settings)) return null;
-  const [head, version] = [oracle.head(), cardRealmOf(realm).subscriptions.version];
+  const [head, version, askedAt] = [oracle.head(), cardRealmOf(realm).subscriptions.version, scheduler.now()];
   return () => {
-    const placed = readPartialDisk(disk.entries())?.placed.number ?? -1;
+    const stored = readPartialDisk(disk.entries());
+    const placed = stored?.placed.number ?? -1;
     if (placed < version)
       throw new InvariantError('a mark is answered after the view', `device ${number}: view ${placed} of ${version}`);
-    checkPartialDisk(`device ${number}`, disk.entries(), oracle, head);
+    if (stored) scopeCheck?.checkPlaced(stored.metadata.replica, stored.placed.scope, askedAt);
+    checkPartialDisk(`device ${number}`, disk.entries(), { oracle, scopeCheck }, head);
   };
 };
 
@@ -129,7 +131,7 @@ export const createSubscriptionActs = (
   parts: Parts,
   choose: TabActs['choose'],
 ): SubscriptionActs => {
-  const { number, seed, settings, oracle, log, broken } = options;
+  const { number, seed, settings, oracle, scopes, scopeCheck, log, broken } = options;
   const { disk } = parts;
   const isActive = isPartial(number, settings);
   /** Checks that the device does not hold the history back, although nothing may have concerned it for a while. */
@@ -203,6 +205,7 @@ export const createSubscriptionActs = (
           for (const { type, where } of all) edit.set(type, { where });
         });
         from(changed).subscribe({ error: () => undefined });
+        if (isActive && random() < 0.7) scopes?.change(userOf(number, settings), 'any', seed);
       }),
     check: () => {
       if (oracle === null || !isActive) return;
@@ -211,7 +214,7 @@ export const createSubscriptionActs = (
       const now = [entries.get('meta'), entries.get('view'), entries.size, oracle.restores()];
       if (now.every((each, at) => each === checked[at])) return;
       checked = now;
-      guard(() => checkPartialDisk(`device ${number}`, entries, oracle));
+      guard(() => checkPartialDisk(`device ${number}`, entries, { oracle, scopeCheck }));
     },
     checkEnd: (whole) => {
       const realm = choose()?.realm;
@@ -219,8 +222,9 @@ export const createSubscriptionActs = (
       const lacksNumbers = isEarlier(options);
       const toComparable = (contents: ReadonlyMap<string, string>): ReadonlyMap<string, string> =>
         lacksNumbers ? new Map([...contents].map(([name, text]) => [name, text.replace(/"n":[^,]*,/, '')])) : contents;
-      const expected = cardContentsOf(cardRealmOf(whole), isActive ? last : null);
-      const difference = differenceOf(toComparable(expected), cardContentsOf(cardRealmOf(realm), null));
+      const scope = isActive ? (scopes?.filtersOf(userOf(number, settings)) ?? null) : null;
+      const expected = cardContentsOf(cardRealmOf(whole), isActive ? last : null, scope);
+      const difference = differenceOf(toComparable(expected), cardContentsOf(cardRealmOf(realm), null, null));
       if (difference === null) {
         checkCursor();
         return;

@@ -23,10 +23,10 @@ export const themes = [
 
 /**
  * A theme. The devices of `tabs` have several tabs, those of all others have one process. Some devices of
- * `subscriptions` hold only what they subscribe to. The worlds of these two are played beside those of the others, so
- * that the seeds of those keep their worlds.
+ * `subscriptions` hold only what they subscribe to. In `scope` their users see a part of the realm, besides. The worlds
+ * of these three are played beside those of the others, so that the seeds of those keep their worlds.
  */
-export type Theme = (typeof themes)[number] | 'tabs' | 'subscriptions';
+export type Theme = (typeof themes)[number] | 'tabs' | 'subscriptions' | 'scope';
 
 /** Settings of a world: data, like the plan that contains them. */
 export interface Settings {
@@ -59,6 +59,8 @@ export interface Settings {
   readonly hasPermit: boolean;
   /** Number of devices that have subscriptions: the first ones. 0: all have the whole realm, and there are no cards. */
   readonly partialDevices: number;
+  /** Whether the users of these devices see a part of the realm, which changes. */
+  readonly hasScope: boolean;
 }
 
 /** An act, its weight, and the act that undoes it within a number of milliseconds. */
@@ -118,6 +120,17 @@ interface ThemeSettings {
 /** The longest realm name, with every allowed character. */
 const longestRealm = 'Az09._~-'.padEnd(127, 'realm.of~all_that-may0be').slice(0, 127) + '~';
 
+/** Factors for devices with subscriptions, which lost or copied folders and other users do not concern. */
+const subscribedMore: ThemeSettings['more'] = {
+  'other user': 0,
+  'put back': 0,
+  lost: 0,
+  discard: 0,
+  down: 2,
+  killed: 1.5,
+  power: 1.5,
+};
+
 export const themeSettings: Readonly<Record<Theme, ThemeSettings>> = {
   ordinary: {},
   rejections: {
@@ -165,16 +178,7 @@ export const themeSettings: Readonly<Record<Theme, ThemeSettings>> = {
   },
   subscriptions: {
     settings: { partialDevices: 3 },
-    // A folder that is put back or lost, and another user, concern no subscription: see `disks` and `users`.
-    more: {
-      'other user': 0,
-      'put back': 0,
-      lost: 0,
-      discard: 0,
-      down: 2,
-      killed: 1.5,
-      power: 1.5,
-    },
+    more: subscribedMore,
     also: [
       ['subscribe', 4],
       // The view of the first one may be overtaken when its last page is on the way.
@@ -182,6 +186,23 @@ export const themeSettings: Readonly<Record<Theme, ThemeSettings>> = {
       ['subscribe again', 1],
       ['unsubscribe', 2],
       ['subscribe often', 1.5],
+    ],
+    serverMs: 45_000,
+  },
+  scope: {
+    settings: { partialDevices: 3, hasScope: true },
+    more: { ...subscribedMore, write: 1.3 },
+    also: [
+      ['subscribe', 4],
+      // The scope may change while the objects of the subscription are on the way.
+      ['subscribe', 4, ['scope', 400]],
+      ['subscribe often', 1],
+      ['unsubscribe', 1],
+      ['scope', 3],
+      ['scope empty', 1, ['scope', 30_000]],
+      ['scope whole', 1, ['scope', 40_000]],
+      ['scope flaps', 1.5],
+      ['scope fails', 0.5, ['scope works', 20_000]],
     ],
     serverMs: 45_000,
   },
@@ -202,6 +223,7 @@ export const defaultSettings: Settings = {
   tabsMax: 1,
   hasPermit: true,
   partialDevices: 0,
+  hasScope: false,
 };
 
 /** Returns the weights of a theme. */

@@ -20,6 +20,12 @@ export interface FoldedState {
   readonly state: ObjectState;
 }
 
+/** An object that a changeset of the history has changed. */
+export interface FoldedChange extends FoldedState {
+  readonly text: string;
+  readonly before: ObjectState | null;
+}
+
 /** The objects at each version of the history that is on the server's disk. */
 export interface ViewOracle {
   /** Adds a block of the history. Changesets that were added before are left out. */
@@ -28,6 +34,8 @@ export interface ViewOracle {
   /** Names of all objects, in the form of `objectTextOf`. */
   readonly texts: () => Iterable<string>;
   readonly stateAt: (text: string, version: number) => ObjectState | null;
+  /** Calls a function for each change of an object from now on, in the order of the history. */
+  readonly watch: (changed: (change: FoldedChange) => void) => void;
   /** The states of an object from a version on, with the one that it had at that version. */
   readonly statesFrom: (text: string, version: number) => readonly ObjectState[];
   /** Whether a replica has changed an object after a version. */
@@ -36,6 +44,10 @@ export interface ViewOracle {
   readonly noteRejected: (text: string, replica: string, version: number) => void;
   /** The last version of the states of an object that a replica was sent with rejections; 0: it was sent none. */
   readonly rejectedUpTo: (text: string, replica: string) => number;
+  /** Notes that a rejection has hidden an object from a replica, at the head. */
+  readonly noteHidden: (text: string, replica: string) => void;
+  /** The head when a rejection last hid an object from a replica; -1: none has. */
+  readonly hiddenAt: (text: string, replica: string) => number;
   /** Keeps the present state for `restore`: the server's disk is backed up. */
   readonly save: () => void;
   readonly restore: () => void;
@@ -53,6 +65,8 @@ export const createViewOracle = (): ViewOracle => {
   let restores = 0;
   let history: string | null = null;
   const rejected = new Map<string, number>();
+  const hidden = new Map<string, number>();
+  const watching: ((change: FoldedChange) => void)[] = [];
   const indexAt = (all: readonly FoldedState[], version: number): number =>
     all.findLastIndex((each) => each.version <= version);
   return {
@@ -63,8 +77,11 @@ export const createViewOracle = (): ViewOracle => {
         head = version;
         for (const [text, steps] of stepsOf(record, operationsOf(record))) {
           const before = objects.get(text) ?? [];
-          const state = applySteps(before.at(-1)?.state, steps);
-          if (state !== undefined) objects.set(text, [...before, { version, origin, state }]);
+          const last = before.at(-1)?.state;
+          const state = applySteps(last, steps);
+          if (state === undefined) continue;
+          objects.set(text, [...before, { version, origin, state }]);
+          for (const changed of watching) changed({ text, version, origin, before: last ?? null, state });
         }
       }
     },
@@ -82,11 +99,15 @@ export const createViewOracle = (): ViewOracle => {
       (objects.get(text) ?? []).some(({ version, origin }) => version > after && origin === replica),
     noteRejected: (text, replica, version) => void rejected.set(`${replica} ${text}`, version),
     rejectedUpTo: (text, replica) => rejected.get(`${replica} ${text}`) ?? 0,
+    noteHidden: (text, replica) => void hidden.set(`${replica} ${text}`, head),
+    hiddenAt: (text, replica) => hidden.get(`${replica} ${text}`) ?? -1,
+    watch: (changed) => void watching.push(changed),
     save: () => {
       saved = { objects: new Map(objects), head };
     },
     restore: () => {
       rejected.clear();
+      hidden.clear();
       objects = new Map(saved.objects);
       head = saved.head;
       restores += 1;
@@ -122,12 +143,16 @@ const matches = (filter: StoredFilter, read: (property: string) => Value): boole
   return operator === 'lt' ? order < 0 : order <= 0;
 };
 
+/** Whether one of the filters is of a type, and matches the values of an object. */
+export const matchesOne = (filters: readonly ViewFilter[], type: string, read: (property: string) => Value): boolean =>
+  filters.some((each) => each.type === type && matches(each.filter as StoredFilter, read));
+
 /** Whether one of the filters selects an object with this state. A property that the object does not have is null. */
 export const isSelected = (filters: readonly ViewFilter[], text: string, state: ObjectState | null): boolean => {
   if (state === null || !isAlive(state)) return false;
   const { type, key } = parseObjectText(text);
   const read = (property: string): Value => (property === '' ? key : (state.values[property] ?? null));
-  return filters.some((each) => each.type === type && matches(each.filter as StoredFilter, read));
+  return matchesOne(filters, type, read);
 };
 
 /** Returns what readers see of a state, as a text for comparison. */

@@ -2,18 +2,22 @@ import { Observable, tap } from 'rxjs';
 import { decodeOperationsLeniently } from '../lib/merge/operation-codec.js';
 import { isAlive, type ObjectState } from '../lib/merge/object-state.js';
 import { decodeState } from '../lib/merge/state-codec.js';
+import type { ObjectName, ServerChangeset } from '../lib/model/changeset.js';
 import { objectTextOf } from '../lib/model/object-key.js';
 import { isRight } from '../lib/model/result.js';
 import type { ViewFilter } from '../lib/model/view.js';
-import type { Bind, ClientMessage, ServerMessage } from '../lib/protocol/messages.js';
+import type { Bind, ClientMessage, ServerMessage, WriteRejected } from '../lib/protocol/messages.js';
 import type { Members, Parts } from '../lib/protocol/view-messages.js';
 import type { Wire } from '../lib/index.js';
 import { InvariantError } from './invariants.js';
+import { otherTextOf, type ScopeCheck } from './scope-check.js';
+import { parseToken } from './token-source.js';
 import { isSelected, visibleTextOf, type ViewOracle } from './view-oracle.js';
 
 /** A session with a view, as far as its messages show it. */
 interface WatchedView {
   readonly bind: Bind;
+  readonly user: string;
   /** All filters that the session has asked for. */
   asked: readonly ViewFilter[];
   readonly requested: Map<number, readonly ViewFilter[]>;
@@ -24,8 +28,18 @@ interface WatchedView {
 
 export interface ViewWatchOptions {
   readonly oracle: ViewOracle;
+  /** `null` in a world in which every user sees everything. */
+  readonly scopeCheck: ScopeCheck | null;
   readonly broken: (broken: InvariantError) => void;
 }
+
+/** The fields of messages that have names, states or operations of objects. */
+const objectFields = ['objects', 'leaves', 'states', 'serverStates', 'writes', 'changesets'];
+
+const namesOf = ({ body }: Pick<ServerChangeset, 'body'>): readonly ObjectName[] => {
+  const read = decodeOperationsLeniently(body);
+  return isRight(read) ? read.right : [];
+};
 
 const decode = (bytes: Uint8Array): ObjectState => {
   const read = decodeState(bytes);
@@ -39,22 +53,19 @@ const decode = (bytes: Uint8Array): ObjectState => {
  */
 class ConnectionWatch {
   private readonly sessions = new Map<number, WatchedView>();
+  private user = '';
 
   constructor(
     private readonly oracle: ViewOracle,
+    private readonly scopeCheck: ScopeCheck | null,
     /** The names of objects that each replica has changed. */
     private readonly written: Map<string, Set<string>>,
   ) {}
 
   fromClient(message: ClientMessage): void {
+    if (message.type === 'token') this.user = parseToken(message.token).user;
     if (message.type === 'bind') {
-      const filters = message.view?.filters ?? [];
-      if (message.view === undefined) this.sessions.delete(message.session);
-      else
-        this.sessions.set(message.session, {
-          ...{ bind: message, asked: filters, placed: filters, arriving: [] },
-          requested: new Map(message.view.number === null ? [] : [[message.view.number, filters]]),
-        });
+      this.bind(message);
       return;
     }
     if (message.type !== 'upload' && message.type !== 'subscribe') return;
@@ -66,23 +77,41 @@ class ConnectionWatch {
       return;
     }
     const { replica } = view.bind;
+    this.scopeCheck?.noteUpload(replica, message.changesets);
     const own = this.written.get(replica) ?? new Set();
     this.written.set(replica, own);
-    for (const { body } of message.changesets) {
-      const read = decodeOperationsLeniently(body);
-      if (isRight(read)) for (const { type, key } of read.right) own.add(objectTextOf(type, key));
+    for (const { type, key } of message.changesets.flatMap(namesOf)) own.add(objectTextOf(type, key));
+  }
+
+  private bind(message: Bind): void {
+    if (message.token !== null) this.user = parseToken(message.token).user;
+    const { user } = this;
+    const filters = message.view?.filters ?? [];
+    if (message.view === undefined) {
+      this.sessions.delete(message.session);
+      return;
     }
+    this.scopeCheck?.noteBind(message.replica, user);
+    this.sessions.set(message.session, {
+      ...{ bind: message, user, asked: filters, placed: filters, arriving: [] },
+      requested: new Map(message.view.number === null ? [] : [[message.view.number, filters]]),
+    });
   }
 
   fromServer(message: ServerMessage): void {
-    if (message.type === 'error') return;
-    const view = 'session' in message ? this.sessions.get(message.session) : undefined;
+    const view = 'session' in message ? this.sessions.get(message.session ?? -1) : undefined;
     if (view === undefined) return;
+    this.scopeCheck?.checkText(view.user, message.type, otherTextOf(message, objectFields));
+    this.checkMessage(view, message);
+  }
+
+  private checkMessage(view: WatchedView, message: ServerMessage): void {
     switch (message.type) {
       case 'download':
       case 'snapshot':
         throw new InvariantError('a session with a view is sent nothing else', message.type);
       case 'view': {
+        this.scopeCheck?.noteView(view.user, message.scope);
         const rejected = new Set(message.rejections.map(({ id }) => id));
         view.arriving = (view.requested.get(message.number) ?? []).filter(({ id }) => !rejected.has(id));
         return;
@@ -93,20 +122,29 @@ class ConnectionWatch {
         if (message.upTo !== null) view.placed = view.arriving;
         return;
       case 'parts':
-        this.checkNames(view, message, [...message.states, ...message.leaves]);
+        this.checkNames(view, message, [...message.states, ...message.leaves, ...message.changesets.flatMap(namesOf)]);
         this.checkStates(view, message, message.states, view.placed);
         return;
       case 'refused':
         this.checkNames(view, message, message.serverStates);
-        for (const { type, key } of message.serverStates)
-          this.oracle.noteRejected(objectTextOf(type, key), view.bind.replica, message.upTo ?? 0);
+        this.checkRejection(view, message);
         return;
       default:
     }
   }
 
+  private checkRejection({ bind: { replica }, user }: WatchedView, message: WriteRejected): void {
+    for (const { type, key, state } of message.serverStates) {
+      const text = objectTextOf(type, key);
+      this.oracle.noteRejected(text, replica, message.upTo ?? 0);
+      if (state === null) this.oracle.noteHidden(text, replica);
+      else this.scopeCheck?.checkState(user, message.type, text, decode(state));
+    }
+    this.scopeCheck?.checkRejection(user, replica, message);
+  }
+
   private checkNames(
-    { bind, asked }: WatchedView,
+    { bind, user, asked }: WatchedView,
     { type }: ServerMessage,
     names: readonly { readonly type: string; readonly key: string | number }[],
   ): void {
@@ -114,6 +152,7 @@ class ConnectionWatch {
     for (const name of names) {
       const text = objectTextOf(name.type, name.key);
       if (own?.has(text) === true || this.oracle.hasChanged(text, bind.replica, 0)) continue;
+      this.scopeCheck?.checkName(user, type, text);
       if (this.oracle.statesFrom(text, bind.downloadedTo).some((state) => isSelected(asked, text, state))) continue;
       throw new InvariantError(
         'a server names only what a session asked for',
@@ -124,7 +163,7 @@ class ConnectionWatch {
   }
 
   private checkStates(
-    { bind }: WatchedView,
+    { bind, user }: WatchedView,
     message: Members | Parts,
     objects: Members['objects'],
     filters: readonly ViewFilter[],
@@ -140,6 +179,7 @@ class ConnectionWatch {
           [text.replace('/s', ' ')],
         );
       };
+      this.scopeCheck?.checkState(user, message.type, text, state);
       if (isAlive(state) && !isSelected(filters, text, state)) fail(`is not in it: ${visibleTextOf(state)}`);
       if (upTo === null || upTo > this.oracle.head()) continue;
       const exact = visibleTextOf(this.oracle.stateAt(text, upTo));
@@ -149,12 +189,12 @@ class ConnectionWatch {
 }
 
 /** Returns a function that watches all connections of a server. */
-export const createViewWatch = ({ oracle, broken }: ViewWatchOptions) => {
+export const createViewWatch = ({ oracle, scopeCheck, broken }: ViewWatchOptions) => {
   const written = new Map<string, Set<string>>();
   return (wire: Wire<ClientMessage, ServerMessage>): Wire<ClientMessage, ServerMessage> =>
     (sent$) =>
       new Observable((subscriber) => {
-        const watch = new ConnectionWatch(oracle, written);
+        const watch = new ConnectionWatch(oracle, scopeCheck, written);
         const guard =
           <A>(check: (message: A) => void) =>
           (message: A): void => {

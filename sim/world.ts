@@ -10,7 +10,10 @@ import { createOverlapWatch } from './connection-overlap.js';
 import type { Plan } from './plan.js';
 import type { RecordedEvent } from './recorded-events.js';
 import { createUserAccess } from './user-access.js';
+import { ScopeCheck } from './scope-check.js';
 import { createViewOracle } from './view-oracle.js';
+import { userOf } from './device-process.js';
+import { createUserScopes } from './world-scopes.js';
 import { createWorldTime } from './world-time.js';
 
 export interface Outcome {
@@ -93,6 +96,15 @@ const createWorld = (plan: Plan, run: WorldRun): { readonly world: World; readon
   const ledger = createLedger();
   const userAccess = createUserAccess();
   const oracle = settings.partialDevices > 0 ? createViewOracle() : null;
+  const scopes = settings.hasScope
+    ? createUserScopes({
+        ...{ now: () => scheduler.now(), seed: plan.seed ^ 0x5c09e },
+        users: Array.from({ length: settings.partialDevices }, (_, index) => userOf(index + 1, settings)),
+        changing: (user, filters) => scopeCheck?.seeAll(user, filters),
+      })
+    : null;
+  const scopeCheck: ScopeCheck | null =
+    oracle && scopes && new ScopeCheck({ oracle, ledger, scopes, now: () => scheduler.now(), broken: stop });
   const checkAttempt = createConnectionWatch(() => scheduler.frame, settings.quickRetry > 0);
   const checkOverlap = createOverlapWatch({
     scheduler,
@@ -108,7 +120,7 @@ const createWorld = (plan: Plan, run: WorldRun): { readonly world: World; readon
     },
   });
   const server = createSimulatedServer({
-    ...{ scheduler, epoch, network, ledger, userAccess, oracle },
+    ...{ scheduler, epoch, network, ledger, userAccess, oracle, scopes, scopeCheck },
     ...{ settings, waitFor, seed: plan.seed ^ 0xca11, log: see('server'), broken: stop },
     stored: (id) => {
       const { what, about } = ledger.editOf(id);
@@ -118,7 +130,7 @@ const createWorld = (plan: Plan, run: WorldRun): { readonly world: World; readon
   // One additional device is opened at the end, and has to download everything.
   const devices = Array.from({ length: plan.devices + 1 }, (_, index) =>
     createDevice({
-      ...{ scheduler, epoch, network, ledger, userAccess, oracle, settings },
+      ...{ scheduler, epoch, network, ledger, userAccess, oracle, scopes, scopeCheck, settings },
       ...{ number: index + 1, seed: plan.seed * 64 + index + 1, broken: stop },
       mayReset: () => ledger.restoreCount() > 0 || settings.retentionMs < settleMs,
       log: (stream, value, about, tab = 0) => see(`${index + 1}${tab > 0 ? `.${tab}` : ''} ${stream}`)(value, about),
@@ -138,10 +150,12 @@ const createWorld = (plan: Plan, run: WorldRun): { readonly world: World; readon
 const checkPeriodically = ({ network, devices, after }: World, plan: Plan, { scheduler }: WorldRun): void => {
   const check = (): void => {
     const planned = plan.events.filter(({ at }) => at >= scheduler.frame).length;
+    // A server with a scope rejects hundreds of writes of a device at once, each with a message of its own.
+    const messages = plan.settings.hasScope ? network.framesInFlight() : 0;
     checkResources({
       devices: devices.length,
       tabs: plan.settings.tabsMax,
-      timers: scheduler.actions.length - planned,
+      timers: scheduler.actions.length - planned - messages,
       connections: network.connectionCount(),
       bytesInFlight: network.bytesInFlight(),
     });

@@ -63,6 +63,23 @@ describe('a world with subscriptions', () => {
   });
 });
 
+describe('a world with scopes', () => {
+  it('holds, is the same each time it is played, and has devices that get objects and rejections', async () => {
+    const plan = planOf({ seed: 3, devices: 4, minutes: 1, theme: 'scope' });
+    let counts: readonly (number | null)[] = [];
+    const first = await playWorld(plan, ({ after, devices }) =>
+      after(plan.duration, () => (counts = devices.map(({ subscriptions }) => subscriptions.countObjects()))),
+    );
+    expect(first.broken).toBeNull();
+    expect(counts.some((count) => count !== null && count > 0)).toBe(true);
+    const has = (row: string, value: RegExp): number =>
+      first.recorded.filter((each) => each.row.endsWith(row) && value.test(each.value)).length;
+    expect(has(' user', /^scope: any/)).toBeGreaterThan(2);
+    expect(has(' error', /^write-refused/)).toBeGreaterThan(2);
+    expect((await playWorld(plan)).hash).toBe(first.hash);
+  });
+});
+
 describe('a world with a broken invariant', () => {
   const plan = small(2);
 
