@@ -67,6 +67,11 @@ export const serverLimits = {
   /** Types that filters of a realm may select from: as many as a client may have subscriptions. */
   watchedTypesMax: 256,
   /**
+   * Factor of the two limits above for what scopes name. Otherwise one client could reach them with its subscriptions,
+   * and a scope over other properties could not be served.
+   */
+  watchedByScopes: 2,
+  /**
    * Bytes of the values that one changeset may have besides twice its own: those of 10 000 objects before it. Above
    * that, filters begin again after the changeset, because few bytes could otherwise store gigabytes.
    */
@@ -76,6 +81,8 @@ export const serverLimits = {
    * whose scope is forgotten gets its view as a whole.
    */
   scopesPerUserMax: 8,
+  /** Bytes of the former scopes that a realm keeps of one user. A scope of an app has some hundred. */
+  scopesBytesMax: 64 * 1024,
   /** Users whose scopes a realm keeps in memory. Those of others are read again. */
   scopedUsersKept: 1_000,
   /** Replicas whose positions in the members of a view a realm keeps, at most 8 KiB each. Others begin again. */

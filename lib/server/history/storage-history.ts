@@ -144,9 +144,12 @@ class StorageHistory implements History {
   }
 
   writeScopes(user: string, scopes: readonly ScopeRecord[]): Observable<never> {
-    return defer(() =>
-      this.storage.batch([{ type: 'put', key: scopesKey(user), value: encodeScopes(scopes) }], { durable: false }),
-    );
+    const key = scopesKey(user);
+    return defer(() => {
+      const change: StorageChange =
+        scopes.length === 0 ? { type: 'del', key } : { type: 'put', key, value: encodeScopes(scopes) };
+      return this.storage.batch([change], { durable: false });
+    });
   }
 
   forgetCursors(ids: readonly string[]): Observable<never> {

@@ -50,9 +50,15 @@ export interface WatchedTypes {
    * @param type - The name of the type.
    * @param properties - The names of the properties; none if every object of the type is selected.
    * @param since - The head of the history.
+   * @param by - Whose filters name them: by default those of subscriptions. Those of scopes may name more.
    * @returns A stream without values.
    */
-  readonly watch: (type: string, properties: readonly string[], since: Version) => Observable<never>;
+  readonly watch: (
+    type: string,
+    properties: readonly string[],
+    since: Version,
+    by?: 'subscriptions' | 'scopes',
+  ) => Observable<never>;
   /**
    * Watches types again from a version on, because the changesets before it may lack their values. Otherwise like
    * `watch`. A version before the present one changes nothing.
@@ -123,14 +129,14 @@ const addProperties = (
   before: WatchedType | undefined,
   added: readonly string[],
   since: Version,
+  max: number,
 ): WatchedType => {
-  const { watchedPropertiesMax } = serverLimits;
   const known = before?.properties ?? [];
-  if (known.length + added.length > watchedPropertiesMax)
+  if (known.length + added.length > max)
     throw new WatchLimitError(
       'too-many-properties',
       // Without the names of the others: those may be of users or objects that this user must not know of.
-      `Filters of type ${type} name more than ${watchedPropertiesMax} properties, over all users of the realm.`,
+      `Filters of type ${type} name more than ${max} properties, over all users of the realm.`,
     );
   const properties = [...known, ...added.map((name): WatchedProperty => ({ name, since, isIndexed: false }))];
   return { since: before?.since ?? since, properties };
@@ -142,17 +148,19 @@ class StoredWatchedProperties implements WatchedProperties {
 
   constructor(private readonly storage: Pick<Storage, 'batch'>) {}
 
-  watch(type: string, properties: readonly string[], since: Version): Observable<never> {
+  watch(...[type, properties, since, by]: Parameters<WatchedTypes['watch']>): Observable<never> {
     return defer(() => {
       const before = this.types.get(type);
       const added = [...new Set(properties)].filter((name) => name !== keyName && positionOf(before, name) === -1);
       if (before !== undefined && added.length === 0) return EMPTY;
-      const { watchedTypesMax } = serverLimits;
-      if (before === undefined && this.types.size >= watchedTypesMax)
+      const times = by === 'scopes' ? serverLimits.watchedByScopes : 1;
+      const typesMax = serverLimits.watchedTypesMax * times;
+      if (before === undefined && this.types.size >= typesMax)
         return throwError(
-          () => new WatchLimitError('too-many-types', `Filters of this realm name more than ${watchedTypesMax} types.`),
+          () => new WatchLimitError('too-many-types', `Filters of this realm name more than ${typesMax} types.`),
         );
-      return this.write(new Map([[type, addProperties(type, before, added, since)]]));
+      const propertiesMax = serverLimits.watchedPropertiesMax * times;
+      return this.write(new Map([[type, addProperties(type, before, added, since, propertiesMax)]]));
     });
   }
 

@@ -9,17 +9,17 @@ import { isCount, type Version } from '../../model/version.js';
 export interface ScopeRecord {
   /** Identifies the scope. Devices of the user store it with their objects. */
   readonly id: string;
-  /** The filters of the visible types, by their names, sorted. */
-  readonly filters: ReadonlyMap<string, StoredFilter>;
+  /** The filters of the visible types, by their names, sorted; `null`: all objects are visible. */
+  readonly filters: ReadonlyMap<string, StoredFilter> | null;
   /** The server version at which the scope began. */
   readonly since: Version;
   /** The server version at which the user was first seen with another scope; `null`: not since the last time. */
   readonly until: Version | null;
 }
 
-/** Encodes the scopes of a user: `[[id, [[type, filter], …], since, until], …]`. */
+/** Encodes the scopes of a user: `[[id, [[type, filter], …] or null, since, until], …]`. */
 export const encodeScopes = (records: readonly ScopeRecord[]): Uint8Array =>
-  encodeValue(records.map(({ id, filters, since, until }) => [id, [...filters], since, until]));
+  encodeValue(records.map(({ id, filters, since, until }) => [id, filters && [...filters], since, until]));
 
 const decodeFilter = (key: string, value: unknown): readonly [string, StoredFilter] => {
   const [type, given] = storedFieldsOf(key, value);
@@ -38,7 +38,7 @@ export const decodeScopes = (key: string, value: unknown): readonly ScopeRecord[
           throw createDamageError('record', key);
         return {
           id,
-          filters: new Map(storedFieldsOf(key, filters).map((one) => decodeFilter(key, one))),
+          filters: filters === null ? null : new Map(storedFieldsOf(key, filters).map((one) => decodeFilter(key, one))),
           since,
           until,
         };

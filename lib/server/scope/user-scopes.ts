@@ -1,9 +1,9 @@
-import { concat, defer, map, of, switchMap, type Observable } from 'rxjs';
+import { concat, defer, EMPTY, map, of, switchMap, type Observable } from 'rxjs';
 import { createRandomId, type Clock } from '../../clock.js';
 import type { Version } from '../../model/version.js';
 import type { History } from '../history/history.js';
 import { serverLimits } from '../server-limits.js';
-import type { ScopeRecord } from './scope-records.js';
+import { encodeScopes, type ScopeRecord } from './scope-records.js';
 import { scopeTextOf, type ScopeFilters } from './scope.js';
 import { ServedScope } from './served-scope.js';
 
@@ -26,7 +26,18 @@ export interface EnteredScope {
   readonly stored: ServedScope | null;
 }
 
-const servedOf = ({ id, filters }: ScopeRecord): ServedScope => new ServedScope(id, filters);
+/** Returns the records that a realm keeps of a user: the first one, those of everything, and the latest others. */
+const limitRecords = (records: readonly ScopeRecord[]): readonly ScopeRecord[] => {
+  const { scopesPerUserMax, scopesBytesMax } = serverLimits;
+  let bytes = 0;
+  let count = 0;
+  return records.filter((each, at) => {
+    bytes += encodeScopes([each]).byteLength;
+    const isKept = at === 0 || each.filters === null || (count < scopesPerUserMax && bytes <= scopesBytesMax);
+    if (isKept) count += 1;
+    return isKept;
+  });
+};
 
 /**
  * The present and former scopes of the users of one realm, so that a device that comes back after its rights have
@@ -35,6 +46,8 @@ const servedOf = ({ id, filters }: ScopeRecord): ServedScope => new ServedScope(
  */
 export class UserScopes {
   private readonly kept = new Map<string, readonly ScopeRecord[]>();
+  /** The scopes that sessions share. */
+  private readonly served = new WeakMap<ScopeRecord, ServedScope>();
 
   constructor(
     private readonly history: Pick<History, 'log' | 'readScopes' | 'writeScopes'>,
@@ -57,16 +70,24 @@ export class UserScopes {
 
   /**
    * Forgets a scope, so that devices with its objects get their whole view. Emits nothing. Completes when stored.
-   * Errors with a `StorageError`.
+   * Errors with a `StorageError`. `id`: that of the scope; `null`: devices without a scope, which have seen everything.
    */
-  forget(user: string, id: string): Observable<never> {
+  forget(user: string, id: string | null): Observable<never> {
     return this.read(user).pipe(
       switchMap((before) => {
-        const rest = before.filter((each) => each.id !== id);
+        const rest = id === null ? this.numberEverything(before) : before.filter((each) => each.id !== id);
+        if (rest === before) return EMPTY;
         this.keep(user, rest);
         return this.history.writeScopes(user, rest);
       }),
     );
+  }
+
+  /** Adds a record that gives everything an id when it is visible again, which the devices before do not have. */
+  private numberEverything(before: readonly ScopeRecord[]): readonly ScopeRecord[] {
+    if (before.some(({ filters }) => filters === null)) return before;
+    const { head } = this.history.log;
+    return [...before, { id: createRandomId(this.clock), filters: null, since: head, until: head }];
   }
 
   private read(user: string): Observable<readonly ScopeRecord[]> {
@@ -82,23 +103,27 @@ export class UserScopes {
     { id, downloadedTo }: DeviceScope,
     order: EnterOrder,
   ): Observable<EnteredScope> {
-    const present = filters === null ? null : this.recordOf(before, filters);
+    const hasId = filters !== null || before.some((each) => each.filters === null);
+    const present = hasId ? this.recordOf(before, filters) : null;
+    const { floor, head } = this.history.log;
     const others = before
-      .filter((each) => each.id !== present?.id)
-      .map((each): ScopeRecord => ({ ...each, until: each.until ?? this.history.log.head }));
-    const all = [...(present === null ? [] : [present]), ...others].slice(0, serverLimits.scopesPerUserMax);
+      .filter(({ id: each }) => each !== present?.id)
+      .map((each) => (each.until === null ? { ...each, until: head } : each))
+      // A device that needs removed changesets gets its whole view.
+      .filter(({ filters: limited, until }) => limited === null || until === null || until >= floor);
+    const all = limitRecords(present === null ? others : [present, ...others]);
     // A device that claims to have what was not in its scope could learn the names of earlier or later objects.
     const wasSent = ({ since, until }: ScopeRecord): boolean =>
       since <= downloadedTo && (until === null || downloadedTo <= until);
     const stored = all.find((each) => each.id === id && wasSent(each));
     const entered = {
-      scope: present === null ? null : servedOf(present),
-      stored: stored === undefined ? null : servedOf(stored),
+      scope: present === null ? null : this.servedOf(present),
+      stored: stored === undefined ? null : this.servedOf(stored),
     };
-    const isChanged = all.length !== before.length || all.some((each, at) => each.until !== before[at]?.until);
-    this.keep(user, all);
+    const isChanged = all.length !== before.length || all.some((each, at) => each !== before[at]);
     const entered$ = of(entered);
-    if (!isChanged && all[0]?.id === before[0]?.id) return entered$;
+    if (isChanged || all.length > 0) this.keep(user, isChanged ? all : before);
+    if (!isChanged) return entered$;
     const write$ = defer(() => this.history.writeScopes(user, this.kept.get(user) ?? all));
     return order === 'stored first' ? concat(write$, entered$) : concat(entered$, write$);
   }
@@ -108,6 +133,12 @@ export class UserScopes {
     // A scope that has ended has another id when it begins again: in between there may have been other objects in it.
     const known = before.find((each) => each.until === null && scopeTextOf(each.filters) === text);
     return known ?? { id: createRandomId(this.clock), filters, since: this.history.log.head, until: null };
+  }
+
+  private servedOf(record: ScopeRecord): ServedScope {
+    const served = this.served.get(record) ?? new ServedScope(record.id, record.filters);
+    this.served.set(record, served);
+    return served;
   }
 
   private keep(user: string, records: readonly ScopeRecord[]): void {

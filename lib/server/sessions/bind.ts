@@ -100,15 +100,14 @@ const acceptCopy = ({ acknowledged }: Bind, accepted: AcceptedBind, sharedVersio
 
 const wholeScope: EnteredScope = { scope: null, stored: null };
 
-/** Notes the scope of a user. Emits once and completes. A realm whose server limits nothing reads nothing. */
+/** Notes the scope of a user. Emits once and completes. For a replica with the whole realm, nothing is read. */
 const enterScope = (
   { scopes }: ServerRealm,
   { id: user }: User,
   filters: ScopeFilters,
   { view, downloadedTo }: Bind,
 ): Observable<EnteredScope> => {
-  const id = view?.scope ?? null;
-  return filters === null && id === null ? of(wholeScope) : scopes.enter(user, filters, { id, downloadedTo });
+  return view === undefined ? of(wholeScope) : scopes.enter(user, filters, { id: view.scope, downloadedTo });
 };
 
 const openAndBind = (

@@ -21,6 +21,11 @@ import { HistoryReader } from './history-reader.js';
 import type { SharedPage } from './shared-page.js';
 import type { SnapshotPage } from '../history/snapshots.js';
 
+/** The scope of a device's objects: its id, or `null` if all objects were visible without one. */
+export interface StoredScope {
+  readonly id: string | null;
+}
+
 /**
  * Sends one session the data of its realm: the objects of a snapshot first, if it starts from one, then the history as
  * it grows.
@@ -39,8 +44,8 @@ export interface DownloadFeed {
   readonly noteRejection: (message: WriteRejected) => WriteRejected;
   /** Sends the objects that the user may see from now on, instead of those before. */
   readonly changeScope: (scope: ServedScope | null) => void;
-  /** Sends the whole view, if the client still has that of an earlier scope. Returns the id of that scope. */
-  readonly loseEarlierScope: () => string | null;
+  /** Sends the whole view, if the client still has that of an earlier scope. Returns that scope. */
+  readonly loseEarlierScope: () => StoredScope | null;
   /** Returns the server version up to which the client has everything. */
   readonly confirmedTo: () => Version;
   /** Stops everything except objects of a snapshot that are being read. May be called again. */

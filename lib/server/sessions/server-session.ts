@@ -198,7 +198,7 @@ class BoundSession implements ServerSession, Holder {
   /** The client removes an object that it had in an earlier scope, so only its whole view brings that back. */
   private noteHidden({ realm, user }: AcceptedBind): Observable<never> {
     const lost = this.downloadFeed?.loseEarlierScope() ?? null;
-    return lost === null ? EMPTY : realm.scopes.forget(user.id, lost);
+    return lost === null ? EMPTY : realm.scopes.forget(user.id, lost.id);
   }
 
   /** Runs an action. Its error ends the session. */

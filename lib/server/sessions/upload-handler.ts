@@ -1,4 +1,4 @@
-import { AsyncSubject, concat, concatAll, EMPTY, finalize, map, of, throwError, type Observable } from 'rxjs';
+import { concat, concatAll, map, throwError, type Observable } from 'rxjs';
 import { targetsOf } from '../../merge/operation-codec.js';
 import { isKey, isName } from '../../merge/decoders.js';
 import { bytesOf, type Changeset, type WriteLimits } from '../../model/changeset.js';
@@ -11,6 +11,7 @@ import type { AcceptedBind } from './bind.js';
 import { ReplicaCopiedError, SessionFailure, createProtocolViolation } from '../server-errors.js';
 import type { UploadOutcome, UploadedPage } from '../uploads/append-batch.js';
 import { type IncomingChangeset, incomingOf, rejectChangeset } from '../uploads/incoming-changeset.js';
+import { createOutcomeOrder } from './shown-outcomes.js';
 import type { ServerLimits } from '../server-options.js';
 
 export interface UploadHandlerOptions {
@@ -20,7 +21,8 @@ export interface UploadHandlerOptions {
   readonly isOutdated: IsOutdated;
   readonly scope: UploadedPage['scope'];
   /**
-   * Subscribed before a rejection is sent that hides an object from the client, which may have it. `null`: none does.
+   * Subscribed before a rejection is sent without the state of an object, which the client may have. `null`: the server
+   * hides no objects.
    */
   readonly hidden$: Observable<never> | null;
   /** The server's clock. */
@@ -92,29 +94,6 @@ export const createIsOutdated = ({ realm: { history }, replica, sharedVersion }:
   return (rejected) => rejected < decided && history.retentionCutoff > knownCutoff;
 };
 
-const hides = (outcome: UploadOutcome): boolean => 'rejected' in outcome && outcome.hidesObjects;
-
-/**
- * Returns a function for each outcome of a session's uploads, in their order. It returns a stream of the outcome, which
- * waits for `hidden$` if needed, and for all outcomes before it. Otherwise a later upload could be acknowledged before
- * a rejection of an earlier one, and the client would not learn of that.
- */
-const createAnswerOrder = (hidden$: Observable<never>): ((outcome: UploadOutcome) => Observable<UploadOutcome>) => {
-  let last: Observable<never> | null = null;
-  return (outcome) => {
-    if (last === null && !hides(outcome)) return of(outcome);
-    const emitted = new AsyncSubject<never>();
-    const outcome$ = concat(last ?? EMPTY, hides(outcome) ? hidden$ : EMPTY, of(outcome));
-    last = emitted;
-    return outcome$.pipe(
-      finalize(() => {
-        if (last === emitted) last = null;
-        emitted.complete();
-      }),
-    );
-  };
-};
-
 /** Handles the uploads of one session. */
 export interface UploadHandler {
   readonly upload: (message: Upload) => Observable<Accepted | WriteRejected>;
@@ -140,7 +119,7 @@ export const createUploadHandler = ({
   const { realm, replica, access, user, sharedVersion } = acceptedBind;
   const { pagesInFlightMax, stampAheadMsMax } = limits;
   const unanswered: Version[] = [];
-  const inOrder = hidden$ === null ? null : createAnswerOrder(hidden$);
+  const inOrder = hidden$ === null ? null : createOutcomeOrder(scope, hidden$);
 
   const answer = (outcome: UploadOutcome): Accepted | WriteRejected => {
     if ('rejected' in outcome) {

@@ -20,8 +20,8 @@ export type UploadOutcome = { readonly accepted: Version } | RejectedOutcome;
 /** A rejected changeset. */
 export interface RejectedOutcome {
   readonly rejected: RejectedChangeset;
-  /** Whether an object of it exists that the user may not see. */
-  readonly hidesObjects: boolean;
+  /** The objects that the user could see when its server states were read; `null`: all. */
+  readonly scope: ServedScope | null;
 }
 
 /** Consecutive changesets, and the function that reads each one. */

@@ -72,11 +72,6 @@ export interface RejectionPorts {
 /** Limit of the server states in one message. The rest of the message has room besides. */
 const serverStateBytesMax = limits.messageBytesMax - limits.objectBytesMax;
 
-interface VisibleStates {
-  readonly serverStates: readonly ServerObjectState[];
-  readonly hidesObjects: boolean;
-}
-
 /**
  * Reads the server states of all objects that a rejected changeset touched. An object that the user may not see is as
  * one that does not exist. Errors with a `SessionFailure` if they do not fit into one message.
@@ -85,17 +80,13 @@ const readServerStates = (
   incoming: IncomingChangeset,
   scope: ServedScope | null,
   { headState, history: { projection }, clock }: RejectionPorts,
-): Observable<VisibleStates> => {
+): Observable<readonly ServerObjectState[]> => {
   const touched = new Map(objectsOf(incoming).map(({ type, key }) => [objectTextOf(type, key), { type, key }]));
   let bytes = 0;
-  let hidesObjects = false;
   const encodeKnown = (object: string, known: ObjectState | undefined): Uint8Array | null => {
     const target = touched.get(object);
     if (known === undefined || target === undefined) return null;
-    if (scope?.hasState(target, known) === false) {
-      hidesObjects = true;
-      return null;
-    }
+    if (scope?.hasState(target, known) === false) return null;
     const state = encodeState(known);
     bytes += state.byteLength + serverLimits.objectBytesMore;
     if (bytes <= serverStateBytesMax) return state;
@@ -114,7 +105,6 @@ const readServerStates = (
       }
       return all;
     }, []),
-    map((serverStates) => ({ serverStates, hidesObjects })),
   );
 };
 
@@ -126,15 +116,16 @@ export const readRejections = (
 ): Observable<RejectedOutcome> =>
   readRejectedUploads(upload, batchRejections, ports).pipe(
     concatAll(),
-    concatMap(({ incoming, rejection }) =>
-      readServerStates(incoming, upload.scope(), ports).pipe(
+    concatMap(({ incoming, rejection }) => {
+      const scope = upload.scope();
+      return readServerStates(incoming, scope, ports).pipe(
         subscribeOn(queueScheduler), // Rejections that are read synchronously do not nest on the stack.
-        map(({ serverStates, hidesObjects }) => ({
+        map((serverStates) => ({
           rejected: { version: incoming.changeset.version, ...rejection, serverStates },
-          hidesObjects,
+          scope,
         })),
-      ),
-    ),
+      );
+    }),
   );
 
 /**

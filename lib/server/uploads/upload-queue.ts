@@ -61,9 +61,10 @@ export interface UploadQueue {
   /**
    * Watches a type and some of its properties, between two batches, so that every changeset after that has their
    * values. Acts once per subscription. Unsubscribing before it begins takes it off the queue, and does not undo it
-   * later. Emits nothing. Completes when durable. Errors with a `WatchLimitError` or a `StorageError`.
+   * later. Emits nothing. Completes when durable. Errors with a `WatchLimitError` or a `StorageError`. `by`: see
+   * {@link WatchedTypes.watch}.
    */
-  readonly watch: (type: string, properties: readonly string[]) => Observable<never>;
+  readonly watch: (type: string, properties: readonly string[], by?: 'subscriptions' | 'scopes') => Observable<never>;
   /**
    * Runs work between two batches, so that nothing is appended meanwhile. Waiting uploads are written between the works
    * of two subscribers. Emits what the work emits, and ends as the work does. Unsubscribing ends the work, or takes it
@@ -287,9 +288,9 @@ export const createUploadQueue = (ports: UploadQueuePorts): UploadQueue => {
         queue.push(createPendingUpload({ replica, user, subscriber }, page, needsOperations));
         start();
       }),
-    watch: (type, properties) =>
+    watch: (type, properties, by) =>
       between.run(
-        defer(() => history.watchedProperties.watch(type, properties, history.log.head)),
+        defer(() => history.watchedProperties.watch(type, properties, history.log.head, by)),
         false,
       ),
     runBetween: (work$) => between.run(work$, true),

@@ -3,6 +3,7 @@ import {
   concat,
   concatMap,
   defer,
+  EMPTY,
   from,
   ignoreElements,
   map,
@@ -112,7 +113,10 @@ const serveFilter = (
   const read = readServedFilter(given, scope);
   if (isLeft(read) || isWatched(history, read.right)) return of(read);
   const { id, type, properties } = read.right;
-  return concat(uploadQueue.watch(type, properties), of(right(read.right))).pipe(
+  const limiting = scope?.propertiesOf(type) ?? null;
+  const limiting$ = limiting === null ? EMPTY : uploadQueue.watch(type, limiting, 'scopes');
+  const watch$ = defer(() => uploadQueue.watch(type, properties));
+  return concat(limiting$, watch$, of(right(read.right))).pipe(
     catchError((thrown: unknown) => {
       if (thrown instanceof WatchLimitError) return of(left({ id, code: thrown.code, text: thrown.message }));
       throw thrown;

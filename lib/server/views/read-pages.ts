@@ -1,4 +1,4 @@
-import { concat, defer, map, of, switchMap, type Observable } from 'rxjs';
+import { concat, defer, EMPTY, map, of, switchMap, type Observable } from 'rxjs';
 import { isAlive } from '../../merge/object-state.js';
 import { encodeState } from '../../merge/state-codec.js';
 import { limits } from '../../model/limits.js';
@@ -114,11 +114,13 @@ const readConcerned = (
   ports: ReadFoundPorts,
   { concerned, options: { source, target } }: Bootstrap,
   before: MembersDraft,
+  untilHead$: Observable<never>,
 ): Observable<ReadPage> =>
   defer(() => {
     const draft = new MembersDraft(before);
     const objects = new Map(concerned.objects);
     const named: (readonly [string, ConcernedObject])[] = [];
+    const heldTexts: string[] = []; // Objects that are named only because the device seems to have them.
     let taken = 0;
     const read$ = readFound(ports, objects.keys(), (text, found) => {
       const object = objects.get(text);
@@ -129,14 +131,18 @@ const readConcerned = (
       addSent(draft, kind, text, object, found, target);
       if (kind === 'nothing') concerned.settle(text, object);
       else named.push([text, object]);
+      if (kind === 'leave' && !object.isKnown && !object.isOwn) heldTexts.push(text);
       return !draft.isFull;
     });
+    // Then all changes are known that these states have: one of them may have brought an object into the first view.
+    const known$ = defer(() => (taken < objects.size && heldTexts.length > 0 ? untilHead$ : EMPTY));
     const end$ = defer(() => {
       const isWhole = taken >= objects.size;
       if (!isWhole) for (const [text, object] of named) concerned.settle(text, object);
+      for (const text of heldTexts) if (!concerned.isHeld(text)) draft.remove(text);
       return of({ draft, isWhole });
     });
-    return concat(read$, end$);
+    return concat(read$, known$, end$);
   });
 
 /** A page of members. */
@@ -164,9 +170,9 @@ export const readMembers = (
       switchMap((next): Observable<MembersPage | null> => {
         if (next === null) return of(null);
         if (!bootstrap.isScanned(next) || !draft.isShort) return of({ draft, next });
-        return readExactly(works, collector, () => readConcerned(ports, bootstrap, draft)).pipe(
-          map((page) => ({ draft: page.draft, next: page.isWhole ? null : next })),
-        );
+        return readExactly(works, collector, () =>
+          readConcerned(ports, bootstrap, draft, collector.untilHead(false)),
+        ).pipe(map((page) => ({ draft: page.draft, next: page.isWhole ? null : next })));
       }),
     );
   });

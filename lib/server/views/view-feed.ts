@@ -7,7 +7,7 @@ import type { NextMembers, Subscribe } from '../../protocol/view-messages.js';
 import type { RealmWorks } from '../realms/realm-works.js';
 import { createProtocolViolation } from '../server-errors.js';
 import { serverLimits } from '../server-limits.js';
-import type { DownloadFeed, DownloadFeedOptions } from '../sessions/download-feed.js';
+import type { DownloadFeed, DownloadFeedOptions, StoredScope } from '../sessions/download-feed.js';
 import type { SharedPage } from '../sessions/shared-page.js';
 import type { ServedScope } from '../scope/served-scope.js';
 import type { Bootstrap } from './bootstrap.js';
@@ -146,11 +146,11 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
     this.placed.addOwn(version, text, name);
   }
 
-  loseEarlierScope(): string | null {
-    const { storedScope, source } = this.placed;
-    if (storedScope === (this.scope?.id ?? null)) return null;
+  loseEarlierScope(): StoredScope | null {
+    const { storedScope: id, source } = this.placed;
+    if (id === (this.scope?.id ?? null)) return null;
     if (source !== null) this.beginAgain();
-    return storedScope;
+    return { id };
   }
 
   /** Brings the client to the latest view, instead of the one that is under way. */

@@ -1,81 +1,10 @@
-import { BehaviorSubject } from 'rxjs';
-import type { Operation } from '../../../lib/merge/operation.js';
 import type { ObjectName } from '../../../lib/model/changeset.js';
-import type { ServerMessage } from '../../../lib/protocol/messages.js';
-import type { ServerOptions, SyncServer, VisibleObjects } from '../../../lib/server/index.js';
 import { limits } from '../../../lib/model/limits.js';
-import { noView } from '../../../lib/model/view.js';
+import { noView, type ViewFilter } from '../../../lib/model/view.js';
 import { serverLimits } from '../../../lib/server/server-limits.js';
-import { createFakeReplica, createTimedServer } from '../fake-replica.js';
-import { create, createViewConnection, filterOf, update } from '../views/view-world.js';
+import { create, filterOf, update } from '../views/view-world.js';
 import { createBind } from '../test-kit.js';
-import { namesOf } from '../views/view-facts.js';
-
-type Client = ReturnType<typeof createViewConnection>;
-
-const inTeam = (team: string): VisibleObjects => ({ Task: { team } });
-const all = [filterOf(true)];
-
-/** A server in virtual time, an administrator who writes, and ann, who may see a part. */
-const createScopeWorld = (first: VisibleObjects, options: Partial<ServerOptions> = {}) => {
-  const made = createTimedServer();
-  let drawn = 0;
-  const visible$ = new BehaviorSubject(first);
-  const server: SyncServer = made.make({
-    clock: { ...made.clock, random: () => (drawn = (drawn + 0.618034) % 1) },
-    authenticate: (token) => ({ id: token }),
-    authorize: () => 'write',
-    scope: ({ id }) => (id === 'ann' ? visible$ : true),
-    ...options,
-  });
-  const writer = createFakeReplica('w', 'admin');
-  writer.connect(server);
-  const connectAnn = (replica = 'v') => createViewConnection(server, replica, 'ann');
-  const { pass } = made;
-  return {
-    ...{ server, visible$, pass, connectAnn },
-    write: (...operations: readonly Operation[]): void => {
-      writer.write(made.clock.now(), ...operations);
-      pass(10);
-    },
-    /** Binds the device of a client again, on another connection, with a scope and a cursor. */
-    bindAgain: (before: Client, scope: string | null, downloadedTo: number) => {
-      const client = connectAnn();
-      client.bind({ number: 1, filters: all, scope }, downloadedTo, before.history());
-      pass(10);
-      client.texts();
-      const bound = client.all.flatMap((message) => (message.type === 'bound' ? [message.view] : [])).at(-1);
-      return { client, mode: () => bound?.mode, scope: () => bound?.scope };
-    },
-    /** Connects a device of ann that has all of its objects. */
-    openPlaced: () => {
-      const client = connectAnn();
-      client.bind();
-      client.subscribe(1, all);
-      pass(10);
-      client.fetchAll(1);
-      pass(10);
-      client.texts();
-      return client;
-    },
-  };
-};
-
-const messagesAfter = (client: Client, act: () => void): readonly ServerMessage[] => {
-  client.texts();
-  const before = client.all.length;
-  act();
-  client.texts();
-  return client.all.slice(before);
-};
-
-const keysOf = (messages: readonly ServerMessage[]): readonly ObjectName['key'][] =>
-  messages.flatMap((message) => namesOf(message).map(({ key }) => key));
-
-const scopeOf = (client: Client): string | null => {
-  client.texts();
-  return client.all.flatMap((message) => (message.type === 'view' ? [message.scope] : [])).at(-1) ?? null;
-};
+import { createScopeWorld, inTeam, messagesAfter, keysOf, scopeOf, all } from './scope-world.js';
 
 describe('a session of a user with a scope', () => {
   const { viewObjectsMax } = serverLimits;
@@ -130,32 +59,22 @@ describe('a session of a user with a scope', () => {
     expect(bindAgain(client, first, 1).scope()).not.toBe(first);
   });
 
-  it('gets an object back that a rejection has hidden, when it may see it again', () => {
-    const { visible$, write, pass, openPlaced, bindAgain } = createScopeWorld(inTeam('x'));
-    write(create('a', 'l', { team: 'x' }));
+  it('is limited by properties that others did not leave room for in their subscriptions', () => {
+    const { visible$, pass, openPlaced } = createScopeWorld(true);
     const client = openPlaced();
-    const scope = scopeOf(client);
-    visible$.next(inTeam('y'));
-    pass(10);
-    const rejected = messagesAfter(client, () => {
-      client.write(1, update('a', { note: 'mine' }));
-      pass(10);
-    });
-    expect(rejected.slice(0, 1)).toMatchObject([
-      {
-        type: 'refused',
-        serverStates: [{ key: 'a', state: null }],
-        writes: [{ reason: 'The write is not permitted.' }],
-      },
-    ]);
+    const naming = (number: number): ViewFilter => filterOf(['in', ...['p' + String(number), 'v']], number);
+    const subscribe = (number: number, filters: readonly ViewFilter[]) =>
+      messagesAfter(client, () => {
+        client.subscribe(number, filters);
+        pass(10);
+        client.fetchAll(number);
+      }).flatMap((message) => (message.type === 'view' ? message.rejections.map(({ id, code }) => [id, code]) : []));
+    const numbers = Array.from({ length: serverLimits.watchedPropertiesMax }, (_, at) => at + 1);
+    expect(subscribe(2, numbers.map(naming))).toEqual([]);
     visible$.next(inTeam('x'));
     pass(10);
-    const members = messagesAfter(client, () => {
-      client.fetchAll(1); // Another view is announced instead of a page.
-      client.fetchAll(1);
-    });
-    expect(keysOf(members)).toEqual(['a']);
-    expect(bindAgain(client, scope, 1).mode()).toBe('resync');
+    client.fetchAll(2);
+    expect(subscribe(3, [...all, naming(99)])).toEqual([[99, 'too-many-properties']]);
   });
 
   it('is not sent what is hidden since its whole view is on the way without a request', () => {
@@ -218,40 +137,5 @@ describe('a session of a user with a scope', () => {
     failing.pass(10);
     client.texts();
     expect(client.all).toMatchObject([{ type: 'error', code: 'internal', retry: 'later' }]);
-  });
-
-  it('gets to the end of its view, when a rejection has shown more objects than a page has', () => {
-    Object.assign(limits, { pageBytesMax: 1 });
-    const { visible$, write, pass, openPlaced } = createScopeWorld(inTeam('x'), {
-      permit: (_, __, { after }) => after?.['n'] !== 1 || 'no',
-    });
-    for (const key of ['a', 'b']) write(create(key, 'l', { team: 'y' }));
-    const client = openPlaced();
-    visible$.next(inTeam('y'));
-    pass(10);
-    write(create('c', 'l', { team: 'y' }));
-    client.write(1, update('a', { n: 1 }), update('b', { n: 1 }));
-    pass(10);
-    const members = messagesAfter(client, () => {
-      let pages = 0;
-      do {
-        pages += 1;
-        client.next(1);
-      } while (client.position() !== null && pages < 20);
-    });
-    expect(members.filter(({ type }) => type === 'members').at(-1)).toMatchObject({ position: null, upTo: 3 });
-  });
-
-  it('is not shown how large a hidden object is', () => {
-    const { write, pass, openPlaced } = createScopeWorld(inTeam('x'), { limits: { objectBytesMax: 1_024 } });
-    write(create('a', 'l', { team: 'y', note: 'n'.repeat(600) }));
-    const client = openPlaced();
-    const rejected = messagesAfter(client, () => {
-      client.write(1, update('a', { more: 'm'.repeat(600) }));
-      pass(10);
-    });
-    expect(rejected.slice(0, 1)).toMatchObject([
-      { code: 'not-permitted', writes: [{ reason: 'The write is not permitted.' }] },
-    ]);
   });
 });

@@ -3,8 +3,16 @@ import { systemClock } from '../../../lib/clock.js';
 import { limits } from '../../../lib/model/limits.js';
 import { createHeadState } from '../../../lib/server/history/head-state.js';
 import { serverLimits } from '../../../lib/server/server-limits.js';
+import type { StoredFilter } from '../../../lib/filter/stored-filter.js';
+import { applyOperation } from '../../../lib/merge/object-state.js';
+import { encodeState } from '../../../lib/merge/state-codec.js';
+import { operationStampOf } from '../../../lib/merge/timestamp.js';
+import { objectTextOf } from '../../../lib/model/object-key.js';
+import type { Value } from '../../../lib/model/value.js';
+import { Bootstrap } from '../../../lib/server/views/bootstrap.js';
 import { MembersDraft } from '../../../lib/server/views/members-draft.js';
-import { readExactly } from '../../../lib/server/views/read-pages.js';
+import { ServedView } from '../../../lib/server/views/served-view.js';
+import { readExactly, readMembers } from '../../../lib/server/views/read-pages.js';
 import { memoryStorage } from '../../../lib/storage/memory.js';
 import { append, openTeam } from '../history/indexed-history.js';
 import { create, createViewConnection, createViewWorld, filterOf, update } from './view-world.js';
@@ -60,6 +68,59 @@ describe('a page that is exact at the head', () => {
     expect(rows).toBe(0);
     headState.appended(recorded, [{ operations: [{ kind: 'update', type: 'A', key: 1, values: { p: 2 } }] }]);
     expect(rows).toBe(1);
+  });
+});
+
+describe('a page of a view whose earlier scope is withheld', () => {
+  const { pageBytesMax } = limits;
+  afterEach(() => {
+    Object.assign(limits, { pageBytesMax });
+  });
+
+  /**
+   * Reads a page that is not whole. `before`: values of a change of the first object that is known only after that.
+   * Returns the names in the page, and those that follow in any case.
+   */
+  const readLeaves = async (before: readonly Value[] | null): Promise<readonly string[]> => {
+    Object.assign(limits, { pageBytesMax: 1 });
+    const watched = { since: 0, properties: [{ name: 'team', since: 0, isIndexed: true }] };
+    const viewOf = (team: string, scope: string) => {
+      const filter: StoredFilter = ['in', 'team', team];
+      return new ServedView([{ id: 1, type: 'Task', filter, text: team, properties: ['team'] }], scope);
+    };
+    const [source, target] = [viewOf('x', 'first'), viewOf('y', 'second')];
+    const options = { number: 1, source, target, version: 1, sentTo: 1, scans: [], plans: [], positions: null };
+    const bootstrap = new Bootstrap(options);
+    const touch = (key: string, values: readonly Value[] | null) => {
+      const change = values === null ? null : { before: values, after: ['x'] };
+      bootstrap.concerned.add(2, objectTextOf('Task', key), { type: 'Task', key }, change, watched, false);
+    };
+    for (const key of ['a', 'b']) touch(key, null);
+    const stamp = { time: 1, count: 1, origin: 'w' };
+    const state = applyOperation(undefined, create('a', 'l', { team: 'x' }), operationStampOf(stamp, 'w', 0));
+    const readSomeRows = (texts: readonly string[]) => of(texts.map((text) => [text, encodeState(state)] as const));
+    let waits = 0;
+    const untilHead = () =>
+      defer(() => {
+        waits += 1;
+        if (before !== null && waits === 2) touch('a', before);
+        return EMPTY;
+      });
+    const collector = { pages: 0, isAtHead: true, untilHead };
+    const works = { headState: { readSomeRows }, uploadQueue: { runBetween: <A>(work$: A) => work$ }, selection: null };
+    const history = { projection: { isLarge: () => false, cursor: { objects: 0, bytes: 0 } } };
+    const page = await firstValueFrom(
+      readMembers(works as never, history as never, collector, bootstrap, { scan: 0, after: '' }),
+    );
+    expect(page?.next).not.toBeNull();
+    const later = [...bootstrap.concerned.objects.values()].filter(({ isKnown }) => isKnown);
+    return [page?.draft.leaves, later].map((named) => named?.map(({ key }) => String(key)).join() ?? '');
+  };
+
+  it('names an object that the device has, and none that came into the view since then', async () => {
+    expect(await readLeaves(null)).toEqual(['a', '']);
+    expect(await readLeaves(['x'])).toEqual(['', 'a']);
+    expect(await readLeaves(['z'])).toEqual(['', '']);
   });
 });
 
