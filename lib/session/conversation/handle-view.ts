@@ -1,5 +1,6 @@
 import { concat, of } from 'rxjs';
 import { SyncError } from '../../model/errors.js';
+import type { PlacedView } from '../../model/view.js';
 import type { SyncedView } from '../../model/view-port.js';
 import type { Bound, ServerMessage } from '../../protocol/messages.js';
 import type { Members, Parts, ViewStart } from '../../protocol/view-messages.js';
@@ -84,24 +85,41 @@ const askForView = ({ channel, session, ports }: Conversation, view: ViewExchang
   }
   if (view.needsArriving() || ports.hasLeft()) return;
   view.requested = wanted;
-  channel.send({ type: 'subscribe', session, number: wanted.number, filters: wanted.filters });
+  const { number, filters } = wanted;
+  // Otherwise this number may be that of a view that the server has announced already, or of pages that are kept.
+  const isAhead = view.fetchedAhead === null && number !== view.placed.number && !ports.membersBuffer.hasPages();
+  if (isAhead) view.fetchedAhead = wanted;
+  channel.send({ type: 'subscribe', session, number, filters });
+  // Another view may be wanted by now, because an answer may come synchronously.
+  if (isAhead && view.requested === wanted && !ports.hasLeft())
+    channel.send({ type: 'next', session, number, position: null });
 };
 
 const createMembersId = ({ bound }: Conversation, message: ViewStart): string =>
   JSON.stringify([message.number, message.mode, message.version, message.scope, bound?.history]);
 
-const arrivingOf = (view: ViewExchange, { number, mode, scope, rejections }: ViewStart): ArrivingView => {
+const arrivingOf = (
+  { number, mode, scope, rejections }: ViewStart,
+  { filters }: Pick<PlacedView, 'filters'>,
+): ArrivingView => {
   const rejected = new Set(rejections.map(({ id }) => id));
-  const filters = view.requested?.number === number ? view.requested.filters : view.placed.filters;
   return { mode, view: { number, scope, filters: filters.filter(({ id }) => !rejected.has(id)) } };
 };
 
-/** Handles the answer to a view: fetches its members, from where an earlier connection has ended. */
+/**
+ * Handles the answer to a view: fetches its members, from where an earlier connection has ended, unless the first page
+ * was requested with the view.
+ */
 export const handleView = (conversation: Conversation, message: ViewStart): void => {
   const { view, port } = requireView(conversation, message);
   const { channel, session, ports } = conversation;
   const { number, mode, objects, rejections } = message;
+  const ahead = view.takeAhead(number);
   if (view.isOvertaken(number)) {
+    if (ahead !== null) {
+      view.arriving = arrivingOf(message, ahead); // Its first page may be its last one, which counts.
+      ports.membersBuffer.begin(createMembersId(conversation, message));
+    }
     finishWork(conversation);
     return;
   }
@@ -109,10 +127,10 @@ export const handleView = (conversation: Conversation, message: ViewStart): void
   if (!isKnown || (mode === 'difference' && view.placed.number === null))
     throw createProtocolViolation(`the view ${number} (${mode}), which was not asked for`);
   if (view.arriving?.view.number === number) ports.membersBuffer.drop(); // The server begins again.
-  view.arriving = arrivingOf(view, message);
+  view.arriving = arrivingOf(message, view.requested?.number === number ? view.requested : view.placed);
   port.noteAnswer({ number, objects, rejections });
   const position = ports.membersBuffer.begin(createMembersId(conversation, message));
-  channel.send({ type: 'next', session, number, position });
+  if (ahead === null) channel.send({ type: 'next', session, number, position });
   finishWork(conversation);
 };
 

@@ -19,6 +19,8 @@ export class ViewExchange {
   wanted: WantedView | null = null;
   /** The members that are being fetched. Of an overtaken view only a pending last page may still come. */
   arriving: ArrivingView | null = null;
+  /** A requested view whose first page was requested as well, until it or a later one is announced. */
+  fetchedAhead: WantedView | null = null;
   /** Whether a mark waits until the changes of the app are stored. */
   isMarkWaiting = false;
   /** Whether the server follows the placed view. Otherwise it waits to be asked. */
@@ -36,6 +38,14 @@ export class ViewExchange {
   isPlaced(): boolean {
     const { wanted, placed } = this;
     return wanted !== null && wanted.number === placed.number && wanted.filters.length === placed.filters.length;
+  }
+
+  /** Returns the view that is announced, if its first page was requested before. */
+  takeAhead(number: Version): WantedView | null {
+    const { fetchedAhead } = this;
+    if (fetchedAhead === null || number < fetchedAhead.number) return null;
+    this.fetchedAhead = null;
+    return number === fetchedAhead.number ? fetchedAhead : null;
   }
 
   /** Whether a later view than this one was asked for. */

@@ -3,7 +3,6 @@ import { joinStates } from '../../../lib/merge/join-states.js';
 import type { ObjectState } from '../../../lib/merge/object-state.js';
 import { encodeOperations } from '../../../lib/merge/operation-codec.js';
 import type { Operation } from '../../../lib/merge/operation.js';
-import { decodeState } from '../../../lib/merge/state-codec.js';
 import type { Changeset, ObjectName } from '../../../lib/model/changeset.js';
 import { objectTextOf } from '../../../lib/model/object-key.js';
 import type { PlacedView, ViewFilter } from '../../../lib/model/view.js';
@@ -11,13 +10,7 @@ import { encodeClient, encodeServer } from '../../../lib/protocol/codec.js';
 import type { Bound, ClientMessage, ServerMessage, WriteRejected } from '../../../lib/protocol/messages.js';
 import type { Members, Parts, ViewStart } from '../../../lib/protocol/view-messages.js';
 import type { SyncServer } from '../../../lib/server/index.js';
-import { applyTo, isIn, type States } from './view-facts.js';
-
-const stateOf = (bytes: Uint8Array): ObjectState => {
-  const state = decodeState(bytes);
-  if (!('right' in state)) throw new Error(state.left);
-  return state.right;
-};
+import { applyTo, isIn, stateOf, type States } from './view-facts.js';
 
 const textOf = ({ type, key }: ObjectName): string => objectTextOf(type, key);
 
@@ -48,6 +41,8 @@ export const createViewClient = (replica: string, token: string | null = null) =
   let receiving: Received | null = null;
   let isHolding = false;
   let isRequested = false;
+  /** The number of a view whose first page was requested before the view is announced. */
+  let ahead: number | null = null;
   let connection: Subscription | null = null;
   let isBound = false;
   /** Whether the view whose members are received was announced on this connection. */
@@ -73,6 +68,7 @@ export const createViewClient = (replica: string, token: string | null = null) =
     connection?.unsubscribe();
     connection = null;
     isBound = isAnnounced = isRequested = false;
+    ahead = null;
   };
   const unsentOf = (text: string): boolean =>
     outbox.some(({ version }) => touchedBy.get(version)?.includes(text) === true);
@@ -102,13 +98,18 @@ export const createViewClient = (replica: string, token: string | null = null) =
     isRequested = true;
     send({ type: 'next', session: 1, number: receiving.view.number, position: receiving.position });
   };
-  const subscribe = (): void => {
-    if (wanted.number === placed.number && !mustResync) {
-      receiving = null;
-      return;
-    }
+  /** Asks for the latest view. Requests the first page of every other one with it. */
+  const ask = (): void => {
+    const { number } = wanted;
     isSubscribed = true;
+    const isAhead = number % 2 === 1 && number !== placed.number && receiving === null && !isHolding;
+    if (isAhead) [ahead, isRequested] = [number, true];
     send({ type: 'subscribe', session: 1, ...wanted });
+    if (isAhead && wanted.number === number) send({ type: 'next', session: 1, number, position: null });
+  };
+  const subscribe = (): void => {
+    if (wanted.number === placed.number && !mustResync) receiving = null;
+    else ask();
   };
   let mustResync = false;
 
@@ -127,7 +128,8 @@ export const createViewClient = (replica: string, token: string | null = null) =
   const onView = (view: ViewStart): void => {
     if (isSubscribed && view.number !== wanted.number) return; // Overtaken by a subscribe on the way.
     const kept = isAnnounced ? null : receiving?.view; // A second view on a connection begins again.
-    isRequested = false;
+    isRequested = view.number === ahead;
+    ahead = null;
     isAnnounced = true;
     if (
       kept?.version !== view.version ||
@@ -263,10 +265,7 @@ export const createViewClient = (replica: string, token: string | null = null) =
       asked.push([...filters]);
       receiving = null;
       isRequested = false;
-      if (isBound) {
-        isSubscribed = true;
-        send({ type: 'subscribe', session: 1, ...wanted });
-      }
+      if (isBound) ask();
     },
     mark: (): void => send({ type: 'mark', session: 1, request: (marks.asked += 1) }),
     write: (now: number, ...operations: readonly Operation[]): void => {

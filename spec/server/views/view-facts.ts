@@ -2,6 +2,7 @@ import { createFilterTest } from '../../../lib/filter/filter-test.js';
 import { keyName, type StoredFilter } from '../../../lib/filter/stored-filter.js';
 import { applyOperation, isAlive, type ObjectState, propertyValueOf } from '../../../lib/merge/object-state.js';
 import { decodeOperations } from '../../../lib/merge/operation-codec.js';
+import { decodeState } from '../../../lib/merge/state-codec.js';
 import { operationStampOf } from '../../../lib/merge/timestamp.js';
 import type { Changeset, ObjectName, StoredObject } from '../../../lib/model/changeset.js';
 import { objectTextOf, parseObjectText } from '../../../lib/model/object-key.js';
@@ -10,6 +11,13 @@ import type { ServerMessage } from '../../../lib/protocol/messages.js';
 
 /** Objects by their texts. */
 export type States = Map<string, ObjectState>;
+
+/** Decodes a state. */
+export const stateOf = (bytes: Uint8Array): ObjectState => {
+  const state = decodeState(bytes);
+  if (!('right' in state)) throw new Error(state.left);
+  return state.right;
+};
 
 /** Applies a changeset to some objects. Returns the texts of the objects that it names. */
 export const applyTo = (

@@ -103,6 +103,25 @@ describe('a subscription', () => {
       'members 1: x without nothing, up to 1',
     ]);
   });
+
+  it('is answered with its view and a first page in one round trip, if both are requested together', () => {
+    const { write, pass, openPlaced } = createViewWorld();
+    for (const key of ['x', 'y']) write(create(key, 'a', { done: true }));
+    const client = openPlaced(lists('a'));
+    const subscribe = (number: number, filter: unknown): ClientMessage => {
+      return { type: 'subscribe', session: 1, number, filters: [filterOf(filter)] };
+    };
+    const next = (number: number): ClientMessage => ({ type: 'next', session: 1, number, position: null });
+    client.texts();
+    client.send(subscribe(2, ['in', 'list', 'a', 'b']), next(2));
+    const view = 'view 2 at 2: difference of about 4, nothing rejected';
+    expect(client.texts()).toEqual([view, 'members 2: nothing without nothing, up to 2']);
+    // The second one comes while the index for the first one is being built.
+    client.send(subscribe(3, ['in', 'done', false]), next(3), subscribe(4, ['in', 'done', true]), next(4));
+    expect(client.texts()).toEqual([]);
+    pass(10);
+    expect(client.texts().map((text) => text.slice(0, 9))).toEqual(['view 4 at', 'members 4']);
+  });
 });
 
 describe('a connection ends when a client', () => {
