@@ -1,4 +1,5 @@
-import { BehaviorSubject, firstValueFrom, map } from 'rxjs';
+import { BehaviorSubject, firstValueFrom, map, tap } from 'rxjs';
+import type { ServerMessage } from '../../../lib/protocol/messages.js';
 import type { ServerOptions, VisibleObjects } from '../../../lib/server/index.js';
 import { waitUntil } from '../test-kit.js';
 import {
@@ -23,6 +24,8 @@ const openScoped = (visible: Readonly<Record<string, VisibleObjects>>, options: 
   });
   return { server, visible$ };
 };
+
+const nothing: VisibleObjects = {};
 
 const startUser = async (server: ReturnType<typeof openServer>, user: string, options: DeviceOptions = {}) => {
   const device = await startDevice(server, { user, ...options });
@@ -61,7 +64,7 @@ describe('a device of a user with a scope', () => {
     expect(states).toEqual(['complete']);
   });
 
-  it('V17 loses what was hidden while it was away, and keeps its unsent changes until they are rejected', async () => {
+  it('V17 edge case 18: loses what was hidden while it was away, and keeps its unsent changes until they are rejected', async () => {
     const { server, visible$ } = openScoped({ ann: { Task: { list: 'home' } } });
     const admin = await startAdmin(server);
     await addTask(admin, 'milk', 'home');
@@ -72,19 +75,80 @@ describe('a device of a user with a scope', () => {
     await waitForDownload(phone);
     phone.setOnline(false);
     await phone.realm.write((tx) => tx.update('Task', 'milk', { n: 1 }));
+    await addTask(phone, 'mine', 'work');
+    await phone.realm.write((tx) => tx.update('Task', 'milk', { n: 2 }));
     await phone.stop();
 
     visible$.next({ ann: { Task: { list: 'work' } } });
     const again = await startUser(server, 'ann', { storage, isOnline: false });
-    expect(idsOf(again)).toEqual(['milk', 'tea']);
+    expect(idsOf(again)).toEqual(['milk', 'mine', 'tea']);
     again.setOnline(true);
     await waitForDownload(again);
-    await waitForTasks(again, ''); // The rejection may come after the download.
-    expect(await reasonsOf(again)).toEqual(['The write is not permitted.']);
+    await waitForTasks(again, 'mine'); // The rejections may come after the download.
+    expect(await reasonsOf(again)).toEqual(['The write is not permitted.', 'The write is not permitted.']);
     expect(admin.realm.get('Task', 'milk')?.n).toBeNull();
 
     visible$.next({ ann: { Task: { list: 'home' } } });
     await waitForTasks(again, 'milk,tea');
+  });
+
+  it('edge case 18: gets nothing of what is hidden while its objects are on the way', async () => {
+    const { server, visible$ } = openScoped({ ann: { Task: { list: 'home' } } });
+    const admin = await startAdmin(server);
+    await admin.realm.write((tx) => {
+      for (let key = 0; key < 3_000; key += 1)
+        tx.create('Task', { id: `task-${key}`, list: key < 2_999 ? 'home' : 'work' });
+    });
+    await waitForUpload(admin);
+    const received: ServerMessage[] = [];
+    const wire: typeof server.wire = (sent$) =>
+      server.wire(sent$).pipe(
+        tap((message) => {
+          received.push(message);
+          if (message.type === 'members' && message.objects.length > 1) visible$.next({ ann: nothing });
+        }),
+      );
+    const phone = await startUser({ ...server, wire }, 'ann');
+    const shown: number[] = [];
+    phone.realm.objects$('Task').subscribe((tasks) => shown.push(tasks.length));
+    await waitForDownload(phone);
+    const pages = received.flatMap((message) => (message.type === 'members' ? [message] : []));
+    const full = pages.filter(({ objects }) => objects.length > 0);
+    expect([full.length, full[0]?.upTo, pages.length > 1]).toEqual([1, null, true]); // It was not the last page.
+    expect([idsOf(phone), Math.max(...shown)]).toEqual([[], 0]);
+
+    visible$.next({ ann: { Task: { list: 'work' } } });
+    await waitForTasks(phone, 'task-2999');
+  });
+
+  it('edge case 21: is bound to its user, whose subscriptions and objects it keeps when another one logs in', async () => {
+    const { server } = openScoped({ ann: { Task: { list: 'home' } }, bob: { Task: { list: 'work' } } });
+    const admin = await startAdmin(server);
+    await addTask(admin, 'milk', 'home');
+    await addTask(admin, 'plan', 'work');
+    await waitForUpload(admin);
+    const storage = createDisk();
+    const ann = await startUser(server, 'ann', { storage });
+    await waitForDownload(ann);
+    ann.setOnline(false);
+    await addTask(ann, 'tea', 'home');
+    await ann.stop();
+
+    const bob = await startDevice(server, { user: 'bob', storage, isOnline: false });
+    const failed = firstValueFrom(bob.realm.session.errors$);
+    bob.setOnline(true);
+    expect((await failed).code).toBe('other-user');
+    expect(idsOf(bob)).toEqual(['milk', 'tea']);
+    await bob.stop();
+    expect(admin.realm.get('Task', 'tea')).toBeUndefined();
+
+    const again = await startDevice(server, { user: 'ann', storage, isOnline: false });
+    const states: string[] = [];
+    again.realm.subscriptions.state$.subscribe((state) => states.push(state));
+    again.setOnline(true);
+    await waitForUpload(again);
+    await waitForDownload(again);
+    expect([states, idsOf(again)]).toEqual([['complete'], ['milk', 'tea']]);
   });
 
   it('edge case 11: learns nothing of a hidden object by creating it, but that it may not', async () => {
