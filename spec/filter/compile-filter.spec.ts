@@ -102,7 +102,7 @@ const rewrite = (filter: StoredFilter, random: () => number): StoredFilter => {
 const anySeed = fc.infiniteStream(fc.nat(99_991)).map((stream) => (): number => Number(stream.next().value));
 
 describe('a filter of a subscription', () => {
-  it('selects on the server the objects that a query with this filter shows on the device', () => {
+  it('invariant 13, edge cases 23 and 25: selects on the server the objects that a query with this filter shows on the device', () => {
     fc.assert(
       fc.property(anyAppFilter, fc.array(anyObject, { minLength: 1, maxLength: 4 }), (where, objects) => {
         const filter = compileFilter(shape, where);
@@ -112,7 +112,7 @@ describe('a filter of a subscription', () => {
     );
   });
 
-  it('selects by the stored value in place of the value from the schema where an object has no value', () => {
+  it('edge case 23: selects by the stored value in place of the value from the schema where an object has no value', () => {
     const old: Stored = {
       key: 1,
       state: {
@@ -130,7 +130,7 @@ describe('a filter of a subscription', () => {
     expect(isSelected(compileFilter(shape, { date: null }), old)).toBe(true);
   });
 
-  it('never matches a value of another kind, except by a condition that excludes others', () => {
+  it('edge case 24: never matches a value of another kind, except by a condition that excludes others', () => {
     const { state } = { state: { born: null, died: null, values: { int: '1' }, laterStamps: null, collections: null } };
     const isMatching = (where: AppFilter) => isSelected(compileFilter(shape, where), { key: 1, state });
     expect(isMatching({ int: 1 })).toBe(false);

@@ -38,7 +38,7 @@ const expectLaws = (all: readonly Stamped[], parts: Parts, random: () => number)
 };
 
 describe('joining two states of an object', () => {
-  it('gives the state after the operations of both, whichever devices received them and in whatever order', () => {
+  it('invariant 14: gives the state after the operations of both, whichever devices received them and in whatever order', () => {
     fc.assert(
       fc.property(anySteps, anySeed, (given, random) => {
         const { posted } = playSteps(given);

@@ -3,7 +3,7 @@ import { BehaviorSubject, filter, firstValueFrom, map, switchMap, take, tap, typ
 import { writeBackup, restore } from '../../lib/backup/backup.js';
 import { systemClock } from '../../lib/clock.js';
 import type { ClientReset } from '../../lib/index.js';
-import { memoryStorage, openRealm } from '../../lib/index.js';
+import { createSubscriptions, memoryStorage, openRealm } from '../../lib/index.js';
 import type { ClientMessage } from '../../lib/protocol/messages.js';
 import type { SyncServer } from '../../lib/server/index.js';
 import { levelStorage } from '../../lib/storage/level.js';
@@ -53,6 +53,12 @@ const deviceAt = async (dial: Observable<MessageWire>, clientReset: ClientReset 
   };
   return { client, realm, session, synced };
 };
+
+const titlesOf = (realm: { objects: (type: 'Task') => readonly { readonly title: string }[] }): readonly string[] =>
+  realm
+    .objects('Task')
+    .map(({ title }) => title)
+    .sort();
 
 /** Plays a day of a server: a backup in the morning, writes during the day, and the restore in the evening. */
 const day = async () => {
@@ -119,6 +125,47 @@ describe('a server that was restored from a backup', () => {
     for (const { realm } of all) {
       expect(await readTitles(realm)).toEqual([...expected, 'unsent while asleep', 'unsent while away']);
     }
+    await evening.stop();
+  });
+
+  it('edge case 39: is noticed by a device whose view is later than the backup, and its subscriptions survive', async () => {
+    const storagePath = createFolder();
+    const at = serverAt(join(storagePath, 'data'));
+    const morning = await at.start();
+    const writer = await deviceAt(at.dial);
+    await addTask(writer.realm, 'a1');
+    await addTask(writer.realm, 'b1');
+    await writer.synced();
+    // The backup is of a time at which no filter was known to the server.
+    await writeBackup(morning.storage, join(storagePath, 'backup'));
+    const client = open.client({ dial: at.dial, timeouts: { linger: 0 } });
+    const sync = { client, realm: 'tasks', clientReset: 'recoverOrDiscard' } as const;
+    const phone = await openRealm({ schema, storage: memoryStorage(), sync, subscriptions: createSubscriptions() });
+    const inA = phone.subscribe('Task', { where: { title: { $in: ['a1', 'a2', 'a3'] } } }, { name: 'a' });
+    await waitForValue(inA.sync$, 'sync$');
+    await addTask(writer.realm, 'a2');
+    await writer.synced();
+    await waitForValue(phone.session.downloadComplete$, 'downloadComplete$');
+    expect(titlesOf(phone)).toEqual(['a1', 'a2']);
+    const placed = phone.subscriptions.version;
+    await morning.stop();
+    await waitUntil(phone.session.connectionState$, (state) => state !== 'connected');
+    await phone.write((tx) => tx.create('Task', { id: 'unsent', title: 'a3', done: false }));
+    await restore(join(storagePath, 'backup'), join(storagePath, 'restored'), systemClock);
+
+    const states: string[] = [];
+    inA.state$.subscribe((state) => states.push(state));
+    const evening = await at.start(join(storagePath, 'restored'));
+    for (const session of [writer.session, phone.session]) session.reconnect();
+    await writer.synced();
+    await waitForValue(phone.session.uploadComplete$, 'uploadComplete$');
+    await waitForValue(phone.session.downloadComplete$, 'downloadComplete$');
+    expect(titlesOf(phone)).toEqual(['a1', 'a3']);
+    expect(phone.subscriptions.version).toBe(placed);
+    expect([states[0], states.includes('pending'), states.at(-1)]).toEqual(['complete', true, 'complete']);
+    await writer.synced();
+    expect(await readTitles(writer.realm)).toEqual(['a1', 'b1', 'a3']);
+    await phone.close();
     await evening.stop();
   });
 

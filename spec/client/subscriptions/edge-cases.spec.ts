@@ -79,7 +79,7 @@ describe('devices with subscriptions', () => {
     watching.unsubscribe();
   });
 
-  it('edge case 29: see all of a transaction at once that concerns them, of several types', async () => {
+  it('edge case 29, invariant 9: see all of a transaction at once that concerns them, of several types', async () => {
     const server = openServer();
     const computer = await startDevice(server, { isPartial: false });
     for (const task of ['a', 'b', 'c']) await addTask(computer, task, task === 'c' ? 'out' : 'in');

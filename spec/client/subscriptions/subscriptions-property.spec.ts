@@ -225,7 +225,7 @@ const runWorld = async (steps: readonly Step[]): Promise<{ compared: number; sel
 };
 
 describe('devices with subscriptions', () => {
-  it('V15 hold at each mark what their subscriptions select of the whole realm, whatever happens before', async () => {
+  it('V15 invariant 1: hold at each mark what their subscriptions select of the whole realm, whatever happens before', async () => {
     const seen = { compared: 0, selected: 0 };
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 60 }), async (steps) => {

@@ -78,7 +78,7 @@ describe('the text of a value in the index', () => {
     expect(new Set(texts).size).toBe(texts.length);
   });
 
-  it('is in the ranges of each condition that the value meets, and in inexact ones of few others', () => {
+  it('edge cases 24 and 25: is in the ranges of each condition that the value meets, and in inexact ones of few others', () => {
     let [others, found] = [0, 0];
     fc.assert(
       fc.property(anyCondition, anyValue, (condition, value) => {

@@ -172,7 +172,7 @@ describe('the index of the objects of a realm', () => {
     expect(await indexKeysOf(disk)).toEqual(await expectedRows(disk, history, false));
   });
 
-  it('stores nothing in a realm that is not watched', async () => {
+  it('invariant 15: stores nothing in a realm that is not watched', async () => {
     const disk = memoryStorage();
     const history = await openTeam(disk);
     await append(history, fc.sample(anyChange, { numRuns: 60, seed: 3 }));

@@ -95,7 +95,7 @@ describe('a session of a user with a scope', () => {
     expect(keysOf(members)).toEqual([]);
   });
 
-  it('sees what the claims of its latest token allow, whichever message of the connection has brought it', () => {
+  it('edge case 20: sees what the claims of its latest token allow, whichever message of the connection has brought it', () => {
     const { write, pass, connectAnn } = createScopeWorld(true, {
       authenticate: (token) => ({ id: token === 'admin' ? 'admin' : 'ann', claims: { team: token } }),
       scope: ({ id, claims }) => (id === 'ann' && claims?.['team'] !== 'ann' ? inTeam(String(claims?.['team'])) : true),

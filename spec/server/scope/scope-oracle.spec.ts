@@ -43,7 +43,7 @@ describe('a server with a scope', () => {
     Object.assign(smallServer, { viewObjectsMax, trimEntriesMin, selectionPages });
   });
 
-  it('gives each device exactly the visible objects of its subscriptions, and names no others', () => {
+  it('invariants 1 and 2: gives each device exactly the visible objects of its subscriptions, and names no others', () => {
     const counted: Record<string, number> = {};
     const count = (name: string, more = 1) => (counted[name] = (counted[name] ?? 0) + more);
     fc.assert(

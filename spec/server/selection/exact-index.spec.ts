@@ -80,7 +80,7 @@ describe('objects that are read by an index which says that they match', () => {
     expect(await read(history, filter, '0.1')).toEqual(['A/n0', 'A/n1', 'A/n2', 'A/n3', 'A/n4', 'A/n5']);
   });
 
-  it('are tested where the index has only the start of their values', async () => {
+  it('edge case 25: are tested where the index has only the start of their values', async () => {
     const history = await openStored();
     expect(await read(history, ['gt', 'r', `${long}${'y'.repeat(20)}3`], '0')).toEqual(['A/n4', 'A/n5']);
   });

@@ -57,7 +57,7 @@ describe('the touches of a changeset', () => {
     expect(sizes).toEqual([24, 3, 47]); // One byte is for all touches of a changeset.
   });
 
-  it('are not in a realm that is not watched', async () => {
+  it('invariant 15: are not in a realm that is not watched', async () => {
     const one = await openWatchedRealm(memoryStorage());
     one.upload('a', 1, [create('x', { list: 'in' })]);
     const [record] = await one.records();

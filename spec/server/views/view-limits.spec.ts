@@ -152,11 +152,11 @@ describe('the changes of a view', () => {
   it('edge case 38: are a whole view for a device that was away for longer than the history is kept', () => {
     Object.assign(smallServer, { trimEntriesMin: 1 });
     const { server, write, pass, openPlaced } = createViewWorld({ limits: { compactionMs: 3_600_000 } });
-    write(create('x', 'a'), create('y', 'a'));
+    write(create('x', 'a'), create('y', 'a'), create('other', 'b'));
     const client = openPlaced(lists('a'));
     client.received(1);
     client.disconnect();
-    write(remove('x'));
+    write(remove('x'), update('other', { text: 'new' }));
     pass(31 * day);
     write(create('z', 'a'));
     pass(day);

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import type { StoredFilter } from '../../../lib/filter/stored-filter.js';
-import { encodeState } from '../../../lib/merge/state-codec.js';
-import type { ObjectState } from '../../../lib/merge/object-state.js';
+import { decodeState, encodeState } from '../../../lib/merge/state-codec.js';
+import { isAlive, type ObjectState } from '../../../lib/merge/object-state.js';
 import type { Operation } from '../../../lib/merge/operation.js';
 import { limits } from '../../../lib/model/limits.js';
 import { objectTextOf } from '../../../lib/model/object-key.js';
@@ -63,6 +63,12 @@ const anyAct: fc.Arbitrary<Act> = fc.oneof(
   ...connectionActs,
 );
 
+const stateOf = (bytes: Uint8Array): ObjectState => {
+  const state = decodeState(bytes);
+  if (!('right' in state)) throw new Error(state.left);
+  return state.right;
+};
+
 /** All states that each object ever had, folded from the whole history. */
 class Oracle {
   readonly states = new Map<string, ObjectState>();
@@ -107,6 +113,10 @@ const checkNames = ({ ever, writers }: Oracle, client: ViewClient): number => {
       const wasIn = (ever.get(text) ?? []).some((state) => isIn(filters, text, state));
       const isOwnLeave = !('state' in name) && writers.get(text)?.has(client.replica) === true;
       expect([message, wasIn || isOwnLeave]).toEqual([message, true]);
+      if (!('state' in name)) continue;
+      // A state matches itself, if it is not a delete.
+      const state = stateOf(name.state);
+      expect([message, !isAlive(state) || isIn(filters, text, state)]).toEqual([message, true]);
     }
   return count;
 };
@@ -121,7 +131,7 @@ describe('a session with a view', () => {
     Object.assign(smallServer, { viewObjectsMax, trimEntriesMin, selectionPages });
   });
 
-  it('gives a client exactly the objects that match, and names no others', () => {
+  it('invariants 1, 3 and 4: gives a client exactly the objects that match, and names no others', () => {
     const counted: Record<string, number> = {};
     const count = (name: string, more = 1) => (counted[name] = (counted[name] ?? 0) + more);
     fc.assert(
