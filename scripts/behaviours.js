@@ -1,14 +1,15 @@
 /*
  * `npm run behaviours` lists every id of docs/behaviours.md with the tests whose titles begin with it. It fails for an
  * id without a test, unless the page marks the id as open, and for an id in a title that is not on the page. The ids of
- * field reports, such as E-2, are only compared with the page.
+ * field reports, such as E-2, are only compared with the page. Invariants and edge cases of subscriptions are named
+ * anywhere in the titles of tests and of groups, such as `edge cases 23 and 25`.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import ts from 'typescript';
 
 const page = readFileSync('docs/behaviours.md', 'utf8');
-const rows = [...page.matchAll(/^\| ([SCRWPEV]\d{1,2})( \\\*)? +\| (.*?) +\|$/gm)];
+const rows = [...page.matchAll(/^\| ([SCRWPEV]\d{1,2}|(?:invariant|edge case) \d+)( \\\*)? +\| (.*?) +\|$/gm)];
 const behaviours = rows.map(([, id, star, text]) => ({
   id,
   star: star !== undefined,
@@ -25,15 +26,32 @@ const isTest = (callee) =>
     ts.isIdentifier(callee.expression.expression) &&
     callee.expression.expression.text === 'it');
 
+/** Whether this is `describe` or a `describe.each(…)`. */
+const isGroup = (callee) =>
+  (ts.isIdentifier(callee) && callee.text === 'describe') ||
+  (ts.isCallExpression(callee) &&
+    ts.isPropertyAccessExpression(callee.expression) &&
+    callee.expression.getText().startsWith('describe.'));
+
+/** Returns the invariants and edge cases that a title names, such as `invariant 9`. */
+const detailsIn = (title) =>
+  [...title.matchAll(/\b(invariant|edge case)s? (\d+(?:(?:, | and )\d+)*)/gi)].flatMap(([, kind, numbers]) =>
+    numbers.match(/\d+/g).map((number) => `${kind.toLowerCase()} ${number}`),
+  );
+
 const titlesIn = (file) => {
   const titles = [];
+  const groups = [];
   const visit = (node) => {
-    const [title] = ts.isCallExpression(node) && isTest(node.expression) ? node.arguments : [];
-    if (title && ts.isStringLiteralLike(title)) titles.push(title.text);
+    const [title] = ts.isCallExpression(node) ? node.arguments : [];
+    if (title && ts.isStringLiteralLike(title)) {
+      if (isTest(node.expression)) titles.push(title.text);
+      else if (isGroup(node.expression)) groups.push(title.text);
+    }
     ts.forEachChild(node, visit);
   };
-  visit(ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest));
-  return titles;
+  visit(ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest, true));
+  return { titles, groups };
 };
 
 const covered = new Map();
@@ -41,7 +59,10 @@ const reported = new Set();
 for (const name of readdirSync('spec', { recursive: true })) {
   if (!name.endsWith('.spec.ts')) continue;
   const file = join('spec', name);
-  for (const title of titlesIn(file)) {
+  const { titles, groups } = titlesIn(file);
+  for (const title of [...groups, ...titles])
+    for (const id of detailsIn(title)) covered.set(id, [...(covered.get(id) ?? []), `${file}: ${title}`]);
+  for (const title of titles) {
     const [ids] = /^([SCRWPEV]\d{1,2} )*/.exec(title);
     for (const [id] of ids.matchAll(/\S+/g)) covered.set(id, [...(covered.get(id) ?? []), `${file}: ${title}`]);
     for (const [id] of title.matchAll(/\b[A-H]-\d{1,2}\b|(?<=field report )[A-H]\d+/g)) reported.add(id);

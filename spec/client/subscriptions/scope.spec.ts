@@ -168,7 +168,7 @@ describe('a device of a user with a scope', () => {
     expect(idsOf(phone)).toEqual([]);
   });
 
-  it('edge case 48: may write what it may not see: the object leaves when the server has it', async () => {
+  it('edge cases 48 and 49: may write what it may not see: the object leaves when the server has it', async () => {
     const { server } = openScoped({ ann: { Task: { list: 'home' } } });
     const admin = await startAdmin(server);
     const phone = await startUser(server, 'ann');
