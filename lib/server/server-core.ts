@@ -97,7 +97,9 @@ export const createServerCore = (options: CheckedServerOptions): ServerCore => {
   const connected = new BehaviorSubject(0);
   let isClosing = false;
   const serverCounters = createServerCounters();
-  const metrics: Metrics = createMetrics({ serverCounters, countOpenRealms: () => realms.count() });
+  const metrics: Metrics = createMetrics({
+    ...{ serverCounters, countOpenRealms: () => realms.count(), countViewGroups: () => realms.countViewGroups() },
+  });
   const { written } = metrics;
   const health = createHealth({ storage$: opening$, isClosing: () => isClosing, clock, onBatchWritten: written });
   const watch = createClockWatch({ clock, stampAheadMsMax: limits.stampAheadMsMax, log });

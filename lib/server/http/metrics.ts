@@ -13,4 +13,6 @@ export interface Metrics {
 export interface MetricsPorts {
   readonly serverCounters: ServerCounters;
   readonly countOpenRealms: () => number;
+  /** Counts the groups of sessions with the same view, of all realms. */
+  readonly countViewGroups: () => number;
 }

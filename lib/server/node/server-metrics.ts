@@ -1,5 +1,6 @@
 import { defer } from 'rxjs';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { ViewCounters } from '../http/counters.js';
 import type { Metrics, MetricsPorts } from '../http/metrics.js';
 
 /** Upper bounds of the histogram's buckets, in seconds. A disk syncs in 1 to 20 ms; a second means trouble. */
@@ -36,7 +37,23 @@ const createReaders = (registry: Registry) => {
   };
 };
 
-const registerMetrics = (registry: Registry, { serverCounters, countOpenRealms }: MetricsPorts): void => {
+const registerViewMetrics = (registry: Registry, views: ViewCounters, countViewGroups: () => number): void => {
+  const { gauge, counter, counters } = createReaders(registry);
+  gauge('view_sessions', 'Sessions with a view that are bound.', () => views.sessions);
+  gauge('view_groups', 'Groups of idle sessions with the same view.', countViewGroups);
+  gauge('view_bootstraps', 'Views whose members are on the way.', () => views.bootstraps);
+  counters('views', 'Announced views by mode: resync, or difference.', 'mode', views.announced);
+  counter('view_pages', 'Pages of changes that were sent to sessions with a view.', () => views.pages);
+  counter('view_objects_sent', 'Objects that were sent to sessions with a view.', () => views.objectsSent);
+  counter('view_objects_left', 'Objects that were named because they have left a view.', () => views.objectsLeft);
+  counter('view_bytes', 'Bytes of the objects that were sent to sessions with a view.', () => views.bytes);
+  counters('subscriptions_rejected', 'Rejected subscriptions by code.', 'code', views.rejected);
+};
+
+const registerMetrics = (
+  registry: Registry,
+  { serverCounters, countOpenRealms, countViewGroups }: MetricsPorts,
+): void => {
   const { gauge, counter, counters } = createReaders(registry);
   gauge('connections', 'Connections that are open.', () => serverCounters.connections);
   gauge('sessions', 'Sessions that are bound.', () => serverCounters.sessions);
@@ -60,6 +77,7 @@ const registerMetrics = (registry: Registry, { serverCounters, countOpenRealms }
   counter('download_changesets', 'Changesets that were sent to clients.', () => serverCounters.downloads.changesets);
   counter('download_bytes', 'Bytes of changesets that were sent to clients.', () => serverCounters.downloads.bytes);
   counter('rejected_changesets', 'Changesets that were rejected.', () => serverCounters.rejectedChangesets);
+  registerViewMetrics(registry, serverCounters.views, countViewGroups);
   counter('frame_bytes_in', 'Bytes of frames that were received.', () => serverCounters.frameBytesIn);
   counter('frame_bytes_out', 'Bytes of frames that were sent.', () => serverCounters.frameBytesOut);
 };

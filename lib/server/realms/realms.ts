@@ -43,6 +43,8 @@ export interface Realms {
   readonly open: (name: string, options: OpenRealmOptions) => Observable<ServerRealm>;
   /** Number of open realms. */
   readonly count: () => number;
+  /** Counts the groups of sessions with the same view. */
+  readonly countViewGroups: () => number;
   /** Emits once, as soon as no realm is open. */
   readonly idle$: Observable<unknown>;
 }
@@ -141,6 +143,12 @@ const createRealmHolds = (isOpen: (entry: RealmEntry) => boolean, forget: (entry
   };
 };
 
+const countViewGroups = (entries: Iterable<RealmEntry>): number => {
+  let sum = 0;
+  for (const { realm } of entries) sum += realm?.viewGroupCount ?? 0;
+  return sum;
+};
+
 /** Completes if the history of a realm is stored. Errors with `no-such-realm` if it is not. */
 const checkExists = (storage: Storage, name: string): Observable<never> =>
   hasHistory(storage, name).pipe(
@@ -212,7 +220,7 @@ export const createRealms = (options: RealmsOptions): Realms => {
           take(1),
         );
       }),
-    count: () => count.value,
+    ...{ count: () => count.value, countViewGroups: () => countViewGroups(open.values()) },
     idle$: count.pipe(
       filter((realms) => realms === 0),
       take(1),

@@ -102,6 +102,11 @@ export class OpenRealm implements ServerRealm {
     return (this.router ??= new ViewRouter({ history, followers, readWith, scheduler }));
   }
 
+  /** Number of groups of sessions with the same view. */
+  get viewGroupCount(): number {
+    return this.router?.groupCount ?? 0;
+  }
+
   get scopes(): UserScopes {
     return (this.userScopes ??= new UserScopes(this.history, this.options.clock));
   }

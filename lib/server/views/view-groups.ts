@@ -15,6 +15,11 @@ export class ViewGroups {
     return this.members.size;
   }
 
+  /** Number of groups. */
+  get groupCount(): number {
+    return this.groups.size;
+  }
+
   /** All sessions, also after later changes of the groups. */
   get allMembers(): readonly GroupMember[] {
     return [...this.members.values()];

@@ -76,6 +76,11 @@ export class ViewRouter {
 
   constructor(private readonly ports: ViewRouterPorts) {}
 
+  /** Number of groups of sessions with the same view. */
+  get groupCount(): number {
+    return this.groups.groupCount;
+  }
+
   /** Takes over a session that is at the head of the history, until `leave` or a call of `readItself`. */
   join(session: RoutedSession, view: ServedView): GroupMember {
     const { head } = this.ports.history.log;

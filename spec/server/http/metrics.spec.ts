@@ -1,4 +1,6 @@
 import { get } from 'node:http';
+import { encodeOperations } from '../../../lib/merge/operation-codec.js';
+import type { Operation } from '../../../lib/merge/operation.js';
 import { createSyncServer, type SyncServer } from '../../../lib/server/index.js';
 import { memoryStorage } from '../../../lib/storage/memory.js';
 import { connectRawClient } from '../raw-client.js';
@@ -75,6 +77,58 @@ describe('the metrics of a server', () => {
       tidemark_connections_opened_total: 3,
       'tidemark_connections_closed_total{code="1006"}': 1,
       'tidemark_connections_closed_total{code="4400"}': 1,
+    });
+  });
+
+  it('count the work for sessions with a view', async () => {
+    const port = await serving();
+    const [writer, client] = [await connectRawClient(port), await connectRawClient(port)];
+    writer.sendMessage(createBind({ token: 'ann', replica: 'w' }));
+    await writer.until(({ type }) => type === 'bound');
+    const upload = (version: number, ...operations: readonly Operation[]): void =>
+      writer.sendMessage({
+        ...{ type: 'upload', session: 1 },
+        changesets: [{ version, time: version, count: 0, body: encodeOperations(operations) }],
+      });
+    const create = (key: number, list: string): Operation => ({ kind: 'create', type: 'Task', key, values: { list } });
+    upload(1, create(1, 'a'), create(2, 'b'));
+    await writer.until(({ type }) => type === 'accepted');
+    client.sendMessage(createBind({ token: 'bob', replica: 'v', view: { number: null, filters: [], scope: null } }));
+    await client.until(({ type }) => type === 'bound');
+    const filters = [
+      { id: 1, type: 'Task', filter: ['in', 'list', 'a'] },
+      { id: 2, type: 'Task', filter: ['no filter'] },
+    ];
+    client.sendMessage({ type: 'subscribe', session: 1, number: 1, filters });
+    await client.until(({ type }) => type === 'view');
+    expect(await numbersOf(port)).toMatchObject({
+      tidemark_sessions: 2,
+      tidemark_view_sessions: 1,
+      tidemark_view_bootstraps: 1,
+      tidemark_view_groups: 0,
+      'tidemark_views_total{mode="resync"}': 1,
+      'tidemark_subscriptions_rejected_total{code="bad-filter"}': 1,
+    });
+    client.sendMessage({ type: 'next', session: 1, number: 1, position: null });
+    await client.until(({ type }) => type === 'members');
+    client.sendMessage({ type: 'received', session: 1, version: 1 });
+    upload(2, { kind: 'update', type: 'Task', key: 1, values: { list: 'b' } }, create(3, 'a'));
+    await client.until(({ type }) => type === 'parts');
+    const busy = await numbersOf(port);
+    expect(busy).toMatchObject({
+      tidemark_view_bootstraps: 0,
+      tidemark_view_groups: 1,
+      tidemark_view_pages_total: 1,
+      tidemark_view_objects_sent_total: 2,
+      tidemark_view_objects_left_total: 1,
+    });
+    expect(busy['tidemark_view_bytes_total']).toBeGreaterThan(20);
+    client.disconnect();
+    for (let turns = 0; turns < 1_000 && (await numbersOf(port))['tidemark_connections'] !== 1; turns += 1);
+    expect(await numbersOf(port)).toMatchObject({
+      tidemark_sessions: 1,
+      tidemark_view_sessions: 0,
+      tidemark_view_groups: 0,
     });
   });
 
