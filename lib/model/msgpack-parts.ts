@@ -1,4 +1,5 @@
 import {
+  checkEnd,
   readArrayLength,
   createCursor,
   isContainerToken,
@@ -61,4 +62,53 @@ export const unpackRows = (bytes: Uint8Array, valuesMax: number, elements: numbe
     // The bytes from here on are not a valid message.
   }
   return rows;
+};
+
+/** An element of an array of arrays, and where its bytes are. */
+export interface RowSpan {
+  /** The first elements of the row. */
+  readonly start: readonly unknown[];
+  readonly from: number;
+  /** The end of its bytes. */
+  readonly to: number;
+}
+
+/** Returns the first elements of each array in an array, with the bytes of each; `null` for other bytes. */
+export const unpackRowSpans = (bytes: Uint8Array, elements: number): readonly RowSpan[] | null => {
+  const cursor = createCursor(bytes, Infinity);
+  try {
+    const rows: RowSpan[] = [];
+    for (let left = readArrayLength(cursor) ?? 0; left > 0; left -= 1) {
+      const from = cursor.at;
+      const start: unknown[] = [];
+      const length = readArrayLength(cursor) ?? throwCorrupt('is not an array');
+      for (let index = 0; index < length; index += 1)
+        if (index < elements && !isContainerToken(cursor.bytes[cursor.at] ?? 0)) start.push(readValue(cursor, 2));
+        else skipValue(cursor, 2);
+      rows.push({ start, from, to: cursor.at });
+    }
+    checkEnd(cursor);
+    return rows;
+  } catch {
+    return null;
+  }
+};
+
+/** Returns the array of some encoded values. */
+export const packRows = (rows: readonly Uint8Array[]): Uint8Array => {
+  const { length } = rows;
+  const header =
+    length < 16
+      ? [0x90 + length]
+      : length < 0x1_0000
+        ? [0xdc, length >> 8, length & 0xff]
+        : [0xdd, length >>> 24, (length >> 16) & 0xff, (length >> 8) & 0xff, length & 0xff];
+  const all = new Uint8Array(rows.reduce((sum, { byteLength }) => sum + byteLength, header.length));
+  all.set(header);
+  let at = header.length;
+  for (const row of rows) {
+    all.set(row, at);
+    at += row.byteLength;
+  }
+  return all;
 };

@@ -1,6 +1,13 @@
 import { pack } from './msgpack-writer.js';
 import { unpack, unpackArrayStart } from './msgpack-reader.js';
-import { countValues, hasMoreValuesThan, arrayLengthOf, unpackRows } from './msgpack-parts.js';
+import {
+  countValues,
+  hasMoreValuesThan,
+  arrayLengthOf,
+  packRows,
+  unpackRows,
+  unpackRowSpans,
+} from './msgpack-parts.js';
 import { isLeft, left, right, type Either } from './result.js';
 
 /*
@@ -63,3 +70,9 @@ export const decodeArrayLength = (bytes: Uint8Array): number | null => {
 
 /** Returns the first elements of each array in an array, up to a number of values. Never throws. */
 export const decodeRowStarts = unpackRows;
+
+/** Returns the first elements of each array in an array, with the bytes of each; `null` for other bytes. */
+export const decodeRowSpans = unpackRowSpans;
+
+/** Returns the array whose elements have these bytes. */
+export const joinRows = packRows;

@@ -1,5 +1,5 @@
 import type { Observable } from 'rxjs';
-import type { ObjectName, StoredObject } from './changeset.js';
+import type { ObjectName, ServerChangeset, StoredObject } from './changeset.js';
 import type { SetAsideReport } from './set-aside-report.js';
 import type { Version } from './version.js';
 import type { PlacedView, ViewMode, ViewRejection, WantedView } from './view.js';
@@ -22,7 +22,9 @@ export interface ViewMembers {
 
 /** A page of the changes of a placed view. */
 export interface ViewPage {
-  /** Objects that are in the view, or were deleted while they were in it, as they are at `upTo`. */
+  /** Pieces of changesets: operations on objects that are in the view before and after. */
+  readonly changesets: readonly ServerChangeset[];
+  /** Other objects that are in the view, or were deleted while they were in it, as they are at `upTo`. */
   readonly states: readonly StoredObject[];
   readonly leaves: readonly ObjectName[];
   readonly upTo: Version;

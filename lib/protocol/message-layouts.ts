@@ -17,7 +17,7 @@ import {
 import { retentionCutoff, instant, runs, writeLimits } from './record-fields.js';
 import type { ClientMessage, Download, ServerFrame } from './messages.js';
 import type { Parts } from './view-messages.js';
-import { downloadPage, uploadPage } from './pages.js';
+import { downloadPage, piecesPage, uploadPage } from './pages.js';
 import { boundView, placedView, scopeId, viewFilters, viewMode, viewPosition, viewRejections } from './view-fields.js';
 import { objectName, objectNames, rejectedWrites, serverStates, storedObjects } from './object-rows.js';
 
@@ -147,7 +147,7 @@ export const serverLayouts: Layouts<ServerFrame> = {
   parts: {
     kind: 46,
     fields: {
-      ...{ session, changesets: downloadPage, states: storedObjects, leaves: objectNames, upTo: ordinal },
+      ...{ session, changesets: piecesPage, states: storedObjects, leaves: objectNames, upTo: ordinal },
       ...{ remaining: count, bytes: count, remainingBytes: count },
     },
     agree: checkPageEnd,

@@ -83,11 +83,15 @@ const originsOf = (value: unknown, path: string): readonly string[] | InvalidFie
 const downloadNames = ['version', 'origin', 'time', 'count', 'body'] as const;
 const pageExpected = '[origins, changesets]';
 
+/** Whether a changeset has later operations of the same changeset of the history as the one before it. */
+const isNextPiece = (last: ServerChangeset | undefined, next: ServerChangeset): boolean =>
+  next.version === last?.version && next.origin === last.origin && next.time === last.time && next.count > last.count;
+
 /**
  * A page of a download: changesets in the order of their versions. Origins are listed once per page, and each changeset
  * refers to its origin by index: a tenth of the bytes and a third of the decoding time.
  */
-export const downloadPage: Field<readonly ServerChangeset[]> = {
+const createDownloadPage = (hasPieces: boolean): Field<readonly ServerChangeset[]> => ({
   read: (value, path) => {
     const [originsGiven, rowsGiven] = Array.isArray(value) ? (value as unknown[]) : [];
     if (!Array.isArray(value) || value.length < 2) return new InvalidField(path, pageExpected, value);
@@ -96,7 +100,7 @@ export const downloadPage: Field<readonly ServerChangeset[]> = {
     const rows = rowsOf(rowsGiven, 0, path);
     if (rows instanceof InvalidField) return rows;
     const changesets: ServerChangeset[] = [];
-    let last = 0;
+    let last: ServerChangeset | undefined;
     for (let index = 0; index < rows.length; index += 1) {
       const row = rows[index];
       if (!Array.isArray(row)) return new InvalidField(`${path}[${index}]`, `[${downloadNames.join(', ')}]`, row);
@@ -106,9 +110,9 @@ export const downloadPage: Field<readonly ServerChangeset[]> = {
       const time = fields[2];
       const count = fields[3];
       const body = fields[4];
-      if (!isCount(version) || version <= last) {
-        return new InvalidField(`${path}[${index}].version`, `a version after ${last}`, version);
-      }
+      const after = (last?.version ?? 0) - (hasPieces && last ? 1 : 0);
+      if (!isCount(version) || version <= after)
+        return new InvalidField(`${path}[${index}].version`, `a version after ${after}`, version);
       const origin = typeof by === 'number' ? origins[by] : undefined;
       if (origin === undefined) {
         return new InvalidField(`${path}[${index}].origin`, `the index of one of ${origins.length} origins`, by);
@@ -116,8 +120,11 @@ export const downloadPage: Field<readonly ServerChangeset[]> = {
       if (typeof time !== 'number' || !Number.isFinite(time) || !isCount(count) || !isBody(body)) {
         return invalidFieldOf(row, downloadNames, `${path}[${index}]`);
       }
-      changesets.push({ version, origin, time, count, body });
-      last = version;
+      const next = { version, origin, time, count, body };
+      if (version === last?.version && !isNextPiece(last, next))
+        return new InvalidField(`${path}[${index}].count`, `a count after ${last.count}`, count);
+      changesets.push(next);
+      last = next;
     }
     return changesets;
   },
@@ -130,4 +137,10 @@ export const downloadPage: Field<readonly ServerChangeset[]> = {
     });
     return [[...indexes.keys()], rows];
   },
-};
+});
+
+/** A page of whole changesets. */
+export const downloadPage = createDownloadPage(false);
+
+/** A page of pieces of changesets: several may have the same version, in the order of their counts. */
+export const piecesPage = createDownloadPage(true);

@@ -72,8 +72,12 @@ export interface Members {
 export interface Parts {
   readonly type: 'parts';
   readonly session: number;
+  /**
+   * Pieces of changesets: operations on objects that are in the view before and after. Several may have the same
+   * version. Their objects are in neither `states` nor `leaves`.
+   */
   readonly changesets: readonly ServerChangeset[];
-  /** Objects that are in the view, or were deleted while they were in it, as they are at `upTo`. */
+  /** Other objects that are in the view, or were deleted while they were in it, as they are at `upTo`. */
   readonly states: readonly StoredObject[];
   /** Objects that are not in the view. */
   readonly leaves: readonly ObjectName[];

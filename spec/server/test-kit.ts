@@ -9,7 +9,7 @@ import {
   type Observable,
   type Subscription,
 } from 'rxjs';
-import { encodeOperations } from '../../lib/merge/operation-codec.js';
+import { encodeOperations, targetsOf } from '../../lib/merge/operation-codec.js';
 import type { Changeset } from '../../lib/model/changeset.js';
 import { StorageError } from '../../lib/model/errors.js';
 import type { Bind, ClientMessage, ServerMessage } from '../../lib/protocol/messages.js';
@@ -117,7 +117,7 @@ export const summaryOf = (message: ServerMessage): string => {
     case 'members':
       return `${at}members ${message.number}: ${message.objects.map(({ key }) => key).join(' ') || 'nothing'} without ${message.leaves.map(({ key }) => key).join(' ') || 'nothing'}, ${message.upTo === null ? `${message.remaining} left` : `up to ${message.upTo}`}`;
     case 'parts':
-      return `${at}parts ${message.states.map(({ key }) => key).join(' ') || 'nothing'} without ${message.leaves.map(({ key }) => key).join(' ') || 'nothing'} up to ${message.upTo}, ${message.remaining} left`;
+      return `${at}parts ${[...message.changesets.flatMap(({ body }) => targetsOf(body).map(({ key }) => `~${key}`)), ...message.states.map(({ key }) => key)].join(' ') || 'nothing'} without ${message.leaves.map(({ key }) => key).join(' ') || 'nothing'} up to ${message.upTo}, ${message.remaining} left`;
     case 'unbound':
       return `${at}unbound`;
     case 'copied':

@@ -18,6 +18,7 @@ import type { ObjectState } from '../../merge/object-state.js';
 import type { Operation } from '../../merge/operation.js';
 import { encodeState } from '../../merge/state-codec.js';
 import type { Version } from '../../model/version.js';
+import { HeadObject } from './head-object.js';
 import type { History } from './history.js';
 import { readPagesAfter } from './history-pages.js';
 import type { HistoryRecord } from './history-record.js';
@@ -39,10 +40,10 @@ export interface HeadState {
    */
   readonly readRows: (stored$: Observable<readonly Row[]>) => Observable<readonly Row[]>;
   /**
-   * Emits the rows of those of some objects that exist, in any order, once and completes. Like `readRows`, but also
-   * objects without a stored row are read. If the history does not grow during the read, all are as at its head.
+   * Emits those of some objects that exist, by their texts, once and completes. Like `readRows`, but also objects
+   * without a stored row are read. If the history does not grow during the read, all are as at its head.
    */
-  readonly readSomeRows: (texts: readonly string[]) => Observable<readonly Row[]>;
+  readonly readSomeObjects: (texts: readonly string[]) => Observable<ReadonlyMap<string, HeadObject>>;
   /**
    * Must be called with the appended changesets, in order. Their operations are read only if the cache is used.
    */
@@ -198,13 +199,13 @@ const readCurrentSome = (
   recent: ReadonlyMap<string, RecentObject> | null,
   projection: Pick<Projection, 'readSomeRows' | 'cursor'>,
   texts: readonly string[],
-): Observable<readonly Row[] | null> => {
+): Observable<ReadonlyMap<string, HeadObject> | null> => {
   const { version } = projection.cursor;
-  const known: Row[] = [];
+  const known = new Map<string, HeadObject>();
   const waiting: string[] = [];
   for (const text of texts) {
     const state = recent?.get(text)?.state;
-    if (state) known.push([text, encodeState(state)]);
+    if (state) known.set(text, new HeadObject(text, state, null));
     else waiting.push(text);
   }
   if (waiting.length === 0) return of(known);
@@ -218,8 +219,8 @@ const readCurrentSome = (
         const bytes = stored.get(text);
         const before = one === undefined || bytes === undefined ? undefined : decodeObjectState(text, bytes);
         const state = one && (one.state ?? apply(text, before, one.records));
-        const row = state === undefined ? bytes : encodeState(state);
-        if (row !== undefined) known.push([text, row]);
+        if (state) known.set(text, new HeadObject(text, state, null));
+        else if (bytes !== undefined) known.set(text, new HeadObject(text, null, bytes));
       }
       return known;
     }),
@@ -317,7 +318,7 @@ export const createHeadState = (ports: HeadStatePorts): HeadState => {
       return readCurrent(() => readCurrentStates(recent, projection, all));
     },
     readRows: (stored$) => readCurrent(() => readCurrentRows(recent, projection, stored$)),
-    readSomeRows: (texts) => notes.whenReached(() => readCurrent(() => readCurrentSome(recent, projection, texts))),
+    readSomeObjects: (texts) => notes.whenReached(() => readCurrent(() => readCurrentSome(recent, projection, texts))),
     appended: (recorded, incoming, known) => {
       if (recent !== null)
         recorded.forEach((entry, at) =>

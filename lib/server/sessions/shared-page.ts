@@ -4,6 +4,7 @@ import type { Version } from '../../model/version.js';
 import type { Download } from '../../protocol/messages.js';
 import { objectTextOf } from '../../model/object-key.js';
 import type { HistoryRecord } from '../history/history-record.js';
+import { operationSpansOf, type OperationSpans } from '../history/operation-spans.js';
 import { touchesOf, type Touch } from '../history/touches.js';
 
 /** The end of a history. */
@@ -37,6 +38,8 @@ export interface SharedPage extends LogPage<HistoryRecord> {
    * `StorageError` for damaged bytes.
    */
   readonly readTouches: () => readonly (readonly NamedTouch[] | null)[];
+  /** Returns the operations of all entries, read once for all sessions; `null` for a damaged entry. */
+  readonly readSpans: () => OperationSpans | null;
 }
 
 /** Number of session numbers whose download is kept. Clients number few sessions. */
@@ -68,6 +71,7 @@ export const createSharedPage = (after: Version, page: LogPage<HistoryRecord>): 
   let downloads: Download[] = [];
   let madeFor: Version = -1;
   let touches: readonly (readonly NamedTouch[] | null)[] | null = null;
+  let spans: OperationSpans | null | undefined;
   return {
     after,
     entries,
@@ -86,5 +90,6 @@ export const createSharedPage = (after: Version, page: LogPage<HistoryRecord>): 
       (touches ??= entries.map(
         (entry) => touchesOf(entry)?.map((touch) => ({ ...touch, text: objectTextOf(touch.type, touch.key) })) ?? null,
       )),
+    readSpans: () => (spans === undefined ? (spans = operationSpansOf(entries)) : spans),
   };
 };

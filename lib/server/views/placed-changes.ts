@@ -1,5 +1,6 @@
 import type { Version } from '../../model/version.js';
 import type { TouchReceiver } from './change-collector.js';
+import type { SharedPage } from '../sessions/shared-page.js';
 import type { ServedScope } from '../scope/served-scope.js';
 import type { ServedView } from './served-view.js';
 import { ViewDifference } from './view-difference.js';
@@ -37,6 +38,18 @@ export class PlacedChanges implements TouchReceiver {
   /** The client gets the next view as a whole. */
   lose(): void {
     this.source = this.changes = null;
+  }
+
+  /** Notes a page of the history whose touches were added. Returns whether it has changes that were not collected. */
+  receivedPage(page: SharedPage): boolean {
+    const { changes, to } = this;
+    if (changes === null || page.upTo <= to) return false;
+    // What was passed over before the first one has not concerned the view.
+    if (page.after > to && !changes.operations.isEmpty) changes.operations.lose();
+    if (changes.size === 0) changes.operations.clear();
+    else changes.operations.add(page, to);
+    this.to = page.upTo;
+    return true;
   }
 
   add(...[version, touch, watched, isOwn]: Parameters<TouchReceiver['add']>): void {

@@ -45,6 +45,8 @@ export const readBatch = (
 ): Observable<ReadPage> =>
   readWith((works) =>
     readExactly(works, headReaderOf(batch, progress), () =>
-      readChanges({ history, headState: works.headState }, batch.group.view, batch.difference),
+      readChanges({ history, headState: works.headState }, batch.group.view, batch.difference, (text) =>
+        batch.difference.operations.find(text, null),
+      ),
     ),
   );

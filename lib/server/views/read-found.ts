@@ -1,19 +1,16 @@
 import { concatMap, defer, EMPTY, from, ignoreElements, queueScheduler, subscribeOn, tap, type Observable } from 'rxjs';
-import { isAlive, type ObjectState } from '../../merge/object-state.js';
+import { isAlive } from '../../merge/object-state.js';
+import type { HeadObject } from '../history/head-object.js';
 import type { HeadState } from '../history/head-state.js';
 import type { History } from '../history/history.js';
 import { sliceSizeOf, slicesOf } from '../history/object-slices.js';
-import { decodeObjectState } from '../history/stored-objects.js';
 
-/** The state of an object at the head of the history; `null` if the server knows nothing of it. */
-export interface FoundObject {
-  readonly state: ObjectState;
-  readonly bytes: Uint8Array;
-}
+/** An object at the head of the history. */
+export type FoundObject = Pick<HeadObject, 'state' | 'bytes'>;
 
 export interface ReadFoundPorts {
   readonly history: Pick<History, 'projection'>;
-  readonly headState: Pick<HeadState, 'readSomeRows'>;
+  readonly headState: Pick<HeadState, 'readSomeObjects'>;
 }
 
 /** Objects that are read together if they are small. */
@@ -31,13 +28,11 @@ export const readFound = (
   defer(() => {
     let isOver = false;
     const passSlice = (slice: readonly string[]): Observable<unknown> =>
-      headState.readSomeRows(slice).pipe(
-        tap((rows) => {
-          const known = new Map(rows);
+      headState.readSomeObjects(slice).pipe(
+        tap((known) => {
           for (const text of slice) {
             if (isOver) return;
-            const bytes = known.get(text);
-            isOver = !take(text, bytes === undefined ? null : { state: decodeObjectState(text, bytes), bytes });
+            isOver = !take(text, known.get(text) ?? null);
           }
         }),
         subscribeOn(queueScheduler), // Synchronous results do not nest on the stack.

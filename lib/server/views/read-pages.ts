@@ -3,14 +3,16 @@ import { isAlive } from '../../merge/object-state.js';
 import { encodeState } from '../../merge/state-codec.js';
 import { limits } from '../../model/limits.js';
 import type { History } from '../history/history.js';
+import type { OperationSpan } from '../history/operation-spans.js';
 import type { RealmWorks } from '../realms/realm-works.js';
 import type { Bootstrap, ScanPosition } from './bootstrap.js';
 import type { HeadReader } from './head-reader.js';
 import { concernedKindOf, type ConcernedObject, type FoundState } from './concerned-objects.js';
+import type { FindOperations } from './kept-operations.js';
 import { MembersDraft } from './members-draft.js';
 import { isLiving, readFound, type FoundObject, type ReadFoundPorts } from './read-found.js';
 import type { ServedView } from './served-view.js';
-import { changeKindOf, sentKindOf, type SentKind, type ViewDifference } from './view-difference.js';
+import { changeKindOf, isStaying, sentKindOf, type SentKind, type ViewDifference } from './view-difference.js';
 import type { ObjectName } from '../../model/changeset.js';
 
 /** Reads at the head before one that nothing is appended in: each is repeated if the head has moved. */
@@ -78,11 +80,26 @@ const addSent = (
 const isTooLarge = ({ size, bytes }: MembersDraft): boolean =>
   size > limits.pageChangesetsMax || (size > 1 && bytes > limits.pageBytesMax);
 
-/** Reads what is sent of the changes of a view. Not whole: they are larger than a page. */
+/**
+ * Whether the operations on an object may be sent to a user with a scope. Not several writes of a changeset: the object
+ * may have been hidden between them.
+ */
+const isVisibleAlways = (spans: readonly OperationSpan[]): boolean => {
+  const writes = spans.filter(({ isWrite }) => isWrite);
+  return writes.every(({ record }, at) => record !== writes[at - 1]?.record);
+};
+
+/**
+ * Reads what is sent of the changes of a view. Not whole: they are larger than a page.
+ *
+ * @param findOperations - Finds the operations on objects that stay in the view, which are sent where they are smaller
+ *   than the state; `null`: states are sent.
+ */
 export const readChanges = (
   ports: ReadFoundPorts,
   view: ServedView,
   difference: ViewDifference,
+  findOperations: FindOperations | null,
 ): Observable<ReadPage> =>
   defer(() => {
     const draft = new MembersDraft();
@@ -96,13 +113,19 @@ export const readChanges = (
       const change = changes.get(text);
       if (change === undefined) return true;
       const kind = sentKindOf(change, foundStateOf(view, change, found));
-      addSent(draft, kind, text, change, found, view);
+      const spans = kind === 'state' && isStaying(change) && isLiving(found) ? (findOperations?.(text) ?? null) : null;
+      const isOperated =
+        spans !== null &&
+        found !== null &&
+        (view.scope === null || isVisibleAlways(spans)) &&
+        draft.addOperations(spans, found);
+      if (!isOperated) addSent(draft, kind, text, change, found, view);
       if (kind === 'nothing') difference.settle(text, change);
       return !isTooLarge(draft);
     });
     return concat(
       read$,
-      defer(() => of({ draft, isWhole: !isTooLarge(draft) })),
+      defer(() => of({ draft, isWhole: !isTooLarge(draft) && draft.changesets.length <= limits.pageChangesetsMax })),
     );
   });
 

@@ -1,6 +1,7 @@
 import type { ObjectName } from '../../model/changeset.js';
 import type { TouchChange } from '../history/touches.js';
 import type { WatchedType } from '../history/watched-properties.js';
+import { KeptOperations } from './kept-operations.js';
 import type { ServedView } from './served-view.js';
 
 /** The effect of changesets after a version on one object. */
@@ -17,6 +18,8 @@ export interface CollectedChange extends ObjectName {
   readonly isOwn: boolean;
   /** Whether a changeset of another replica touched the object. */
   readonly isForeign: boolean;
+  /** Whether the replica may have a later state of the object, so that its state is sent again. */
+  readonly isShown: boolean;
   /** Rises with each touch of any object. */
   readonly order: number;
 }
@@ -34,6 +37,13 @@ export const changeKindOf = ({ was, is, hasBeenOut, isDeleted, isOwn, isForeign 
   // Its own change may have brought the object to the replica, or kept it there.
   return was === true || isOwn ? 'leave' : 'nothing';
 };
+
+/**
+ * Whether an object of which the state is to be sent was in the view all the time. Then the replica has all operations
+ * on it before the changes, and the operations of other replicas bring it up to date as well.
+ */
+export const isStaying = ({ was, is, hasBeenOut, isForeign, isShown }: CollectedChange): boolean =>
+  was === is && is !== false && !hasBeenOut && isForeign && !isShown;
 
 /** The message about an object whose state was read: its state, its name, or nothing. */
 export type SentKind = 'state' | 'leave' | 'nothing';
@@ -61,6 +71,8 @@ export const sentKindOf = (
  */
 export class ViewDifference {
   private readonly all = new Map<string, CollectedChange>();
+  /** The operations of the changes. */
+  readonly operations = new KeptOperations();
   private order = 0;
 
   constructor(private readonly view: ServedView) {}
@@ -102,7 +114,7 @@ export class ViewDifference {
   addSent(text: string, { type, key }: ObjectName): void {
     const earlier = this.all.get(text);
     const { was = null, is = null, hasBeenOut = false, isDeleted = false } = earlier ?? {};
-    this.set(text, { type, key, was, is, hasBeenOut, isDeleted }, earlier, true);
+    this.set(text, { type, key, was, is, hasBeenOut, isDeleted }, earlier, true, true);
   }
 
   /** Removes an object whose state has shown that it does not concern the view, unless it was touched since then. */
@@ -112,15 +124,17 @@ export class ViewDifference {
 
   private set(
     text: string,
-    change: Omit<CollectedChange, 'isOwn' | 'isForeign' | 'order'>,
+    change: Omit<CollectedChange, 'isOwn' | 'isForeign' | 'isShown' | 'order'>,
     earlier: CollectedChange | undefined,
     isOwn: boolean,
+    isShown = false,
   ): void {
     this.order += 1;
     const next = {
       ...change,
       isOwn: isOwn || earlier?.isOwn === true,
       isForeign: !isOwn || earlier?.isForeign === true,
+      isShown: isShown || earlier?.isShown === true,
       order: this.order,
     };
     // A later touch begins again, with the same result: what is left out is the same before and after.

@@ -173,17 +173,15 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
     const { realm } = this.options.acceptedBind;
     if (page.upTo < realm.history.log.head) realm.postponeProjection();
     if (this.bootstraps.current?.checkPage(realm.history, untouchedTo) === false) this.placed.lose();
-    const { changes, source, to } = this.placed;
-    if (changes !== null && page.upTo > to) {
-      this.placed.to = page.upTo;
+    const { changes, source } = this.placed;
+    if (this.placed.receivedPage(page) && changes !== null) {
       const isLost = isViewLost(realm.history, source, this.sender.cursor.coveredTo, untouchedTo);
       const isTooMuch = changes.size > serverLimits.viewObjectsMax;
       if (isLost || (isTooMuch && this.isPlanned())) this.beginAgain();
       else if (isTooMuch)
         this.placed.changes = null; // They are named with the members of the view on the way.
-      else if (changes.size === 0) {
+      else if (changes.size === 0)
         this.sender.sendParts(page.upTo, page.entries.at(-1)?.total ?? realm.history.bytes, new MembersDraft());
-      }
     }
     this.work();
   }
@@ -290,8 +288,11 @@ class ViewFeed implements DownloadFeed, TouchReceiver {
 
   private readParts(works: RealmWorks, source: ServedView, changes: ViewDifference): Observable<never> {
     const { history } = this.options.acceptedBind.realm;
-    const ports = { history, headState: works.headState };
-    return readExactly(works, this.collector, () => readChanges(ports, source, changes)).pipe(
+    const find = (text: string) => changes.operations.find(text, this.collector.replica);
+    // Otherwise another view is on the way, and its members may be later than the objects of this one.
+    const read = () =>
+      readChanges({ history, ...works }, source, changes, this.bootstraps.current === null ? find : null);
+    return readExactly(works, this.collector, read).pipe(
       map((page) => {
         if (this.placed.changes !== changes) return;
         if (!page.isWhole) this.offerChanges(source, changes);

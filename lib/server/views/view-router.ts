@@ -239,6 +239,7 @@ export class ViewRouter {
     const watched = this.ports.history.watchedProperties.types.get(touch.type);
     if (batch === null || group.batch !== batch || watched === undefined) return;
     batch.difference.add(touch.text, touch, touch.change, watched, false);
+    batch.difference.operations.add(page);
     batch.pages += 1;
     if (batch.difference.size > serverLimits.viewObjectsMax)
       for (const member of [...batch.members]) this.release(routing, member);

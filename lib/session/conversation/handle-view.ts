@@ -1,4 +1,5 @@
 import { concat, of } from 'rxjs';
+import { totalBytesOf } from '../../model/changeset.js';
 import { SyncError } from '../../model/errors.js';
 import type { PlacedView } from '../../model/view.js';
 import type { SyncedView } from '../../model/view-port.js';
@@ -183,13 +184,13 @@ export const handleMembers = (conversation: Conversation, page: Members): void =
 export const handleParts = (conversation: Conversation, page: Parts): void => {
   const { view, port } = requireView(conversation, page);
   const { receipts, cursors } = conversation;
-  const { upTo, states, leaves, bytes, remaining, remainingBytes } = page;
+  const { upTo, changesets, states, leaves, bytes, remaining, remainingBytes } = page;
   if (!view.isFollowed) throw createProtocolViolation('parts before the members of the view');
   if (upTo <= cursors.downloadedTo)
     throw createProtocolViolation(`parts up to ${upTo}, but this realm has ${cursors.downloadedTo}`);
   cursors.downloadedTo = upTo;
-  const size = states.reduce((sum, { state }) => sum + state.byteLength, 0);
-  storePage(conversation, port.integrate({ states, leaves, upTo, bytes, remainingBytes }), () => {
+  const size = states.reduce((sum, { state }) => sum + state.byteLength, totalBytesOf(changesets));
+  storePage(conversation, port.integrate({ changesets, states, leaves, upTo, bytes, remainingBytes }), () => {
     showDownloaded(conversation, { version: upTo, behind: remaining, bytes, remainingBytes });
     receipts.add(upTo, size);
   });

@@ -1,8 +1,16 @@
 import { defer, type Observable, of, switchMap } from 'rxjs';
 import { joinStates } from '../../merge/join-states.js';
-import type { ObjectState } from '../../merge/object-state.js';
-import { laterInstantOf } from '../../merge/timestamp.js';
-import { type Changeset, type Instant, nameTextOf, type ObjectName, type StoredObject } from '../../model/changeset.js';
+import { createBatchOwnership } from '../../merge/batch-ownership.js';
+import { applyOperation, type ObjectState } from '../../merge/object-state.js';
+import { lastInstantOf, laterInstantOf, operationStampOf } from '../../merge/timestamp.js';
+import {
+  type Changeset,
+  type Instant,
+  nameTextOf,
+  type ObjectName,
+  type ServerChangeset,
+  type StoredObject,
+} from '../../model/changeset.js';
 import type { SetAsideReport } from '../../model/set-aside-report.js';
 import type { Version } from '../../model/version.js';
 import type { PlacedView } from '../../model/view.js';
@@ -11,6 +19,7 @@ import type { ObjectChange } from '../objects/object-change.js';
 import { reportOf } from '../objects/set-aside-errors.js';
 import { advanceInstant, decodeServerState } from '../rejected/rollback.js';
 import { readTouching } from '../rejected/touched-objects.js';
+import { decodeDownloaded } from '../sync/integrate.js';
 import { isResetting } from '../sync/reset-store.js';
 import type { DetachedObject } from './detached-objects.js';
 import { unsentObjectsOf } from './unsent-objects.js';
@@ -19,6 +28,8 @@ import type { RealmView } from './realm-view.js';
 
 /** Changes of a view from one server version to another, and perhaps to another view. */
 export interface ViewChanges {
+  /** Pieces of changesets, of other objects. */
+  readonly changesets: readonly ServerChangeset[];
   readonly objects: readonly StoredObject[];
   readonly leaves: readonly ObjectName[];
   readonly upTo: Version;
@@ -51,6 +62,9 @@ export const receiveObjects = (
   return { changes, bytesOf, remoteInstant: changes.reduce(advanceInstant, optimistic.remoteInstant) };
 };
 
+/** The version up to which states of rejections are known, in a realm that lacks objects of its view. */
+const missingObjects = Number.MAX_SAFE_INTEGER;
+
 /** Whether these changes were applied before, or belong to an earlier replica or view. */
 export const isLateView = (
   context: CommitContext,
@@ -62,6 +76,8 @@ export const isLateView = (
   if (isResetting(context) || replica !== optimistic.replica) return true;
   const before = placed.latest();
   if (next === null && before.number === null) return true;
+  // Objects were missing: the whole view was asked for, also if nothing has changed in it.
+  if (next !== null && context.durable().rejectedUpTo === missingObjects) return false;
   return upTo <= optimistic.downloadedTo && (next === null || isSameView(next, before));
 };
 
@@ -69,8 +85,8 @@ export const isLateView = (
 export const commitView = (
   context: CommitContext,
   view: RealmView,
-  { upTo, bytes, remainingBytes, placed }: Omit<ViewChanges, 'objects' | 'leaves'>,
-  { remoteInstant, staged, detached, removed, isComplete }: PreparedChanges,
+  { upTo, bytes, remainingBytes, placed }: Omit<ViewChanges, 'changesets' | 'objects' | 'leaves'>,
+  { remoteInstant, staged, detached, removed, isComplete, isMissing }: PreparedChanges,
 ): Observable<SetAsideReport> => {
   const { optimistic, objects } = context;
   const edits = [view.detached.edit(detached, removed), ...(placed ? [view.placed.edit(placed)] : [])];
@@ -85,8 +101,9 @@ export const commitView = (
       changes: [...staged.changes, ...edits.flatMap(({ changes }) => changes)],
       metadata: {
         ...{ instant, remoteInstant, downloadedTo: upTo, downloadedBytes: bytes, headBytes: bytes + remainingBytes },
-        ...(placed && { hasView: true, includeOwn: false, rejectedUpTo: 0 }),
-        ...(isComplete && { forgottenBefore: 0 }),
+        ...(placed && { hasView: true, includeOwn: false }),
+        ...(isComplete && { forgottenBefore: 0, rejectedUpTo: 0 }),
+        ...(isMissing === true && { rejectedUpTo: missingObjects }),
       },
       durable: false, // After a power cut the objects are sent again: the cursor is in the same batch.
       stored: () => {
@@ -108,11 +125,54 @@ export interface PreparedChanges {
   readonly removed: readonly ObjectName[];
   /** Whether the objects are the whole view. */
   readonly isComplete: boolean;
+  /** Whether the server believes that there are objects here which are not, so that the next bind asks for the view. */
+  readonly isMissing?: boolean;
 }
 
+/** The result of applying operations. */
+interface AppliedChangesets {
+  /** The changed objects by `nameTextOf`. */
+  readonly changed: ReadonlyMap<string, ObjectChange>;
+  /** The realm's clock, past all of them. */
+  readonly remoteInstant: Instant;
+  /** Whether an object of theirs is not stored, so that operations before them are missing. */
+  readonly isMissing: boolean;
+}
+
+/** Applies pieces of changesets to the present objects. Throws an `UnreadableChangeError`. */
+const applyChangesets = (
+  { objects, optimistic }: CommitContext,
+  changesets: readonly ServerChangeset[],
+): AppliedChangesets => {
+  const changed = new Map<string, ObjectChange>();
+  const work = createBatchOwnership();
+  let { remoteInstant } = optimistic;
+  let isMissing = false;
+  for (const changeset of changesets) {
+    const operations = decodeDownloaded(changeset);
+    remoteInstant = laterInstantOf(remoteInstant, lastInstantOf(changeset, operations.length));
+    for (const [index, operation] of operations.entries()) {
+      const { type, key } = operation;
+      const name = nameTextOf(operation);
+      const before = changed.get(name)?.state ?? objects.latestState(type, key);
+      if (!before) {
+        isMissing = true;
+        continue;
+      }
+      const state = applyOperation(before, operation, operationStampOf(changeset, changeset.origin, index), work);
+      if (state !== before) changed.set(name, { type, key, state });
+    }
+  }
+  return { changed, remoteInstant, isMissing };
+};
+
 /** Joins received objects with the present ones. Those that were received before are not changed. */
-const joinReceived = ({ objects }: CommitContext, { changes, bytesOf }: ReceivedObjects) => {
-  const joined = new Map<string, ObjectChange>();
+const joinReceived = (
+  { objects }: CommitContext,
+  { changed }: AppliedChangesets,
+  { changes, bytesOf }: ReceivedObjects,
+) => {
+  const joined = new Map(changed);
   const encoded = new Map<ObjectState | null, Uint8Array>();
   for (const { type, key, state: received } of changes) {
     const name = nameTextOf({ type, key });
@@ -135,6 +195,7 @@ const commitChanges = (
 ): Observable<SetAsideReport> => {
   const { optimistic, objects } = context;
   checkNotWriting(optimistic, 'A download');
+  const applied = applyChangesets(context, given.changesets);
   const received = receiveObjects(context, given.upTo, given.objects);
   const unsent = unsentObjectsOf(touching, optimistic.acknowledged);
   const detached: DetachedObject[] = [];
@@ -144,14 +205,15 @@ const commitChanges = (
     if (waiting) detached.push(waiting);
     else gone.push({ type, key });
   }
-  const { joined, encoded } = joinReceived(context, received);
+  const { joined, encoded } = joinReceived(context, applied, received);
   const changed = [...gone.map((name): ObjectChange => ({ ...name, state: null, hasLeft: true })), ...joined.values()];
   const staged = objects.stage(changed, { encodedAt: (index) => encoded.get(changed[index]?.state ?? null) });
   // Tabs that mirror the batch see by the view that is placed, or by these deletes, that an object has left.
   const left = given.placed ? gone.filter((each) => view.detached.has(each)) : gone;
   const removed = [...left, ...given.objects.filter((each) => view.detached.has(each))];
   return commitView(context, view, given, {
-    ...{ staged, detached, removed, remoteInstant: received.remoteInstant, isComplete: false },
+    ...{ staged, detached, removed, isComplete: false, isMissing: applied.isMissing },
+    remoteInstant: laterInstantOf(applied.remoteInstant, received.remoteInstant),
   });
 };
 

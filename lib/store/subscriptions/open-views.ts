@@ -51,7 +51,10 @@ const createSynced = (context: CommitContext, view: RealmView): ViewParts['synce
   ),
   noteAnswer: (answer) => view.tracker.answered(answer),
   noteDisconnect: (isKept) => view.tracker.disconnected(isKept),
-  place: (members) => defer(() => (members.mode === 'resync' ? resyncView : applyViewChanges)(context, view, members)),
+  place: (members) =>
+    defer(() =>
+      (members.mode === 'resync' ? resyncView : applyViewChanges)(context, view, { ...members, changesets: [] }),
+    ),
   integrate: ({ states, ...page }) =>
     defer(() => applyViewChanges(context, view, { ...page, objects: states, placed: null })),
 });

@@ -25,9 +25,13 @@ const throwUnreadable = (version: number, text: string): never => {
   throw new UnreadableChangeError(version, text);
 };
 
-const decodeDownloaded = ({ version, body }: ServerChangeset): readonly Operation[] => {
+/** Decodes the operations of a changeset. Throws an `UnreadableChangeError`, also if they have no valid stamps. */
+export const decodeDownloaded = (changeset: ServerChangeset): readonly Operation[] => {
+  const { version, body } = changeset;
   const operations = decodeOperationsLeniently(body);
-  return isLeft(operations) ? throwUnreadable(version, operations.left) : operations.right;
+  if (isLeft(operations)) return throwUnreadable(version, operations.left);
+  if (!isStampable(changeset, operations.right.length)) throwUnreadable(version, 'its stamp is not a valid time');
+  return operations.right;
 };
 
 /** Some objects of one page. */
@@ -78,7 +82,6 @@ const mergeInto = (objects: Objects, from: Instant, changesets: readonly ServerC
     if (!isStampable(changeset, 1) || !newRows.add(at, isTouched)) {
       const decoded = decodeDownloaded(changeset);
       operations = decoded.length;
-      if (!isStampable(changeset, operations)) throwUnreadable(changeset.version, 'its stamp is not a valid time');
       work ??= createBatchOwnership();
       for (let index = 0; index < operations; index += 1) {
         const operation = decoded[index] as unknown as Operation;

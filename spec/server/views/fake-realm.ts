@@ -2,9 +2,9 @@ import { BehaviorSubject, defer, filter, of, switchMap, take, tap, type Observab
 import type { ObjectState } from '../../../lib/merge/object-state.js';
 import { encodeOperations } from '../../../lib/merge/operation-codec.js';
 import type { Operation } from '../../../lib/merge/operation.js';
-import { encodeState } from '../../../lib/merge/state-codec.js';
 import { objectTextOf } from '../../../lib/model/object-key.js';
 import type { Version } from '../../../lib/model/version.js';
+import { HeadObject } from '../../../lib/server/history/head-object.js';
 import type { HistoryRecord } from '../../../lib/server/history/history-record.js';
 import { TouchWriter } from '../../../lib/server/history/touches.js';
 import type { WatchedType } from '../../../lib/server/history/watched-properties.js';
@@ -53,21 +53,23 @@ export const createFakeRealm = (
       return records.at(-1)?.total ?? 0;
     },
   };
-  const readNow = (texts: readonly string[]): Observable<readonly (readonly [string, Uint8Array])[]> =>
+  const readNow = (texts: readonly string[]): Observable<ReadonlyMap<string, HeadObject>> =>
     of(
-      texts.flatMap((text) => {
-        const state = states.get(text);
-        return state === undefined ? [] : [[text, encodeState(state)] as const];
-      }),
+      new Map(
+        texts.flatMap((text) => {
+          const state = states.get(text);
+          return state === undefined ? [] : [[text, new HeadObject(text, state, null)] as const];
+        }),
+      ),
     );
-  const readSomeRows = (texts: readonly string[]): Observable<readonly (readonly [string, Uint8Array])[]> =>
+  const readSomeObjects = (texts: readonly string[]): Observable<ReadonlyMap<string, HeadObject>> =>
     isHeld$.pipe(
       filter((isHeld) => !isHeld),
       take(1),
       tap(() => (counted.reads += 1)),
       switchMap(() => readNow(texts)),
     );
-  const works = { headState: { readSomeRows }, uploadQueue: { runBetween: <A>(work$: A) => work$ } };
+  const works = { headState: { readSomeObjects }, uploadQueue: { runBetween: <A>(work$: A) => work$ } };
   const followers = new HistoryFollowers(log as never);
   const readWith = ((read: (given: unknown) => unknown) => read(works)) as ViewRouterPorts['readWith'];
   const record = ({ origin, operations, isUntouched = false }: FakeChangeset): void => {
@@ -96,7 +98,7 @@ export const createFakeRealm = (
     history,
     records,
     /** Reads states, also while reads are held. */
-    ports: { history, headState: { readSomeRows: readNow } } as unknown as ReadFoundPorts,
+    ports: { history, headState: { readSomeObjects: readNow } } as unknown as ReadFoundPorts,
     head: () => head$.value,
     router: new ViewRouter({ history, followers, readWith, scheduler } as unknown as ViewRouterPorts),
     /** Adds a changeset that the history does not have yet. */

@@ -33,7 +33,7 @@ describe('a session with a view', () => {
     write(update('x', { list: 'b' }));
     write(remove('y'));
     expect(client.texts()).toEqual([
-      'parts y x without nothing up to 4, 0 left',
+      'parts ~x y without nothing up to 4, 0 left',
       'parts nothing without x up to 5, 0 left',
       'parts y without nothing up to 6, 0 left', // As a tombstone.
     ]);
@@ -185,7 +185,7 @@ describe('a session with a view', () => {
     write(update('x', { text: 'x' }), update('y', { text: 'y' }));
     const after = createViewConnection(server);
     after.bind({ number: 2, filters: lists('b') }, 1, client.history());
-    expect(after.texts().at(-1)).toBe('parts y without nothing up to 2, 0 left');
+    expect(after.texts().at(-1)).toBe('parts ~y without nothing up to 2, 0 left');
   });
 
   it('edge case 17: gets the latest view when it is replaced during its members, twice and back to the first', () => {
@@ -207,7 +207,7 @@ describe('a session with a view', () => {
       'members 4: nothing without nothing, up to 2',
     ]);
     write(update('x', { text: 'new' }), update('z', { text: 'new' }));
-    expect(client.texts()).toEqual(['parts x without nothing up to 3, 0 left']);
+    expect(client.texts()).toEqual(['parts ~x without nothing up to 3, 0 left']);
   });
 
   it('edge case 32: has nothing after its last subscription was removed, and still uploads and answers marks', () => {
@@ -276,7 +276,7 @@ describe('a session with a view', () => {
     expect(upTo).toEqual([5]);
     write(update('x', { list: 'b' }));
     client.received(3);
-    expect(client.texts()).toEqual(['parts z without x up to 6, 0 left']);
+    expect(client.texts()).toEqual(['parts ~z without x up to 6, 0 left']);
     client.received(6);
     client.write(clock.now(), update('y', { n: 1 })); // Its state is that of the view.
     expect(client.texts()).toEqual(['refused 2']);

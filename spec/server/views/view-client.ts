@@ -10,7 +10,7 @@ import { encodeClient, encodeServer } from '../../../lib/protocol/codec.js';
 import type { Bound, ClientMessage, ServerMessage, WriteRejected } from '../../../lib/protocol/messages.js';
 import type { Members, Parts, ViewStart } from '../../../lib/protocol/view-messages.js';
 import type { SyncServer } from '../../../lib/server/index.js';
-import { applyTo, isIn, stateOf, type States } from './view-facts.js';
+import { applyPiece, applyTo, isIn, stateOf, type States } from './view-facts.js';
 
 const textOf = ({ type, key }: ObjectName): string => objectTextOf(type, key);
 
@@ -175,8 +175,10 @@ export const createViewClient = (replica: string, token: string | null = null) =
     if (page.position === null) place(page, receiving);
     else request();
   };
-  const onParts = ({ states, leaves, upTo }: Parts): void => {
+  const onParts = ({ changesets, states, leaves, upTo }: Parts): void => {
     if (upTo <= known.downloadedTo) throw new Error(`parts up to ${upTo} after ${known.downloadedTo}`);
+    for (const piece of changesets) applyPiece(objects, replica, piece);
+    if (changesets.length > 0) log.push('pieces');
     for (const object of states) enter(textOf(object), stateOf(object.state));
     for (const name of leaves) leave(textOf(name));
     known.downloadedTo = upTo;
@@ -214,17 +216,16 @@ export const createViewClient = (replica: string, token: string | null = null) =
         onMembers(message);
         return;
       }
-      case 'parts': {
+      case 'parts':
         onParts(message);
         return;
-      }
       case 'refused': {
         onRejected(message);
         return;
       }
       case 'mark':
         marks.answered.push(message.request);
-        return undefined;
+        return;
       default:
         throw new Error(`unexpected ${message.type} ${JSON.stringify(message)}`);
     }

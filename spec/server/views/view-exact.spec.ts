@@ -64,7 +64,7 @@ describe('a page that is exact at the head', () => {
     await firstValueFrom(headState.readStates(['A/n1'])); // From now on the cache is used.
     const recorded = await append(history, [{ ...change, kind: 'update', values: { p: 2 } }]);
     let rows = 0;
-    headState.readSomeRows(['A/n1', 'A/n2']).subscribe((found) => (rows += found.length));
+    headState.readSomeObjects(['A/n1', 'A/n2']).subscribe((found) => (rows += found.size));
     expect(rows).toBe(0);
     headState.appended(recorded, [{ operations: [{ kind: 'update', type: 'A', key: 1, values: { p: 2 } }] }]);
     expect(rows).toBe(1);

@@ -1,10 +1,10 @@
 import { createFilterTest } from '../../../lib/filter/filter-test.js';
 import { keyName, type StoredFilter } from '../../../lib/filter/stored-filter.js';
 import { applyOperation, isAlive, type ObjectState, propertyValueOf } from '../../../lib/merge/object-state.js';
-import { decodeOperations } from '../../../lib/merge/operation-codec.js';
+import { decodeOperations, targetsOf } from '../../../lib/merge/operation-codec.js';
 import { decodeState } from '../../../lib/merge/state-codec.js';
 import { operationStampOf } from '../../../lib/merge/timestamp.js';
-import type { Changeset, ObjectName, StoredObject } from '../../../lib/model/changeset.js';
+import type { Changeset, ObjectName, ServerChangeset, StoredObject } from '../../../lib/model/changeset.js';
 import { objectTextOf, parseObjectText } from '../../../lib/model/object-key.js';
 import type { ViewFilter } from '../../../lib/model/view.js';
 import type { ServerMessage } from '../../../lib/protocol/messages.js';
@@ -34,6 +34,14 @@ export const applyTo = (
   });
 };
 
+/** Applies operations of another replica on objects that are here. */
+export const applyPiece = (states: States, replica: string, piece: ServerChangeset): void => {
+  if (piece.origin === replica) throw new Error('own operations');
+  for (const { type, key } of targetsOf(piece.body))
+    if (!states.has(objectTextOf(type, key))) throw new Error(`operations on ${type} ${key}, which is not here`);
+  applyTo(states, piece.origin, piece);
+};
+
 /** Whether an object matches one of some filters. */
 export const isIn = (filters: readonly ViewFilter[], text: string, state: ObjectState): boolean => {
   const { type, key } = parseObjectText(text);
@@ -46,6 +54,7 @@ export const isIn = (filters: readonly ViewFilter[], text: string, state: Object
 /** Returns the names of the objects of a message. */
 export const namesOf = (message: ServerMessage): readonly (ObjectName | StoredObject)[] => {
   if (message.type === 'members') return [...message.objects, ...message.leaves];
-  if (message.type === 'parts') return [...message.states, ...message.leaves];
+  if (message.type === 'parts')
+    return [...message.changesets.flatMap(({ body }) => targetsOf(body)), ...message.states, ...message.leaves];
   return [];
 };

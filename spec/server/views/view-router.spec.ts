@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { VirtualTimeScheduler } from 'rxjs';
 import { decodeState } from '../../../lib/merge/state-codec.js';
+import { targetsOf } from '../../../lib/merge/operation-codec.js';
 import type { Operation } from '../../../lib/merge/operation.js';
 import { objectTextOf, parseObjectText } from '../../../lib/model/object-key.js';
-import type { ObjectName, StoredObject } from '../../../lib/model/changeset.js';
+import type { Parts } from '../../../lib/protocol/view-messages.js';
 import { objectsOf, touchesOf } from '../../../lib/server/history/touches.js';
 import { serverLimits } from '../../../lib/server/server-limits.js';
 import type { PartsPage } from '../../../lib/server/views/parts-page.js';
@@ -49,7 +50,12 @@ const createSession = (realm: FakeRealm, replica: string, view: ServedView) => {
     for (const text of expected) expectEqual(restoreState(objects.get(text)!), restoreState(states.get(text)!));
     position = version;
   };
-  const apply = (states: readonly StoredObject[], leaves: readonly ObjectName[]): void => {
+  const apply = ({ changesets, states, leaves }: Pick<Parts, 'changesets' | 'states' | 'leaves'>): void => {
+    for (const piece of changesets) {
+      log.push('piece');
+      for (const { type, key } of targetsOf(piece.body)) expect(objects.has(objectTextOf(type, key))).toBe(true);
+      applyTo(objects, piece.origin, piece);
+    }
     for (const object of states) {
       const state = decodeState(object.state);
       if ('right' in state) objects.set(objectTextOf(object.type, object.key), state.right);
@@ -57,8 +63,7 @@ const createSession = (realm: FakeRealm, replica: string, view: ServedView) => {
     for (const { type, key } of leaves) objects.delete(objectTextOf(type, key));
   };
   const receive = (page: PartsPage): void => {
-    const { states, leaves } = page.partsFor(1, { version: realm.head(), bytes: 0 });
-    apply(states, leaves);
+    apply(page.partsFor(1, { version: realm.head(), bytes: 0 }));
     // A client that was sent the page earlier may have uploaded since then.
     if (page.upTo === realm.head()) check(page.upTo);
     position = page.upTo;
@@ -77,13 +82,13 @@ const createSession = (realm: FakeRealm, replica: string, view: ServedView) => {
         for (const name of objectsOf(record.body))
           if (!types.has(name.type)) difference.addOutside(objectTextOf(name.type, name.key), name);
     }
-    readChanges(realm.ports, view, difference).subscribe(({ draft }) => {
+    readChanges(realm.ports, view, difference, null).subscribe(({ draft }) => {
       isReading = false;
       if (realm.head() !== head) {
         readAndJoin();
         return;
       }
-      apply(draft.objects, draft.leaves);
+      apply({ changesets: draft.changesets, states: draft.objects, leaves: draft.leaves });
       check(head);
       if (!made.isBusy) member = realm.router.join(session, view);
     });

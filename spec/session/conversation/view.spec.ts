@@ -110,7 +110,7 @@ describe('a session of a realm with subscriptions', () => {
       runAt(m, '---- 5000ms x', {
         x: () => {
           expect(viewMessagesOf(received)).toEqual(['r9']);
-          expect(realm.parts).toEqual([{ states, leaves, upTo: 9, bytes: 900, remainingBytes: 0 }]);
+          expect(realm.parts).toEqual([{ changesets: [], states, leaves, upTo: 9, bytes: 900, remainingBytes: 0 }]);
         },
       });
     }),

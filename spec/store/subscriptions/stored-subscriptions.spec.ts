@@ -193,7 +193,8 @@ describe('a client reset of a realm with subscriptions', () => {
         expect(each.context.durable().hasView).toBe(false); // Earlier versions of the library may open it.
       }
       expect(await detachedIn(storage)).toEqual([]);
-      const late = { states: [server.objectAt(2, 'a')], leaves: [], upTo: 9, bytes: 0, remainingBytes: 0 };
+      const states = [server.objectAt(2, 'a')];
+      const late = { changesets: [], states, leaves: [], upTo: 9, bytes: 0, remainingBytes: 0 };
       await waitUntilDone(viewOf(store).integrate(late)); // A page of the view from before the reset.
       expect(await greetingOf(store)).toMatchObject({ downloadedTo: 0 });
       await placeLatest(store, server);

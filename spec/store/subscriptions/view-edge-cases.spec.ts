@@ -145,7 +145,9 @@ describe('the objects of a view in edge cases', () => {
     server.add([moveTask('a', 'in')]);
     await waitUntilDone(store.rollBack({ ...rejectionOf(2, server), upTo: server.head() }));
     expect((await greetingOf(store)).view?.number).toBe(null);
-    await waitUntilDone(viewOf(store).integrate({ states: [], leaves: [], upTo: server.head(), ...noBytes }));
+    await waitUntilDone(
+      viewOf(store).integrate({ changesets: [], states: [], leaves: [], upTo: server.head(), ...noBytes }),
+    );
     expect([keysIn(store), (await greetingOf(store)).view?.number]).toEqual(['a', 1]);
   });
 });

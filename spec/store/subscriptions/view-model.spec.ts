@@ -4,13 +4,15 @@ import { endOfTurn$ } from '../../../lib/clock.js';
 import type { Operation } from '../../../lib/merge/operation.js';
 import type { Schema } from '../../../lib/model/schema.js';
 import type { Transaction } from '../../../lib/store/transaction/transaction-api.js';
-import { runOptions } from '../../merge/arbitrary-operations.js';
+import { createStamp, runOptions } from '../../merge/arbitrary-operations.js';
 import { createTask, greetingOf, statusOf, wantedOf } from './view-world.js';
 import { createViewWorld, taskKeys, type ViewWorld } from './view-session.js';
 
 const key = fc.constantFrom(...taskKeys);
 const list = fc.constantFrom('x', 'x', 'y');
 const act = fc.record({ key, list, kind: fc.constantFrom('move', 'move', 'vote', 'like', 'tag', 'delete') });
+/** The first increment of a replica. */
+const like = { kind: 'increment', property: 'likes', born: createStamp(0), after: null, by: 1 } as const;
 const remote: fc.Arbitrary<Operation> = fc.oneof(
   { weight: 2, arbitrary: fc.tuple(key, list).map(([id, at]) => createTask(id, at)) },
   {
@@ -20,6 +22,18 @@ const remote: fc.Arbitrary<Operation> = fc.oneof(
       .map(([id, at]): Operation => ({ kind: 'update', type: 'Task', key: id, values: { list: at } })),
   },
   { weight: 1, arbitrary: key.map((id): Operation => ({ kind: 'delete', type: 'Task', key: id })) },
+  {
+    weight: 2,
+    arbitrary: key.map((id): Operation => ({
+      ...{ kind: 'insert', type: 'Task', key: id, property: 'tags' },
+      ...{ run: ['a0', 'other'], keys: ['a0'], values: ['theirs'] },
+    })),
+  },
+  { weight: 2, arbitrary: key.map((id): Operation => ({ ...like, type: 'Task', key: id })) },
+  {
+    weight: 2,
+    arbitrary: key.map((id): Operation => ({ kind: 'update', type: 'Task', key: id, values: { votes: 9 } })),
+  },
 );
 const step = fc.oneof(
   {
@@ -85,6 +99,14 @@ const perform = (
   else tx.delete('Task', id);
 };
 
+/** Returns the same operation, as a replica writes it that has the latest state. */
+const toIncrementOf = ({ server }: ViewWorld, operation: Operation): Operation => {
+  if (operation.kind !== 'increment') return operation;
+  const { type, key: id } = operation;
+  const born = server.stateAt(server.head()).get(id)?.born;
+  return born ? { ...operation, born } : { kind: 'update', type, key: id, values: { votes: 1 } };
+};
+
 const take = async (world: ViewWorld, each: Step): Promise<unknown> => {
   switch (each.do) {
     case 'write':
@@ -94,7 +116,11 @@ const take = async (world: ViewWorld, each: Step): Promise<unknown> => {
         .write((tx) => each.acts.forEach((one) => perform(tx, one)))
         .subscribe({ error: () => undefined });
     case 'remote':
-      return world.server.add(each.operations, each.time, `other-${world.server.head()}`);
+      return world.server.add(
+        each.operations.map((one) => toIncrementOf(world, one)),
+        each.time,
+        `other-${world.server.head()}`,
+      );
     case 'edit':
       return world.edit(each.lists);
     case 'subscribe':
@@ -129,6 +155,7 @@ describe('a realm with subscriptions under random events', () => {
     await fc.assert(
       fc.asyncProperty(fc.array(step, { minLength: 15, maxLength: 60 }), async (steps) => {
         const world = createViewWorld();
+        world.server.isOperated = (at) => (at + world.server.head()) % 3 > 0;
         for (const each of steps) {
           world.tick();
           await take(world, each);

@@ -77,7 +77,7 @@ describe('the objects of a view', () => {
     await uploadAll(store, server);
     const noted = noteChanges(store);
     disk.hold();
-    const page = { states: [old], leaves: [], upTo: 3, bytes: 0, remainingBytes: 0 };
+    const page = { changesets: [], states: [old], leaves: [], upTo: 3, bytes: 0, remainingBytes: 0 };
     const integrated = waitUntilDone(viewOf(store).integrate(page));
     expect(disk.begun.flatMap(({ changes }) => changes.map(({ key }) => key))).toEqual(['meta']);
     disk.finish();
@@ -214,7 +214,7 @@ describe('the objects of a view', () => {
     const store = await subscribedDevice(server, ['in']);
     const states = [{ type: 'Task', key: 'b', state: new Uint8Array([1, 2]) }];
     const leaves = [{ type: 'Task', key: 'a' }];
-    const page = { states, leaves, upTo: 9, bytes: 0, remainingBytes: 0 };
+    const page = { changesets: [], states, leaves, upTo: 9, bytes: 0, remainingBytes: 0 };
     await expect(waitUntilDone(viewOf(store).integrate(page))).rejects.toThrow(UnreadableChangeError);
     expect([keysIn(store), store.downloadProgress().version]).toEqual(['a', 1]);
   });
@@ -231,7 +231,9 @@ describe('the objects of a view', () => {
     await waitUntilDone(again.acknowledge(version));
     expect([keysIn(again), await detachedIn(storage)]).toEqual(['', []]);
     const leaves = [{ type: 'Task', key: 'a' }];
-    await waitUntilDone(viewOf(again).integrate({ states: [], leaves, upTo: 3, bytes: 0, remainingBytes: 0 }));
+    await waitUntilDone(
+      viewOf(again).integrate({ changesets: [], states: [], leaves, upTo: 3, bytes: 0, remainingBytes: 0 }),
+    );
     expect([keysIn(again), await detachedIn(storage), await unsentOf(again)]).toEqual(['', [], []]);
   });
 });

@@ -5,7 +5,7 @@ import { decodeOperations, encodeOperations } from '../../../lib/merge/operation
 import type { Operation } from '../../../lib/merge/operation.js';
 import { decodeState, encodeState } from '../../../lib/merge/state-codec.js';
 import { operationStampOf } from '../../../lib/merge/timestamp.js';
-import type { Changeset, ObjectName, StoredObject } from '../../../lib/model/changeset.js';
+import type { Changeset, ObjectName, ServerChangeset, StoredObject } from '../../../lib/model/changeset.js';
 import { isLeft } from '../../../lib/model/result.js';
 import { checkSchema, type Schema } from '../../../lib/model/schema.js';
 import type { SyncedView, ViewMembers, ViewPage } from '../../../lib/model/view-port.js';
@@ -111,7 +111,7 @@ export const decoded = (state: Uint8Array): ObjectState => {
 
 export type States = ReadonlyMap<Key, ObjectState>;
 
-interface HistoryEntry {
+interface HistoryEntry extends Pick<Changeset, 'time' | 'count' | 'body'> {
   readonly origin: string;
   readonly keys: ReadonlySet<Key>;
 }
@@ -143,7 +143,7 @@ export const createServer = () => {
       const stamp = operationStampOf({ time, count }, origin, index);
       next.set(operation.key, applyOperation(next.get(operation.key), operation, stamp));
     });
-    entries.push({ origin, keys: new Set(operations.map(({ key }) => key)) });
+    entries.push({ ...{ origin, time, count, body }, keys: new Set(operations.map(({ key }) => key)) });
     states.push(next);
     return head();
   };
@@ -175,8 +175,26 @@ export const createServer = () => {
     return { objects, leaves, upTo, bytes: 10 * upTo, remainingBytes: 0 };
   };
 
-  return {
+  /** Whether an object was in a view all the time after a version. */
+  const staysIn = (placed: Filters, after: number, key: Key): boolean =>
+    states.slice(after).every((each) => isIn(placed, key, each.get(key)));
+
+  /** The operations of other replicas on some objects, each as a piece of its own. */
+  const piecesAfter = (after: number, replica: string, keys: ReadonlySet<Key>): readonly ServerChangeset[] =>
+    entries.flatMap(({ origin, time, count, body }, at) =>
+      at < after || origin === replica
+        ? []
+        : operationsOf({ body }).flatMap((operation, place) =>
+            keys.has(operation.key)
+              ? [{ version: at + 1, origin, time, count: count + place, body: encodeOperations([operation]) }]
+              : [],
+          ),
+    );
+
+  const made = {
     head,
+    /** Whether an object that stays is named by its operations. */
+    isOperated: (_at: number): boolean => false,
     stateAt,
     append,
     objectAt,
@@ -198,12 +216,15 @@ export const createServer = () => {
     /** The changes of the placed view of a replica after a version. */
     pageAfter: (placed: PlacedView, after: number, replica: string): ViewPage => {
       const { objects, ...page } = difference(placed, after, placed, replica, false);
-      return { ...page, states: objects };
+      const pieces = objects.filter(({ key }, at) => made.isOperated(at) && staysIn(placed, after, key));
+      const changesets = piecesAfter(after, replica, new Set(pieces.map(({ key }) => key)));
+      return { ...page, changesets, states: objects.filter((each) => !pieces.includes(each)) };
     },
     /** The objects of a view at the head. */
     objectsOf: (placed: Filters): States =>
       new Map([...stateAt(head())].filter(([key, state]) => isIn(placed, key, state))),
   };
+  return made;
 };
 
 export type ModelServer = ReturnType<typeof createServer>;
