@@ -104,6 +104,18 @@ export const subscriptionBugs: readonly Bug[] = [
     'context.views?.endDetached(0,',
   ),
   createViewBug(
+    'a piece of a changeset has the count of the whole changeset',
+    'server/history/operation-spans.js',
+    'count: count + index,',
+    'count,',
+  ),
+  createViewBug(
+    'an object that was out for a while is sent its last operations only',
+    'server/views/view-difference.js',
+    'was === is && is !== false && !hasBeenOut && isForeign',
+    'is !== false && isForeign',
+  ),
+  createViewBug(
     'the index keeps deleted objects',
     'server/history/object-index.js',
     'if (oldKey !== null)',

@@ -6,6 +6,7 @@ import { serverLimits } from '../../../lib/server/server-limits.js';
 import type { StoredFilter } from '../../../lib/filter/stored-filter.js';
 import { applyOperation } from '../../../lib/merge/object-state.js';
 import { encodeState } from '../../../lib/merge/state-codec.js';
+import { HeadObject } from '../../../lib/server/history/head-object.js';
 import { operationStampOf } from '../../../lib/merge/timestamp.js';
 import { objectTextOf } from '../../../lib/model/object-key.js';
 import type { Value } from '../../../lib/model/value.js';
@@ -107,7 +108,10 @@ describe('a page of a view whose earlier scope is withheld', () => {
         return EMPTY;
       });
     const works = {
-      headState: { readSomeRows: (texts: readonly string[]) => read$(texts.map(rowOf)) },
+      headState: {
+        readSomeObjects: (texts: readonly string[]) =>
+          read$(new Map(texts.map((text) => [text, new HeadObject(text, state, null)]))),
+      },
       uploadQueue: { runBetween: <A>(work$: A) => work$ },
       selection: {
         choosePlan: () => of({ choice: '', objects: 1 }),

@@ -75,7 +75,7 @@ describe('a server that was restarted', () => {
     pass(10);
     const progress = 'parts nothing without nothing up to 2, 0 left';
     const changesOf = [
-      (at: number) => [`parts k${at} without nothing up to 2, 0 left`],
+      (at: number) => [`parts ~k${at} without nothing up to 2, 0 left`],
       (at: number) => [`parts nothing without k${at} up to 2, 0 left`],
       () => [progress],
     ] as const;
@@ -90,7 +90,7 @@ describe('a server that was restarted', () => {
     pass(10);
     const sent = again.map((client) => client.texts().join());
     expect(sent.map((text, at) => (text === '' ? '' : `${at}: ${text}`)).filter((text) => text !== '')).toEqual([
-      '2: parts k2 without nothing up to 3, 0 left',
+      '2: parts ~k2 without nothing up to 3, 0 left',
       '7: parts k1 without nothing up to 3, 0 left',
     ]);
   });
