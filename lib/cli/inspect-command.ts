@@ -11,8 +11,8 @@ import type { CliOutput } from './cli-environment.js';
 
 const usage = `Usage: tidemark inspect <storage> [options]
 
-Prints the content of a realm in the folder <storage>: its metadata, its objects as they are stored, the
-changes to be uploaded, and the writes that the server has rejected.
+Prints the content of a realm in the folder <storage>: its metadata, its subscriptions, its objects as they are
+stored, the changes to be uploaded, and the writes that the server has rejected.
 Changes nothing. Close the app that has the realm open first. If the app cannot be closed, make a
 snapshot of the volume and inspect a copy from it. An ordinary copy of an open folder is incomplete.
 
@@ -22,7 +22,7 @@ Options:
   --type <type>   only objects of this type, and changes of them
   --key <key>     only objects with this primary key, a deleted one too, and changes of them
   --limit <n>     at most this many objects, changes and rejected writes each (100)
-  --json          a line of JSON for each: {"realm":…} {"object":…} {"change":…} {"rejected":…} {"counts":…}
+  --json          a line of JSON for each: {"realm":…} {"view":…} {"object":…} {"change":…} {"rejected":…} {"counts":…}
   --salvage       read a damaged realm: print all that can be read, and {"damaged":…} for what cannot
   --help          this text
 

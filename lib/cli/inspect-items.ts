@@ -14,6 +14,7 @@ import { type Metadata } from '../store/metadata.js';
 import { decodeStoredOperations } from '../store/commit/outbox.js';
 import { type KeptRejection } from '../store/rejected/rejected-list.js';
 import { rawViewOf } from '../store/objects/object-view.js';
+import type { StoredSubscription } from '../store/subscriptions/subscription-set.js';
 import { decodeStoredObject, isGoneMark } from '../store/objects/stored-object.js';
 
 /** The selected part of a realm; `null` selects everything. */
@@ -54,9 +55,29 @@ export interface InspectedCounts {
   readonly rejected: number;
 }
 
+/** One subscription of a realm. */
+export interface InspectedSubscription extends Pick<StoredSubscription, 'id' | 'name' | 'type' | 'filter'> {
+  /** Whether the objects that it selects are here. */
+  readonly isPlaced: boolean;
+}
+
+/** The subscriptions of a realm, and the view that its objects are of. */
+export interface InspectedView {
+  /** Number of the latest set. */
+  readonly set: number;
+  /** Number of the set whose objects are here; `null`: of none. */
+  readonly placed: number | null;
+  /** Id of the scope in which the server has sent the objects; `null`: none. */
+  readonly scope: string | null;
+  /** Objects that are here only until their changes are uploaded. */
+  readonly detached: number;
+  readonly subscriptions: readonly InspectedSubscription[];
+}
+
 /** The items of a realm, in this order. `damaged` is the message about a damaged record in a salvage. */
 export type InspectedItem =
   | { readonly realm: Metadata & { readonly written: number } }
+  | { readonly view: InspectedView }
   | { readonly object: InspectedObject }
   | { readonly change: InspectedChange }
   | { readonly rejected: InspectedRejection }

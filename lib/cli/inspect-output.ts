@@ -7,6 +7,7 @@ import type {
   InspectedChange,
   InspectedObject,
   InspectedRejection,
+  InspectedView,
 } from './inspect-items.js';
 
 /** Characters of one value in the text output; `--json` prints all of it. */
@@ -40,6 +41,17 @@ const realmLinesOf = ({ realm }: Extract<InspectedItem, { realm: unknown }>, fol
   `  rejected        ${realm.rejectedCount} in all`,
   `  schema version  ${realm.schemaVersion}`,
   `  clock           ${timeTextOf(realm.instant.time)} (${realm.instant.count})`,
+  '',
+];
+
+const viewLinesOf = ({ set, placed, scope, detached, subscriptions }: InspectedView): readonly string[] => [
+  `Subscriptions, set ${set}: ${placed === null ? 'no objects are here yet' : `the objects here are of set ${placed}`}`,
+  ...(scope === null ? [] : [`  scope ${valueTextOf(scope)}`]),
+  ...subscriptions.map(({ id, name, type, filter, isPlaced }) => {
+    const named = name === null ? '' : ` ${valueTextOf(name)}`;
+    return `  ${id}${named}: ${type} ${valueTextOf(filter)}${isPlaced ? '' : ', not here'}`;
+  }),
+  ...(detached === 0 ? [] : [`  ${countTextOf(detached, 'object')} only until uploaded`]),
   '',
 ];
 
@@ -86,6 +98,7 @@ const countLinesOf = ({ objects, changes, changesBytes, rejected }: InspectedCou
 /** Formats an item as text. */
 export const toTextLines = (found: InspectedItem, folder: string): readonly string[] => {
   if ('realm' in found) return realmLinesOf(found, folder);
+  if ('view' in found) return viewLinesOf(found.view);
   if ('object' in found) return objectLinesOf(found.object);
   if ('damaged' in found) return [`damaged: ${found.damaged}`];
   if ('change' in found) return changeLinesOf(found.change, 'change');
@@ -127,6 +140,7 @@ export const toJsonLines = (found: InspectedItem): readonly string[] => {
     return [JSON.stringify({ object: { type, key, deleted: isDeleted, born, died, values: toTaggedJson(values) } })];
   }
   if ('realm' in found) return [JSON.stringify({ realm: toRealmJson(found) })];
+  if ('view' in found) return [JSON.stringify({ view: toTaggedJson(found.view) })];
   if ('change' in found) return [JSON.stringify({ change: toChangeJson(found.change) })];
   return [JSON.stringify('rejected' in found ? { rejected: toChangeJson(found.rejected) } : found)];
 };

@@ -23,6 +23,7 @@ import {
   throwDamage,
 } from './inspect-items.js';
 import { readWritten, salvageOutbox } from './inspect-outbox.js';
+import { readView } from './inspect-view.js';
 
 /** Rejects every change, so that the inspected realm stays unchanged. */
 const toReadOnly = (storage: Storage): Storage =>
@@ -51,6 +52,7 @@ const readHeader = (storage: Storage): Observable<InspectedItem> =>
 const readWholeRealm = (reader: InspectReader): Observable<InspectedItem> =>
   concat(
     readHeader(reader.storage),
+    readView(reader.storage),
     readObjects(reader),
     openOutbox(reader.storage).pipe(
       switchMap(({ floor, page }) => readLogPages(floor, page)),
@@ -68,6 +70,7 @@ const salvageRecords = (reader: InspectReader): Observable<InspectedItem> => {
   const { storage, attempt } = reader;
   return concat(
     readHeader(storage).pipe(showStreamDamage(attempt)),
+    readView(storage).pipe(showStreamDamage(attempt)),
     readObjects(reader),
     salvageOutbox(reader),
     readRecords(storage, rejectedPrefix, rejectedEnd).pipe(

@@ -1,9 +1,10 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { ClassicLevel } from 'classic-level';
-import { firstValueFrom, lastValueFrom } from 'rxjs';
+import { firstValueFrom, lastValueFrom, Subject, take } from 'rxjs';
 import { runCommand } from '../../lib/cli/run-command.js';
-import { openRealm } from '../../lib/index.js';
+import { createSubscriptions, createSyncClient, memoryStorage, openRealm } from '../../lib/index.js';
+import { allowAnyone, createSyncServer } from '../../lib/server/index.js';
 import { levelStorage } from '../../lib/storage/level.js';
 import { openStore } from '../../lib/store/open-store.js';
 import { useBuiltLibrary } from '../server/server-process.js';
@@ -70,6 +71,44 @@ describe('tidemark inspect', () => {
       'Rejected: 0 changes',
       '',
     ]);
+    expect(await entriesAt(storagePath)).toEqual(before);
+  });
+
+  it('prints the subscriptions of a realm, and which of them have their objects here', async () => {
+    const storagePath = fresh();
+    const server = createSyncServer({ storage: memoryStorage(), authenticate: allowAnyone, authorize: () => 'write' });
+    const online = new Subject<typeof server.wire>();
+    const client = createSyncClient({ dial: online.pipe(take(1)) });
+    const sync = { client, realm: 'tasks', stopPolicy: 'immediately' } as const;
+    const subscriptions = createSubscriptions<typeof schema>();
+    const realm = await openRealm({ schema, storage: storagePath, clock, sync, subscriptions });
+    const milk = realm.subscribe('Task', { where: { title: { $in: ['Milk\u009b', 'Tea'] } } }, { name: 'drinks' });
+    online.next(server.wire);
+    await firstValueFrom(milk.sync$);
+    await firstValueFrom(realm.session.downloadComplete$);
+    realm.session.pause();
+    await realm.subscriptions.update((edit) => edit.set('Tag', {}));
+    await realm.close();
+    await client.close();
+    await server.close();
+
+    const before = await entriesAt(storagePath);
+    const { code, out } = await tidemark('inspect', storagePath);
+    const lines = out.split('\n');
+    const first = lines.findIndex((line) => line.startsWith('Subscriptions'));
+    expect([code, lines.slice(first, first + 4)]).toEqual([
+      0,
+      [
+        'Subscriptions, set 2: the objects here are of set 1',
+        '  1 "drinks": Task ["in","title","Milk\\u009b","Tea"]',
+        '  2: Tag true, not here',
+        '',
+      ],
+    ]);
+    const [, found] = jsonOf(await tidemark('inspect', storagePath, '--json'));
+    expect(found).toMatchObject({
+      view: { set: 2, placed: 1, scope: null, detached: 0, subscriptions: [{ id: 1, isPlaced: true }, { id: 2 }] },
+    });
     expect(await entriesAt(storagePath)).toEqual(before);
   });
 
