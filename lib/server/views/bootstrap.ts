@@ -241,7 +241,7 @@ export class Bootstrap {
   }
 
   private addRow({ kind }: ViewScan, [text, bytes]: Row, draft: MembersDraft): void {
-    if (this.concerned.has(text)) return; // It is named at the end.
+    if (this.concerned.isLeftOut(text, kind === 'leaving')) return;
     const { source, target } = this.options;
     const name = parseObjectText(text);
     const isIn = (view: ServedView | null): boolean =>

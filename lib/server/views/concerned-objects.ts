@@ -10,6 +10,8 @@ export interface ConcernedObject extends ObjectName {
   readonly isKnown: boolean;
   /** Whether a changeset of the session's replica touched the object. */
   readonly isOwn: boolean;
+  /** Whether the object was touched after the version from which on its pages are valid. */
+  readonly isLate: boolean;
   /** Rises with each touch of any object. */
   readonly order: number;
 }
@@ -66,8 +68,14 @@ export class ConcernedObjects {
     return this.all;
   }
 
-  has(text: string): boolean {
-    return this.all.has(text) || this.changed.has(text);
+  /**
+   * Whether a scan leaves out an object, because it is named at the end. An object that was only touched before the
+   * scans is not left out: a client that goes on with the pages on another connection may have these changes by then,
+   * so that they do not concern its view any more.
+   */
+  isLeftOut(text: string, isLeaving: boolean): boolean {
+    if (this.isWithheld && isLeaving) return this.all.has(text) || this.changed.has(text);
+    return this.all.get(text)?.isLate === true;
   }
 
   /** Whether the device has an object whose present state is in the first view. */
@@ -99,7 +107,7 @@ export class ConcernedObjects {
     const isHeld = isSource && this.noteHeld(text, source, name, change, watched);
     const isKnown = isHeld || (isTarget && isIn(target));
     // Without a changed value only the state decides in which view the object is.
-    if (isKnown || isSource || isOwn || change === null) this.set(text, name, isKnown, isOwn);
+    if (isKnown || isSource || isOwn || change === null) this.set(text, name, isKnown, isOwn, version > this.version);
   }
 
   /** Adds an object that the replica itself has touched. */
@@ -126,13 +134,14 @@ export class ConcernedObjects {
     return source.hasValues(name, change?.before ?? null, watched);
   }
 
-  private set(text: string, { type, key }: ObjectName, isKnown: boolean, isOwn: boolean): void {
+  private set(text: string, { type, key }: ObjectName, isKnown: boolean, isOwn: boolean, isLate = false): void {
     const earlier = this.all.get(text);
     this.order += 1;
     this.all.set(text, {
       ...{ type, key, order: this.order },
       isKnown: isKnown || earlier?.isKnown === true,
       isOwn: isOwn || earlier?.isOwn === true,
+      isLate: isLate || earlier?.isLate === true,
     });
   }
 }
