@@ -14,6 +14,11 @@ import {
 
 /** Entries in one request: most pages at once, without building arrays that are then cut. */
 const readEntriesMax = 1_000;
+/**
+ * Entries in the first request. LevelDB reserves memory for all of them, and frees it only when JavaScript collects the
+ * iterator, whose size it does not know. Most ranges have few entries.
+ */
+const firstEntriesMax = 32;
 /** Bytes in one request: a page, with room for its keys. */
 const readBytesMax = 256 * 1024;
 
@@ -146,7 +151,8 @@ const readRange = async (
     const found: StorageEntry[] = [];
     let bytes = 0;
     for (;;) {
-      const read = await iterator.nextv(Math.min(limit - found.length, readEntriesMax));
+      const entriesMax = found.length === 0 ? firstEntriesMax : readEntriesMax;
+      const read = await iterator.nextv(Math.min(limit - found.length, entriesMax));
       for (const entry of read) {
         found.push(entry);
         bytes += entry[1].byteLength;

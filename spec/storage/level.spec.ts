@@ -155,6 +155,29 @@ describe('storage on an abstract-level database', () => {
     for (const { status } of await Promise.allSettled(ends)) expect(status).toBe('rejected');
   });
 
+  it('asks for few entries of a range first, because the memory for them is kept for a while', async () => {
+    const sizes: number[] = [];
+    let left = 2_000;
+    const db: LevelDatabase = {
+      ...held().db,
+      iterator: () => ({
+        nextv: (size) => {
+          sizes.push(size);
+          const count = Math.min(size, left);
+          left -= count;
+          return Promise.resolve(Array.from({ length: count }, () => ['key', Uint8Array.of(1)]));
+        },
+        close: () => Promise.resolve(),
+      }),
+    };
+    const storage = await firstValueFrom(abstractLevelStorage(db));
+    const read = (limit: number) => firstValueFrom(storage.range({ ...everything, limit }));
+    expect(await read(10)).toHaveLength(10);
+    expect(await read(1_500)).toHaveLength(1_500);
+    expect(await read(1_000)).toHaveLength(490);
+    expect(sizes).toEqual([10, 32, 1_000, 468, 32, 968, 510]);
+  });
+
   it('writes one batch after the other, merges those that arrive meanwhile, and syncs them if one of them asks', async () => {
     const { db, waiting, events, settled } = held();
     const storage = await firstValueFrom(abstractLevelStorage(db));
