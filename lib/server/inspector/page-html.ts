@@ -40,7 +40,7 @@ stays in this tab, and is sent to this server only.</p>
 <table aria-labelledby="realms-title"><thead><tr><th scope="col">Realm</th><th scope="col" class="number">Sessions</th>
 <th scope="col" class="number">Version</th><th scope="col" class="number">Changesets/s</th>
 <th scope="col">Last minute</th><th scope="col" class="number">History</th>
-<th scope="col" class="number">Growth/s</th></tr></thead><tbody id="realms"></tbody></table></div>
+<th scope="col" class="number">Growth/s</th><th scope="col">Filters</th></tr></thead><tbody id="realms"></tbody></table></div>
 <p class="more" id="realms-more"></p>
 <h2 id="connections-title">Connections</h2>
 <div class="scroll" role="region" aria-labelledby="connections-title" tabindex="0">
@@ -54,7 +54,7 @@ stays in this tab, and is sent to this server only.</p>
 <h2 id="sessions-title">Sessions</h2>
 <div class="scroll" role="region" aria-labelledby="sessions-title" tabindex="0">
 <table aria-labelledby="sessions-title"><thead><tr><th scope="col">Realm</th><th scope="col">User</th>
-<th scope="col">Replica</th><th scope="col">Access</th><th scope="col" class="number">Connection</th>
+<th scope="col">Replica</th><th scope="col">Access</th><th scope="col">Subscriptions</th><th scope="col" class="number">Connection</th>
 <th scope="col" class="number">Has version</th><th scope="col" class="number">Behind</th></tr></thead>
 <tbody id="sessions"></tbody></table></div>
 <p class="more" id="sessions-more"></p>

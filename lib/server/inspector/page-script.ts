@@ -117,6 +117,10 @@ const drawTotals = (totals) => {
   });
 };
 
+const watchedText = (watched) =>
+  watched === null
+    ? 'none'
+    : count(watched.properties) + ' properties since ' + count(watched.since) + (watched.isIndexed ? '' : ', building');
 const realmCells = (realm) => [
   { tag: 'th', text: realm.name },
   { kind: 'number', text: count(realm.sessions) },
@@ -125,6 +129,7 @@ const realmCells = (realm) => [
   { chart: 'realm ' + realm.name },
   { kind: 'number', text: bytes(realm.bytes) },
   { kind: 'number', text: bytes(realm.bytesIn) },
+  { text: watchedText(realm.watched) },
 ];
 const connectionCells = (at) => (connection) => [
   { tag: 'th', kind: 'number', text: connection.number === null ? '–' : String(connection.number) },
@@ -143,6 +148,7 @@ const sessionCells = ({ connection, session }) => [
   { text: nameOf(connection.user) },
   { kind: 'code', text: session.replica },
   { text: session.access },
+  { text: session.subscriptions === null ? 'whole realm' : count(session.subscriptions) },
   { kind: 'number', text: connection.number === null ? '–' : String(connection.number) },
   { kind: 'number', text: count(session.position) },
   { kind: session.behind > 0 ? 'number behind' : 'number', text: session.behind > 0 ? count(session.behind) : 'up to date' },

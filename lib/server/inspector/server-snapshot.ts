@@ -35,6 +35,18 @@ export interface RealmFigures {
   /** Changesets and bytes that its history grew by in one second. */
   readonly changesetsIn: PerSecond;
   readonly bytesIn: PerSecond;
+  /** `null` if no subscription and no scope of the realm has a filter. */
+  readonly watched: WatchedFigures | null;
+}
+
+/** Numbers of what filters of a realm name. The names of properties may be those of other users. */
+export interface WatchedFigures {
+  readonly types: number;
+  readonly properties: number;
+  /** The version since which all of them are watched. */
+  readonly since: number;
+  /** Whether the index has all objects. */
+  readonly isIndexed: boolean;
 }
 
 /** All connections and realms of a server at one time. Realms are those with a bound session. */
@@ -48,7 +60,20 @@ export interface ServerSnapshot {
 const noTraffic: Traffic = { messagesIn: null, messagesOut: null, bytesIn: null, bytesOut: null };
 const nothing = { messagesIn: 0, messagesOut: 0, bytesIn: 0, bytesOut: 0 };
 
+type WatchedTypes = BoundSessionReport['watchedTypes'];
+
+const toWatchedFigures = (types: WatchedTypes): WatchedFigures | null => {
+  if (types.size === 0) return null;
+  const properties = [...types.values()].flatMap((type) => type.properties);
+  return {
+    ...{ types: types.size, properties: properties.length },
+    since: Math.max(...[...types.values(), ...properties].map(({ since }) => since)),
+    isIndexed: properties.every(({ isIndexed }) => isIndexed),
+  };
+};
+
 interface RealmCounts {
+  readonly watchedTypes: WatchedTypes;
   readonly head: number;
   readonly bytes: number;
   sessions: number;
@@ -65,8 +90,8 @@ interface Counted {
 const countRealms = (reports: readonly ConnectionReport[]): ReadonlyMap<string, RealmCounts> => {
   const realms = new Map<string, RealmCounts>();
   for (const { sessions } of reports)
-    for (const { realm, head, historyBytes } of sessions) {
-      const counts = realms.get(realm) ?? { head, bytes: historyBytes, sessions: 0 };
+    for (const { realm, head, historyBytes, watchedTypes } of sessions) {
+      const counts = realms.get(realm) ?? { head, bytes: historyBytes, sessions: 0, watchedTypes };
       counts.sessions += 1;
       realms.set(realm, counts);
     }
@@ -117,12 +142,12 @@ export const createServerSnapshots = (
     const seconds = before === null ? 1 : (at - before.at) / 1_000;
     const reports = Array.from(connections, (connection) => connection.report());
     const counted = countReports(reports, at);
-    const realms = [...counted.realms].map(([name, { head, bytes, sessions }]): RealmFigures => {
+    const realms = [...counted.realms].map(([name, { head, bytes, sessions, watchedTypes }]): RealmFigures => {
       const earlier = before?.realms.get(name);
       const rateOf = (present: number, was: number | undefined): PerSecond =>
         was === undefined ? null : Math.max(0, present - was) / seconds;
       return {
-        ...{ name, head, bytes, sessions },
+        ...{ name, head, bytes, sessions, watched: toWatchedFigures(watchedTypes) },
         changesetsIn: rateOf(head, earlier?.head),
         bytesIn: rateOf(bytes, earlier?.bytes),
       };

@@ -44,8 +44,8 @@ const roundTraffic = ({ messagesIn, messagesOut, bytesIn, bytesOut }: Traffic): 
 const toVisibleConnection = ({ user, socket, sessions, traffic }: ConnectionFigures, reader: Reader) => {
   const isOwn = reader.user !== null && user === reader.user;
   const isNamed = isOwn || reader.seesUsers;
-  const all = sessions.map(({ realm, replica, access, position, head }) => ({
-    ...{ realm, replica, access, position },
+  const all = sessions.map(({ realm, replica, access, position, head, subscriptions }) => ({
+    ...{ realm, replica, access, position, subscriptions },
     behind: Math.max(0, head - position),
   }));
   return {
@@ -60,8 +60,8 @@ const toVisibleConnection = ({ user, socket, sessions, traffic }: ConnectionFigu
   };
 };
 
-const toVisibleRealm = ({ name, head, bytes, sessions, changesetsIn, bytesIn }: RealmFigures) => ({
-  ...{ name, head, bytes, sessions },
+const toVisibleRealm = ({ name, head, bytes, sessions, changesetsIn, bytesIn, watched }: RealmFigures) => ({
+  ...{ name, head, bytes, sessions, watched },
   ...{ changesetsIn: round(changesetsIn), bytesIn: round(bytesIn) },
 });
 

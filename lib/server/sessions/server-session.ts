@@ -16,6 +16,7 @@ import {
 import type { NextMembers, Subscribe } from '../../protocol/view-messages.js';
 import type { Version } from '../../model/version.js';
 import type { User } from '../auth/access.js';
+import type { History } from '../history/history.js';
 import type { ScopeFilters, ScopeOf } from '../scope/scope.js';
 import { ScopeWatch } from '../scope/scope-watch.js';
 import type { ServedScope } from '../scope/served-scope.js';
@@ -59,6 +60,10 @@ export interface BoundSessionReport {
   readonly head: Version;
   /** Bytes of the realm's history. */
   readonly historyBytes: number;
+  /** Number of subscriptions; `null` for a session of the whole realm. */
+  readonly subscriptions: number | null;
+  /** The types and properties that filters of the realm name. */
+  readonly watchedTypes: History['watchedProperties']['types'];
 }
 
 /** The end of a session: the client has unbound it, or it failed with an error. */
@@ -103,6 +108,8 @@ class BoundSession implements ServerSession, Holder {
   private isOutdated: IsOutdated | null = null;
   private uploadHandler: UploadHandler | null = null;
   private isOver = false;
+  /** `null` for a session of the whole realm. */
+  private subscriptionCount: number | null;
   private readonly scopeWatch: ScopeWatch | null;
   /** A scope that has come before the session was bound. */
   private early: { readonly filters: ScopeFilters } | null = null;
@@ -116,6 +123,7 @@ class BoundSession implements ServerSession, Holder {
     private readonly owner: SessionOwner,
   ) {
     const { scope, schemaOf } = ports;
+    this.subscriptionCount = bind.view?.filters.length ?? null;
     this.scopeWatch =
       scope === null
         ? null
@@ -140,9 +148,12 @@ class BoundSession implements ServerSession, Holder {
     const { acceptedBind, downloadFeed, bind } = this;
     if (acceptedBind === null || downloadFeed === null) return null;
     const { access, realm } = acceptedBind;
-    const { log, bytes: historyBytes } = realm.history;
-    const position = downloadFeed.confirmedTo();
-    return { realm: bind.realm, replica: bind.replica, access, position, head: log.head, historyBytes };
+    const { log, bytes: historyBytes, watchedProperties } = realm.history;
+    return {
+      ...{ realm: bind.realm, replica: bind.replica, access, position: downloadFeed.confirmedTo() },
+      ...{ head: log.head, historyBytes, subscriptions: this.subscriptionCount },
+      watchedTypes: watchedProperties.types,
+    };
   }
 
   close(): void {
@@ -241,6 +252,7 @@ class BoundSession implements ServerSession, Holder {
       throw createProtocolViolation(`${message.type}: session ${this.bind.session} is not bound yet.`);
     else if (message.type === 'upload' || message.type === 'withdraw') this.upload(message, acceptedBind);
     else handleDownloadMessage(downloadFeed, message);
+    if (message.type === 'subscribe') this.subscriptionCount = message.filters.length;
     if (message.type === 'fault' && acceptedBind !== null) this.logFault(message, acceptedBind);
   }
 

@@ -39,7 +39,7 @@ export const readState = async (port: number, token: string): Promise<VisibleSta
 /** A bound session. */
 export const createSessionReport = (realm: string, position = 0, head = 0) => ({
   ...{ realm, replica: `replica of ${realm}`, access: 'write' as const, position, head },
-  historyBytes: 100 * head,
+  ...{ historyBytes: 100 * head, subscriptions: null, watchedTypes: new Map<never, never>() },
 });
 
 /** A connection with a socket that has sent nothing. */

@@ -124,7 +124,15 @@ describe('the inspector of a server', () => {
     expect(seen.totals).toMatchObject({ connections: 3, sessions: 3, realms: 1 });
     expect(seen.realms).toEqual({
       items: [
-        { name: 'team', head: 3, bytes: expect.any(Number) as number, sessions: 3, changesetsIn: null, bytesIn: null },
+        {
+          name: 'team',
+          head: 3,
+          bytes: expect.any(Number) as number,
+          sessions: 3,
+          changesetsIn: null,
+          bytesIn: null,
+          watched: null,
+        },
       ],
       more: 0,
     });
@@ -163,6 +171,27 @@ describe('the inspector of a server', () => {
     ]);
   });
 
+  it('shows of subscriptions how many a session has, and of filters how many properties they name', async () => {
+    const port = await listen({ inspector: ['ann'] });
+    await bind(port, 'ann', 'team');
+    const client = await connectRawClient(port);
+    const view = { number: null, filters: [], scope: null };
+    client.sendMessage(createBind({ realm: 'team', token: 'bob', replica: 'v', view }));
+    await client.until(({ type }) => type === 'bound');
+    const filters = [
+      { id: 1, type: 'Task', filter: ['in', 'list', 'secret'] },
+      { id: 2, type: 'Task', filter: ['in', 'owner', 'carla'] },
+    ];
+    client.sendMessage({ type: 'subscribe', session: 1, number: 1, filters });
+    await client.until(({ type }) => type === 'view');
+    const state = await readState(port, 'ann');
+    const sessions = state.connections.items.flatMap((connection) => connection.sessions.items);
+    expect(sessions.map(({ subscriptions }) => subscriptions).sort()).toEqual([2, null]);
+    const watched = { types: 1, properties: 2, since: 0, isIndexed: true };
+    expect(state.realms.items).toMatchObject([{ name: 'team', watched }]);
+    expect(JSON.stringify(state)).not.toMatch(/secret|carla|owner|list/);
+  });
+
   it('forgets connections and sessions that have ended', async () => {
     const port = await listen({ inspector: true });
     const ann = await bind(port, 'ann', 'team');
@@ -195,6 +224,7 @@ describe('the inspector of a server', () => {
       'position',
       'realm',
       'replica',
+      'subscriptions',
     ]);
     expect(Object.keys(realms.items[0]!).sort()).toEqual([
       'bytes',
@@ -203,6 +233,7 @@ describe('the inspector of a server', () => {
       'head',
       'name',
       'sessions',
+      'watched',
     ]);
   });
 
