@@ -31,6 +31,24 @@ describe('frames of sessions with a view', () => {
     expect(textOf(view([[1, 'bad-filter', 't'.repeat(501)]]))).toMatch('view.rejections[0].text must be');
   });
 
+  it('are accepted with several pieces of one changeset in parts, and not in a download', () => {
+    const body = new Uint8Array([0x91, 0x02]);
+    const page = (...rows: readonly (readonly number[])[]) => [['a', 'b'], rows.map((row) => [...row, body])];
+    const parts = (...rows: readonly (readonly number[])[]) =>
+      textOf(decodeServer(encodeValue([46, 1, page(...rows), [], [], 9, 0, 0, 0])));
+    expect(parts([1, 0, 5, 0], [1, 0, 5, 2], [1, 0, 5, 3], [2, 1, 4, 0])).toBe('not refused');
+    for (const next of [
+      [1, 0, 5, 2],
+      [1, 0, 5, 1],
+      [1, 1, 5, 3],
+      [1, 0, 6, 3],
+    ])
+      expect(parts([1, 0, 5, 2], next)).toMatch('parts.changesets[1].count must be a count after 2');
+    expect(parts([2, 0, 5, 0], [1, 0, 5, 1])).toMatch('parts.changesets[1].version must be a version after 1');
+    const download = [35, 1, page([1, 0, 5, 0], [1, 0, 5, 2]), 9, 0, 0, 0];
+    expect(textOf(decodeServer(encodeValue(download)))).toMatch('download.changesets[1].version must be');
+  });
+
   it('are accepted as a last page of members with its version only, and other pages without one only', () => {
     const members = (position: unknown, upTo: unknown) =>
       textOf(decodeServer(encodeValue([45, 1, 1, [], [], position, upTo, 0, 0])));

@@ -127,6 +127,21 @@ describe('the operations on objects that stay in a view', () => {
     expect(client.texts()).toEqual(['refused 1', 'parts ~y z without nothing up to 9, 0 left']);
   });
 
+  it('are those of other replicas only', () => {
+    const { write, openPlaced, clock, server, pass } = createViewWorld();
+    write(create('x', 'a', { text }), create('y', 'a', { text }));
+    const client = openPlaced(lists('a'));
+    client.write(clock.now(), update('y', { n: 1 }), update('x', { n: 2 }));
+    write(update('x', { n: 3 }));
+    const history = client.history();
+    client.disconnect();
+    const again = createViewConnection(server);
+    again.bind({ number: 1, filters: lists('a') }, 1, history);
+    pass(10);
+    expect(again.texts().at(-1)).toBe('parts ~x without nothing up to 3, 0 left');
+    expect(partsOf(again.all).changesets.map(({ version, origin }) => [version, origin])).toEqual([[3, 'w']]);
+  });
+
   it('are states while another view is on the way', () => {
     const { write, openPlaced, pass } = createViewWorld();
     write(create('x', 'a', { text }), create('y', 'b', { text }));
