@@ -6,11 +6,19 @@ import { fileURLToPath } from 'node:url';
 import type { Bug, BugEdit } from './planted-bug.js';
 import { clientBugs } from './client-bugs.js';
 import { rareBugs } from './rare-bugs.js';
+import { scopeBugs } from './scope-bugs.js';
 import { serverBugs } from './server-bugs.js';
 import { subscriptionBugs } from './subscription-bugs.js';
 import { tabBugs } from './tab-bugs.js';
 
-export const bugs: readonly Bug[] = [...serverBugs, ...clientBugs, ...rareBugs, ...tabBugs, ...subscriptionBugs];
+export const bugs: readonly Bug[] = [
+  ...serverBugs,
+  ...clientBugs,
+  ...rareBugs,
+  ...tabBugs,
+  ...subscriptionBugs,
+  ...scopeBugs,
+];
 
 /** Seeds within which a bug has to be found. */
 const seedsMax = 200;

@@ -8,9 +8,6 @@ import { InvariantError, type Ledger } from './invariants.js';
 import { isSelected, type FoldedChange, type ViewOracle } from './view-oracle.js';
 import { wholeScope, type UserScopes, type WorldScope } from './world-scopes.js';
 
-/** Milliseconds within which a server decides about an upload. A scope of that time may have decided it. */
-const decisionMs = 3_000;
-
 /** A changeset as a client has uploaded it. */
 interface UploadedChangeset {
   readonly texts: readonly string[];
@@ -49,6 +46,10 @@ export class ScopeCheck {
   /** The scopes by users and ids. */
   private readonly named = new Map<string, WorldScope['filters']>();
   private readonly uploads = new Map<string, UploadedChangeset>();
+  /** The virtual time at which each write was first uploaded. */
+  private readonly uploadedAt = new Map<string, number>();
+  /** The latest write of the history. */
+  private latest = { version: 0, id: '' };
   private readonly rejected = new Set<string>();
 
   constructor(private readonly options: ScopeCheckOptions) {
@@ -83,6 +84,7 @@ export class ScopeCheck {
       const entry = texts.map((text) => parseObjectText(text)).find(({ type }) => type === 'Entry');
       const id = entry === undefined ? null : String(entry.key);
       const upload = { texts, id, at: now(), head: oracle.head() };
+      if (id !== null && !this.uploadedAt.has(id)) this.uploadedAt.set(id, now());
       // The first one counts: the server may have decided then, and answers again.
       const key = `${replica} ${changeset.version} ${id}`;
       this.uploads.set(key, this.uploads.get(key) ?? upload);
@@ -152,9 +154,13 @@ export class ScopeCheck {
     const { scopes, now } = this.options;
     for (const user of new Set(this.users.values())) this.see(user, scopes.filtersOf(user), text, state);
     const user = this.users.get(origin);
+    const { type, key } = parseObjectText(text);
+    if (type === 'Entry') this.latest = { version, id: String(key) };
     if (user === undefined || before === null || !isAlive(before)) return;
+    // The server has decided at some time since the upload. The entry is the first object of a write.
+    const id = this.latest.version === version ? this.latest.id : '';
     const isHidden = scopes
-      .filtersSince(user, now() - decisionMs)
+      .filtersSince(user, this.uploadedAt.get(id) ?? now())
       .every((filters) => !isSelected(filters, text, before));
     if (isHidden)
       this.fail('a write of a hidden object is rejected', `version ${version} of ${user} changes ${text}`, [text]);

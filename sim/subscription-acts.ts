@@ -2,6 +2,8 @@ import { from, type Subscription } from 'rxjs';
 import { createSubscriptions } from '../lib/index.js';
 import { isAlive } from '../lib/merge/object-state.js';
 import { createSeededRandom } from '../lib/model/seeded-random.js';
+import { decodeMetadata } from '../lib/store/metadata.js';
+import { metadataKey } from '../lib/store/storage-keys.js';
 import {
   applyCardEdit,
   cardContentsOf,
@@ -119,6 +121,9 @@ export interface SubscriptionActs {
 
 const names = [null, null, 'x', 'y'] as const;
 
+/** Milliseconds within which a server moves a connected device past changes that do not concern it. */
+const movedMs = 100_000;
+
 /** The same filter with the values of each `$in`, and the filters of each group, in the opposite order. */
 const reverseFilter = (where: unknown): unknown => {
   if (Array.isArray(where)) return where.map(reverseFilter).reverse();
@@ -131,7 +136,7 @@ export const createSubscriptionActs = (
   parts: Parts,
   choose: TabActs['choose'],
 ): SubscriptionActs => {
-  const { number, seed, settings, oracle, scopes, scopeCheck, log, broken } = options;
+  const { number, scheduler, network, seed, settings, oracle, scopes, scopeCheck, log, broken } = options;
   const { disk } = parts;
   const isActive = isPartial(number, settings);
   /** Checks that the device does not hold the history back, although nothing may have concerned it for a while. */
@@ -142,6 +147,30 @@ export const createSubscriptionActs = (
       throw new InvariantError(
         'a device that nothing concerns follows the history',
         `device ${number}: ${downloadedTo} of ${head}`,
+      );
+  };
+  /** The heads of the history at earlier checks, since the device is connected without a pause. */
+  let heads: { readonly at: number; readonly head: number }[] = [];
+  let connection = '';
+  /** Checks that a device that is connected is moved, so that it does not hold the history back. */
+  const checkMoved = (): void => {
+    if (oracle === null) return;
+    const at = scheduler.now();
+    const openedAt = network.openedAt(number);
+    const isConnected = choose()?.session?.connectionState === 'connected' && network.connectionCount(number) === 1;
+    const now = JSON.stringify([isConnected, openedAt, oracle.restores()]);
+    if (now !== connection) heads = [];
+    connection = now;
+    heads = [...heads.slice(-60), { at, head: oracle.head() }];
+    if (!isConnected || openedAt === null) return;
+    const earlier = heads.findLast((each) => each.at <= at - movedMs && openedAt <= each.at);
+    const stored = disk.entries().get(metadataKey);
+    if (!earlier || stored === undefined) return;
+    const { downloadedTo } = decodeMetadata(stored);
+    if (downloadedTo < earlier.head)
+      throw new InvariantError(
+        'a connected device does not hold the history back',
+        `device ${number}: ${downloadedTo} of ${earlier.head}, for ${movedMs} ms`,
       );
   };
   let checked: readonly unknown[] = [];
@@ -209,6 +238,8 @@ export const createSubscriptionActs = (
       }),
     check: () => {
       if (oracle === null || !isActive) return;
+      // The server of a world with scopes ends sessions without their connection.
+      if (scopes === null) guard(checkMoved);
       const entries = disk.entries();
       // What was checked before is the same as long as it is the same disk and the same history.
       const now = [entries.get('meta'), entries.get('view'), entries.size, oracle.restores()];

@@ -121,4 +121,19 @@ export const subscriptionBugs: readonly Bug[] = [
     'if (oldKey !== null)',
     'if (oldKey !== null && is)',
   ),
+  createViewBug(
+    'the last page of a view that another has overtaken is not placed',
+    'session/conversation/handle-view.js',
+    'if (isOvertaken && arriving?.view.number !== number) {',
+    'if (isOvertaken) {',
+  ),
+  createViewBug(
+    'the index is not in the batch of its objects',
+    'server/history/stored-objects.js',
+    'return concat(this.storage.batch(changes, { durable: true }), confirm$);',
+    "const isIndex = ({ key }) => key.startsWith('index/');" +
+      'const rest = changes.filter((change) => !isIndex(change));' +
+      'const later$ = this.storage.batch(changes.filter(isIndex), { durable: false });' +
+      'return concat(this.storage.batch(rest, { durable: true }), later$, confirm$);',
+  ),
 ];
