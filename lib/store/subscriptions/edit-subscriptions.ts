@@ -72,13 +72,28 @@ export interface SubscriptionEdit<S extends Schema> {
   readonly clear: (type?: TypeName<S>) => void;
 }
 
+/** One call of a change, with checked arguments. It can be made again on another set. */
+export type EditCall =
+  | {
+      readonly method: 'set';
+      readonly name: string | null;
+      readonly type: string;
+      readonly filter: StoredFilter;
+      readonly canReplace: boolean;
+      /** The number of the subscription, if the call adds one. Absent: the next one of the set. */
+      readonly id?: number | undefined;
+    }
+  | { readonly method: 'remove'; readonly which: string | number }
+  | { readonly method: 'clear'; readonly type: string | null };
+
+type SetCall = EditCall & { readonly method: 'set' };
+
 /** The changed set, and the subscriptions of it that the calls of `set` have added or found, in their order. */
 export interface EditedSet {
   readonly set: SubscriptionSet;
   readonly found: readonly StoredSubscription[];
+  readonly calls: readonly EditCall[];
 }
-
-type Identity = Pick<StoredSubscription, 'name' | 'type' | 'filter'>;
 
 /** Throws an `InvalidArgumentError` for a name that is too long or no text. */
 const checkName = (name: unknown): string | null => {
@@ -88,10 +103,10 @@ const checkName = (name: unknown): string | null => {
   throw new InvalidArgumentError('options.name', `a text of 1 to ${max} characters`, name);
 };
 
-const createNameTest = (given: unknown): ((each: StoredSubscription) => boolean) => {
+const checkGivenName = (given: unknown): string => {
   const name = checkName(given);
   if (name === null) throw new InvalidArgumentError('name', 'the name of a subscription', given);
-  return (each) => each.name === name;
+  return name;
 };
 
 const createConflictError = (name: string): InvalidArgumentError =>
@@ -122,15 +137,12 @@ const contentOf = ({ subscriptions }: SubscriptionSet): string =>
   );
 
 /** A set while it is being changed. */
-class Edit<S extends Schema> implements SubscriptionEdit<S> {
-  /** The arguments of the calls of `set`. */
-  readonly asked: Identity[] = [];
-  isOver = false;
+class ChangedSet {
+  readonly calls: EditCall[] = [];
   private all: readonly StoredSubscription[];
   private lastId: number;
 
   constructor(
-    private readonly shapes: Shapes,
     private readonly before: SubscriptionSet,
     private readonly now: number,
   ) {
@@ -138,32 +150,14 @@ class Edit<S extends Schema> implements SubscriptionEdit<S> {
     this.lastId = before.lastId;
   }
 
-  // As functions of their own, so that they can be taken from the edit.
-  readonly set: SubscriptionEdit<S>['set'] = (type, query = {}, options = {}) => {
-    this.checkOpen();
-    const shape = requireShape(this.shapes, type);
-    const { where = {} } = checkOptions('query', query, ['where']);
-    const { name: given, onConflict = 'replace' } = checkOptions('options', options, ['name', 'onConflict']);
-    checkOneOf('options.onConflict', ['replace', 'error'], onConflict);
-    this.put(checkName(given), { type, filter: compileFilter(shape, where) }, onConflict === 'replace');
-  };
-
-  readonly remove: SubscriptionEdit<S>['remove'] = (which) => {
-    this.checkOpen();
-    const { id } = Object(which) as { readonly id?: unknown };
-    const isWanted: (each: StoredSubscription) => boolean =
-      typeof id === 'number' ? (each) => each.id === id : createNameTest(which);
-    const left = this.all.filter((each) => !isWanted(each));
-    const isRemoved = left.length < this.all.length;
-    this.all = left;
-    return isRemoved;
-  };
-
-  readonly clear: SubscriptionEdit<S>['clear'] = (type) => {
-    this.checkOpen();
-    if (type !== undefined) requireShape(this.shapes, type);
-    this.all = type === undefined ? [] : this.all.filter((each) => each.type !== type);
-  };
+  /** Makes a call. Returns whether it has changed the set. Throws an `InvalidArgumentError`; then nothing has changed. */
+  run(call: EditCall): boolean {
+    const { all } = this;
+    if (call.method === 'set') this.put(call);
+    else this.all = all.filter((each) => !isRemovedBy(call, each));
+    this.calls.push(call);
+    return this.all.length !== all.length;
+  }
 
   /** Returns the changed set: the one before when its content is the same. */
   end(): SubscriptionSet {
@@ -173,18 +167,56 @@ class Edit<S extends Schema> implements SubscriptionEdit<S> {
     return contentOf(after) === contentOf(before) ? before : after;
   }
 
-  private put(name: string | null, query: { type: string; filter: StoredFilter }, canReplace: boolean): void {
-    const at = this.all.findIndex((each) => each.name === name && (name !== null || selectsSame(each, query)));
-    const existing = this.all[at];
-    this.asked.push({ name, ...query });
+  private put({ name, type, filter, canReplace, id }: SetCall): void {
+    const query = { type, filter };
+    const existing = this.all.find((each) => each.name === name && (name !== null || selectsSame(each, query)));
     if (existing && selectsSame(existing, query)) return;
     if (existing && !canReplace) throw createConflictError(existing.name ?? '');
     if (!existing && this.all.length >= limits.subscriptionsMax) throw createTooManyError(this.all.length + 1);
-    this.lastId += 1;
+    if (id === undefined) this.lastId += 1;
     const { now } = this;
-    const added = { id: this.lastId, name, ...query, createdAt: existing?.createdAt ?? now, updatedAt: now };
+    const added = { id: id ?? this.lastId, name, ...query, createdAt: existing?.createdAt ?? now, updatedAt: now };
     this.all = existing ? this.all.map((each) => (each === existing ? added : each)) : [...this.all, added];
   }
+}
+
+const isRemovedBy = (call: Exclude<EditCall, SetCall>, { id, name, type }: StoredSubscription): boolean => {
+  if (call.method === 'clear') return call.type === null || call.type === type;
+  return typeof call.which === 'number' ? call.which === id : call.which === name;
+};
+
+/** The functions that an app changes a set with. */
+class Edit<S extends Schema> implements SubscriptionEdit<S> {
+  isOver = false;
+
+  constructor(
+    private readonly shapes: Shapes,
+    private readonly changed: ChangedSet,
+    private readonly nextId: () => number | undefined,
+  ) {}
+
+  // As functions of their own, so that they can be taken from the edit.
+  readonly set: SubscriptionEdit<S>['set'] = (type, query = {}, options = {}) => {
+    this.checkOpen();
+    const shape = requireShape(this.shapes, type);
+    const { where = {} } = checkOptions('query', query, ['where']);
+    const { name: given, onConflict = 'replace' } = checkOptions('options', options, ['name', 'onConflict']);
+    checkOneOf('options.onConflict', ['replace', 'error'], onConflict);
+    const [name, canReplace] = [checkName(given), onConflict === 'replace'];
+    this.changed.run({ method: 'set', name, type, filter: compileFilter(shape, where), canReplace, id: this.nextId() });
+  };
+
+  readonly remove: SubscriptionEdit<S>['remove'] = (which) => {
+    this.checkOpen();
+    const { id } = Object(which) as { readonly id?: unknown };
+    return this.changed.run({ method: 'remove', which: typeof id === 'number' ? id : checkGivenName(which) });
+  };
+
+  readonly clear: SubscriptionEdit<S>['clear'] = (type) => {
+    this.checkOpen();
+    if (type !== undefined) requireShape(this.shapes, type);
+    this.changed.run({ method: 'clear', type: type ?? null });
+  };
 
   private checkOpen(): void {
     if (this.isOver)
@@ -192,10 +224,20 @@ class Edit<S extends Schema> implements SubscriptionEdit<S> {
   }
 }
 
+const editedOf = (changed: ChangedSet): EditedSet => {
+  const set = changed.end();
+  const found = changed.calls.flatMap((call) => {
+    if (call.method !== 'set') return [];
+    return set.subscriptions.filter((each) => each.name === call.name && selectsSame(each, call));
+  });
+  return { set, found, calls: changed.calls };
+};
+
 /**
  * Applies a function of the app to a set. If the function throws, nothing has changed. A change to the same content as
  * before returns the set of before.
  *
+ * @param nextId - Returns the number of a subscription, should the call add one. Default: the next one of the set.
  * @throws InvalidArgumentError of the calls of the function, and whatever it throws.
  */
 export const editSubscriptions = <S extends Schema>(
@@ -203,8 +245,10 @@ export const editSubscriptions = <S extends Schema>(
   before: SubscriptionSet,
   now: number,
   change: (edit: SubscriptionEdit<S>) => unknown,
+  nextId: () => number | undefined = () => undefined,
 ): EditedSet => {
-  const edit = new Edit<S>(shapes, before, now);
+  const changed = new ChangedSet(before, now);
+  const edit = new Edit<S>(shapes, changed, nextId);
   try {
     const returned = change({
       set: edit.set,
@@ -212,12 +256,19 @@ export const editSubscriptions = <S extends Schema>(
       clear: edit.clear,
     });
     checkSynchronous('change', returned);
-    const set = edit.end();
-    const found = edit.asked.flatMap(({ name, ...query }) =>
-      set.subscriptions.filter((each) => each.name === name && selectsSame(each, query)),
-    );
-    return { set, found };
+    return editedOf(changed);
   } finally {
     edit.isOver = true;
   }
+};
+
+/**
+ * Makes the calls of an earlier change again, on another set.
+ *
+ * @throws InvalidArgumentError for a name that another query has by now, and over a limit.
+ */
+export const repeatEdit = (before: SubscriptionSet, now: number, calls: readonly EditCall[]): EditedSet => {
+  const changed = new ChangedSet(before, now);
+  for (const call of calls) changed.run(call);
+  return editedOf(changed);
 };
