@@ -2,6 +2,8 @@ import { checkFunction } from '../model/check-arguments.js';
 import { InvalidArgumentError } from '../model/errors.js';
 import { checkOptions } from '../model/limits.js';
 import type { Schema } from '../model/schema.js';
+import { createMirroredViews } from '../store/subscriptions/mirrored-views.js';
+import { createTabPort } from './tabs/tab-subscriptions.js';
 import { openViews } from '../store/subscriptions/open-views.js';
 import { createSubscriptionsApi } from '../store/subscriptions/subscriptions-api.js';
 import { registerSubscriptions } from './subscription-registry.js';
@@ -33,7 +35,7 @@ export const createSubscriptions = <S extends Schema>(options: InitialSubscripti
   });
   registerSubscriptions(made, {
     ...(made as unknown as InitialSubscriptions<Schema>),
-    openViews,
+    ...{ openViews, createMirroredViews, createTabPort },
     createApi: createSubscriptionsApi,
   });
   return made;

@@ -40,7 +40,14 @@ export const createHandleSubscriptions = (api: SubscriptionsApi | null, { check,
   },
   subscribe: (type: string, query?: never, options?: never) => {
     check();
-    const { unsubscribe, ...handle } = requireApi(api).add(type, query, options);
-    return { ...handle, unsubscribe: () => toPromise(() => waitUntilStored(unsubscribe())) };
+    const added = requireApi(api).add(type, query, options);
+    const { name, state$, sync$ } = added;
+    return {
+      get id() {
+        return added.id;
+      },
+      ...{ name, type, state$, sync$ },
+      unsubscribe: () => toPromise(() => waitUntilStored(added.unsubscribe())),
+    };
   },
 });

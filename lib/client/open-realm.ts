@@ -160,8 +160,7 @@ const openHandle$ = <S extends Schema, Sync extends SyncOptions | undefined>(
   const opening = storageOf(storage);
   const own: OpenPlan = {
     storage: opening,
-    // One tab has a realm with subscriptions for itself.
-    tabs: tabs === 'share' && subscriptions === undefined ? (tabPlatformOf(opening) ?? null) : null,
+    tabs: tabs === 'share' ? (tabPlatformOf(opening) ?? null) : null,
     schema,
     shapes,
     clock: clock === undefined ? (plan?.support.core.clock ?? systemClock) : checkClock(clock),

@@ -1,5 +1,7 @@
 import type { Schema } from '../model/schema.js';
 import { InvalidArgumentError } from '../model/errors.js';
+import type { CreateTabPort } from './tabs/tab-subscriptions.js';
+import type { CreateMirroredViews } from '../store/subscriptions/mirrored-views.js';
 import type { OpenViews } from '../store/subscriptions/open-views.js';
 import type { SubscriptionsApi } from '../store/subscriptions/subscriptions-api.js';
 import type { SubscriptionsPort } from '../store/subscriptions/view-parts.js';
@@ -8,6 +10,9 @@ import type { InitialSubscriptions } from './subscriptions.js';
 /** The code of subscriptions. `openRealm` takes it from its option, so that other bundles do not contain it. */
 export interface SubscriptionSupport extends InitialSubscriptions<Schema> {
   readonly openViews: OpenViews;
+  readonly createMirroredViews: CreateMirroredViews;
+  /** Creates the subscriptions of one tab of a realm that several tabs share. */
+  readonly createTabPort: CreateTabPort;
   readonly createApi: (port: SubscriptionsPort) => SubscriptionsApi;
 }
 

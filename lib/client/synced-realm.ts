@@ -14,6 +14,7 @@ import type { OpenPlan, RunningRealm, SyncPlan } from './open-plan.js';
 import type { RealmMember } from './realm-member.js';
 import type { HeldStore } from './held-store.js';
 import { done$, openHeldStore, watchHealth } from './running-realm.js';
+import type { SubscriptionsPort } from '../store/subscriptions/view-parts.js';
 import type { SubscriptionsApi } from '../store/subscriptions/subscriptions-api.js';
 import { checkOwner, claimStore } from './user-identity.js';
 
@@ -53,10 +54,10 @@ const isWithoutStorage = ({ sync, connection }: SessionState): boolean =>
   connection.reason.code === 'storage';
 
 /** Makes the first subscriptions of a realm. Not in the data of another user, which can only be read. */
-const subscribeFirst = (
-  { subscriptions: wanted }: OpenPlan,
+export const subscribeFirst = (
+  { subscriptions: wanted }: Pick<OpenPlan, 'subscriptions'>,
   { support: { core } }: SyncPlan,
-  store: Store,
+  store: Pick<Store, 'isOwnedByOther'> & { readonly subscriptions: SubscriptionsPort | null },
 ): Observable<never> =>
   defer(() => {
     const { subscriptions } = store;

@@ -10,6 +10,7 @@ export const createLocalTab = (plan: OpenPlan): TabParts => ({
   openingOf: () => ({ open: openLocalStore, prepare: (store) => prepareLocal(plan, store), callMs: Infinity }),
   perform: () => EMPTY,
   checkFollower: () => EMPTY,
+  subscribeFirst: () => EMPTY,
   createSession: () => null,
   show: () => undefined,
   session: () => null,

@@ -14,10 +14,11 @@ const toPlain = (schema: Schema): Schema =>
     JSON.stringify(schema, (_, value: unknown) => (typeof value === 'function' ? 'a function' : value)),
   ) as Schema;
 
-export const toPlanRecord = ({ schema, migration, sync }: OpenPlan): PlanRecord => ({
+export const toPlanRecord = ({ schema, migration, sync, subscriptions }: OpenPlan): PlanRecord => ({
   version: messagesVersion,
   schema: toPlain(schema),
   schemaVersion: migration?.version ?? 0,
+  ...(subscriptions && { hasSubscriptions: true }),
   sync: sync && {
     realmName: sync.realmName,
     stopImmediately: sync.stopImmediately,
@@ -29,12 +30,20 @@ export const toPlanRecord = ({ schema, migration, sync }: OpenPlan): PlanRecord 
 const advice = 'Another tab has opened the realm differently: reload the tab that has the older version of the app.';
 
 /** Returns the error for a tab whose plan differs from that of the leader; `null` if they are equal. */
-export const tabDifferenceOf = ({ version, schema, schemaVersion, sync }: PlanRecord, own: OpenPlan): Error | null => {
-  const { sync: plan, migration } = own;
+export const tabDifferenceOf = (
+  { version, schema, schemaVersion, hasSubscriptions = false, sync }: PlanRecord,
+  own: OpenPlan,
+): Error | null => {
+  const { sync: plan, migration, subscriptions } = own;
   if (version !== messagesVersion || (sync === null) !== (plan === null)) {
     const [expected, received] = [sync, plan].map((each) => (each === null ? 'a local realm' : 'a realm that syncs'));
     const problem = 'The realm is open already in another tab, in a way that this tab cannot share.';
     return new InvalidArgumentError('sync', String(expected), received, { problem, advice });
+  }
+  if (hasSubscriptions !== (subscriptions !== null)) {
+    const [expected, received] = [hasSubscriptions, subscriptions !== null].map((is) => (is ? 'present' : 'absent'));
+    const problem = `The realm is open already in another tab, and its subscriptions are ${String(expected)}.`;
+    return new InvalidArgumentError('subscriptions', String(expected), received, { problem, advice });
   }
   const found: OpenPlan = {
     ...own,

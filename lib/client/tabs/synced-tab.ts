@@ -24,7 +24,8 @@ import type { ClientCore } from '../client-core.js';
 import type { OpenPlan, SyncPlan } from '../open-plan.js';
 import type { RealmMember } from '../realm-member.js';
 import type { HeldStore, StoreOpening } from '../held-store.js';
-import { applyHealth, createDiscardCheck, pauseNameOf } from '../synced-realm.js';
+import type { SubscriptionsPort } from '../../store/subscriptions/view-parts.js';
+import { applyHealth, createDiscardCheck, pauseNameOf, subscribeFirst } from '../synced-realm.js';
 import { checkOwner, claimStore } from '../user-identity.js';
 import type { SessionUpdate, TabCall } from './tab-messages.js';
 import type { LeadParts, OwnSession, TabParts, TabPorts } from './tab-parts.js';
@@ -67,10 +68,13 @@ class SyncedTab implements TabParts {
   openingOf(isFirst: boolean): StoreOpening<LocalStore> {
     const clearIfDiscarded = createDiscardCheck(this.plan, this.sync);
     const opening: StoreOpening<Store> = {
-      open: openStore,
+      open: (options) => openStore({ ...options, views: this.plan.subscriptions?.openViews }),
       prepare: (store) =>
         isFirst
-          ? concat(claimStore(store, this.#core, this.sync), store.join(), clearIfDiscarded(store))
+          ? concat(
+              ...[claimStore(store, this.#core, this.sync), store.join(), clearIfDiscarded(store)],
+              subscribeFirst(this.plan, this.sync, store),
+            )
           : store.join(),
       callMs: this.#core.storageTimeoutMs,
     };
@@ -110,6 +114,10 @@ class SyncedTab implements TabParts {
         }),
     };
     return claimStore(mirrored, this.#core, this.sync);
+  }
+
+  subscribeFirst(subscriptions: SubscriptionsPort | null): Observable<never> {
+    return subscribeFirst(this.plan, this.sync, { subscriptions, ...this.#mirroredOwner() });
   }
 
   createSession({ store }: HeldStore<LocalStore>, onReleased: () => void): OwnSession {
@@ -182,9 +190,12 @@ class SyncedTab implements TabParts {
   }
 
   checkOwner(): void {
-    const { mirror, store } = this.ports;
-    const mirrored = { isOwnedByOther: (user: string | null) => isOwnedByOther(mirror.owner, user) };
-    checkOwner((store() as Store | null) ?? mirrored, this.#shown(), this.#core.userId());
+    const store = this.ports.store() as Store | null;
+    checkOwner(store ?? this.#mirroredOwner(), this.#shown(), this.#core.userId());
+  }
+
+  #mirroredOwner(): Pick<Store, 'isOwnedByOther'> {
+    return { isOwnedByOther: (user) => isOwnedByOther(this.ports.mirror.owner, user) };
   }
 
   mayClaim(): boolean {

@@ -53,6 +53,8 @@ export class TabFollower {
   #isLoading = false;
   #calls = new Map<number, PendingCall>();
   #callNumber = 0;
+  /** Events that are not sent yet: a mark comes after the subscriptions that were made before it. */
+  #events: SharedEvent[] = [];
   readonly #sendLater = runAtEndOfTurn(() => this.#sendWrites(false));
 
   constructor(private readonly ports: FollowerPorts) {}
@@ -145,6 +147,7 @@ export class TabFollower {
       else {
         this.noteOutbox(message.outbox); // Before the promises of the writes resolve.
         mirror.apply(message);
+        if (message.view) mirror.views?.note(message.view);
         if (message.session && this.#session) parts.receive(this.#session, message.session);
       }
     } catch (thrown) {
@@ -199,6 +202,7 @@ export class TabFollower {
     this.#isRepairing = false;
     this.#isLoading = false;
     mirror.apply(message);
+    if (message.view) mirror.views?.note(message.view);
     this.leader = message.leader;
     const events = this.pendingEvents().filter(({ event }) => event.type !== 'markWanted'); // `show` repeats a mark.
     if (message.session) {
@@ -213,17 +217,25 @@ export class TabFollower {
   }
 
   #follow(record: SessionRecord): RemoteSession | null {
-    const send = ({ number, event }: SharedEvent): void => {
-      const input = event.type === 'input' ? event.input : '';
-      this.post({ type: 'event', number, event: { type: event.type, input } });
+    this.#events = [];
+    const send = (shared: SharedEvent): void => {
+      this.#events.push(shared);
+      this.#sendWrites(false);
     };
     return (this.#session = this.ports.parts.follow(record, send));
   }
 
   #sendWrites(again: boolean): void {
     if (this.leader === null) return;
-    const message = this.ports.mirror.pending.takeMessage();
+    const { pending } = this.ports.mirror;
+    const hasNew = this.#events.length === 0 || pending.hasWaiting('subscribe') || again;
+    const message = hasNew ? pending.takeMessage() : null;
     if (message && (message.isNew || again))
       this.post({ type: 'writes', number: message.number, writes: message.writes });
+    if (pending.hasWaiting('subscribe')) return;
+    for (const { number, event } of this.#events.splice(0)) {
+      const input = event.type === 'input' ? event.input : '';
+      this.post({ type: 'event', number, event: { type: event.type, input } });
+    }
   }
 }

@@ -11,6 +11,7 @@ import { wrapStorage } from '../../storage/wrap-storage.js';
 import { toMetadataPut } from '../../store/metadata.js';
 import { ownRecordsOf } from '../../store/own-records.js';
 import type { LocalStore } from '../../store/store.js';
+import { viewNewsOf } from '../../store/subscriptions/view-news.js';
 import type { PendingWrites } from '../../store/tabs/pending-writes.js';
 import { createWritePerformer, type WritePerformer } from '../../store/tabs/perform-writes.js';
 import { type TabRecord, toTabDelete } from '../../store/tabs/tab-write.js';
@@ -46,6 +47,7 @@ interface Link {
   upTo: number;
   errors: readonly ErrorRecord[];
   hasNews: boolean;
+  hasViewNews: boolean;
   /** Whether it has sent something lately. */
   isAlive: boolean;
 }
@@ -104,6 +106,11 @@ export class TabLeader {
     this.#performer = createWritePerformer(store, records);
     this.#stamp ??= stampOf([toMetadataPut(store.context.durable())]);
     for (const tab of records.keys()) if (tab !== this.ports.tab) this.#lives.set(tab, this.#watchLife(tab));
+    const { views } = store.context;
+    if (views)
+      this.#running.add(
+        observe(views.subscriptions.status$, () => this.#noteNews((link) => (link.hasViewNews = true))),
+      );
     if (!session) return;
     this.#running.add(
       observe(session.store.state$, (shown) => {
@@ -141,7 +148,8 @@ export class TabLeader {
     const link: Link = {
       channel: platform.openChannel(nameOfTab(tab), receive),
       life: this.#watchLife(tab),
-      ...{ changes: [], answer: null, marks: [], marksAnswered: 0, upTo: 0, errors: [], hasNews: true, isAlive: true },
+      ...{ changes: [], answer: null, marks: [], marksAnswered: 0, upTo: 0, errors: [], isAlive: true },
+      ...{ hasNews: true, hasViewNews: true },
     };
     this.#links.set(tab, link);
     const isReset = !isSameValue(stamp, this.#stamp);
@@ -175,8 +183,8 @@ export class TabLeader {
   /** Posts everything that followers do not have yet. */
   #flush(): void {
     for (const link of this.#links.values()) {
-      const { changes, answer, hasNews, errors } = link;
-      if (changes.length > 0 || answer !== null || hasNews || errors.length > 0)
+      const { changes, answer, hasNews, hasViewNews, errors } = link;
+      if (changes.length > 0 || answer !== null || hasNews || hasViewNews || errors.length > 0)
         this.#post(link, { type: 'update', ...this.#takeUpdate(link) });
     }
   }
@@ -195,12 +203,15 @@ export class TabLeader {
       link.marks = link.marks.filter((mark) => !isAnswered(mark));
     }
     const marks = { wanted: link.marksAnswered + link.marks.length, answered: link.marksAnswered };
-    Object.assign(link, { changes: [], answer: null, errors: [], hasNews: false });
+    const { views } = this.#store().context;
+    const view = link.hasViewNews && views ? { view: viewNewsOf(views.subscriptions.getStatus()) } : {};
+    Object.assign(link, { changes: [], answer: null, errors: [], hasNews: false, hasViewNews: false });
     return {
       changes,
       outbox: this.#store().context.outboxSize.outbox(),
       answer,
       session: shown && hasNews ? { state: this.ports.recordOf({ ...shown, marks }), upTo, errors } : null,
+      ...view,
     };
   }
 

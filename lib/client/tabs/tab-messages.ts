@@ -5,6 +5,7 @@ import { isRecord } from '../../model/value.js';
 import { isCount } from '../../model/version.js';
 import type { SessionRecord } from '../../session/tabs/session-record.js';
 import type { StorageChange } from '../../storage/storage.js';
+import type { ViewNews } from '../../store/subscriptions/view-news.js';
 import type { TabAnswer, TabWrite } from '../../store/tabs/tab-write.js';
 
 /** A message to all tabs of a realm. `tab`: its sender. */
@@ -56,6 +57,8 @@ export interface PlanRecord {
   readonly version: number;
   readonly schema: object;
   readonly schemaVersion: number;
+  /** Whether the realm has subscriptions. Absent: no. */
+  readonly hasSubscriptions?: boolean;
   /** `null`: a local realm. */
   readonly sync: object | null;
 }
@@ -66,6 +69,8 @@ export interface UpdateFields {
   readonly answer: { readonly number: number; readonly answers: readonly TabAnswer[] } | null;
   /** The state of the session, if it is new. */
   readonly session: SessionUpdate | null;
+  /** What is not stored of the state of the subscriptions, if it is new. Absent in a realm without subscriptions. */
+  readonly view?: ViewNews | null;
 }
 
 export interface SessionUpdate {
@@ -97,6 +102,10 @@ const orNull =
   (check: Check): Check =>
   (value) =>
     value === null || check(value);
+const orAbsent =
+  (check: Check): Check =>
+  (value) =>
+    value === undefined || check(value);
 const listOf =
   (check: Check): Check =>
   (value) =>
@@ -113,6 +122,7 @@ const oneOf =
 
 const isChange: Check = (value) =>
   isRecord(value) && typeof value['key'] === 'string' && (value['type'] === 'del' || isBytes(value['value']));
+const isRejection = recordOf({ id: isCount, code: isText, text: (value) => typeof value === 'string' });
 const isOutbox = recordOf({
   ...{ written: isCount, acknowledged: isCount, acknowledgedBytes: isCount, changesets: isCount, bytes: isCount },
 });
@@ -124,10 +134,11 @@ const update = {
   outbox: isOutbox,
   answer: orNull(recordOf({ number: isCount, answers: listOf(isAnswer) })),
   session: orNull(recordOf({ state: isRecord, upTo: isCount, errors: listOf(isRecord) })),
+  view: orAbsent(orNull(recordOf({ version: isCount, isArriving: isFlag, rejections: listOf(isRejection) }))),
 };
 const isWrite = recordOf({
   ...{
-    method: oneOf('write', 'retry', 'discard'),
+    method: oneOf('write', 'retry', 'discard', 'subscribe'),
     rejected: isCount,
     replica: isText,
     time: isCount,

@@ -9,6 +9,7 @@ import type { TabSession } from '../../session/tabs/tab-session.js';
 import type { StorageHealth } from '../../storage/reopening-storage.js';
 import type { MirroredStore } from '../../store/tabs/mirrored-store.js';
 import type { LocalStore } from '../../store/store.js';
+import type { SubscriptionsPort } from '../../store/subscriptions/view-parts.js';
 import type { HeldStore, StoreOpening } from '../held-store.js';
 import type { SessionUpdate, TabCall } from './tab-messages.js';
 
@@ -57,6 +58,8 @@ export interface TabParts {
   readonly perform: (method: TabCall, lead: LeadParts) => Observable<never>;
   /** Checks that a tab may follow. Cold; errors with a `WrongRealmError` or a `SyncError` `other-user`. */
   readonly checkFollower: () => Observable<never>;
+  /** Makes the first subscriptions of a realm in a tab that follows. Cold. */
+  readonly subscribeFirst: (subscriptions: SubscriptionsPort | null) => Observable<never>;
   /** Creates the session of the leader, which starts when it is shown; `null` for a local realm. */
   readonly createSession: (held: HeldStore<LocalStore>, onReleased: () => void) => OwnSession | null;
   /** Shows a session from now on: its own (`isOwn`), which then starts, or that of another tab. */

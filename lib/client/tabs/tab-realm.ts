@@ -1,10 +1,12 @@
-import { defer, EMPTY, Observable, race, ReplaySubject, type Subscriber, Subscription, timer } from 'rxjs';
+import { concat, defer, EMPTY, Observable, race, ReplaySubject, type Subscriber, Subscription, timer } from 'rxjs';
 import { messageOf, StorageError } from '../../model/errors.js';
 import { observe, runToItsEnd } from '../../model/operators.js';
 import type { Option } from '../../model/result.js';
 import type { SyncSession } from '../../session/api/sync-session.js';
 import type { TabPlatform } from '../../storage/tab-platform.js';
 import { MirroredStore } from '../../store/tabs/mirrored-store.js';
+import type { SubscriptionsApi } from '../../store/subscriptions/subscriptions-api.js';
+import type { SubscriptionsPort } from '../../store/subscriptions/view-parts.js';
 import type { OpenPlan, RealmStore, RunningRealm } from '../open-plan.js';
 import { done$ } from '../running-realm.js';
 import { createLocalTab } from './local-tab.js';
@@ -20,6 +22,8 @@ const closingMs = 10_000;
 /** A realm that several tabs share, in one of them. Its edges end when the realm is closed in this tab. */
 class TabRealm implements RunningRealm {
   readonly store: RealmStore;
+  readonly subscriptions: SubscriptionsApi | undefined;
+  readonly #port: SubscriptionsPort | null;
   readonly #released = new ReplaySubject<void>(1);
   readonly processed$ = defer(() => this.#roles.call('refresh'));
   readonly #mirror: MirroredStore;
@@ -34,7 +38,7 @@ class TabRealm implements RunningRealm {
     platform: TabPlatform,
     private readonly opening: Subscriber<RunningRealm>,
   ) {
-    const mirror = (this.#mirror = new MirroredStore(plan.shapes, plan.clock));
+    const mirror = (this.#mirror = new MirroredStore(plan.shapes, plan.clock, plan.subscriptions?.createMirroredViews));
     const ports: TabPorts = {
       ...{ mirror, released$: this.#released, start: runToItsEnd },
       store: () => this.#roles.store,
@@ -52,7 +56,12 @@ class TabRealm implements RunningRealm {
       onReleased: () => this.#release(),
     });
     [this.#parts, this.#roles] = [parts, roles];
-    this.store = createTabStore(mirror, roles, () => roles.follower.sendLater(), plan);
+    const sendLater = (): void => roles.follower.sendLater();
+    this.store = createTabStore(mirror, roles, sendLater, plan);
+    const { views } = mirror;
+    const tabPorts = views && { views, store: () => roles.store, store$: roles.store$, sendLater };
+    this.#port = (tabPorts && plan.subscriptions?.createTabPort(tabPorts)) ?? null;
+    this.subscriptions = this.#port ? plan.subscriptions?.createApi(this.#port) : undefined;
     roles.start();
   }
 
@@ -86,7 +95,7 @@ class TabRealm implements RunningRealm {
   #onReady(): void {
     this.#parts.onHealth({ state: 'back' });
     if (this.#handles > 0 || this.opening.closed) return;
-    const check$ = this.#roles.store ? EMPTY : this.#parts.checkFollower();
+    const check$ = this.#roles.store ? EMPTY : concat(this.#parts.checkFollower(), this.#subscribeFirst());
     const onChecked = (): void => {
       if (this.#handles > 0 || this.#isReleased) return;
       this.#handles = 1;
@@ -94,6 +103,11 @@ class TabRealm implements RunningRealm {
       this.opening.complete();
     };
     runToItsEnd(check$, onChecked, (thrown) => this.#fail(thrown));
+  }
+
+  /** Makes the first subscriptions in a tab that follows. A tab that leads has made them when it opened the store. */
+  #subscribeFirst(): Observable<never> {
+    return defer(() => this.#parts.subscribeFirst(this.#port));
   }
 
   #fail(thrown: unknown): void {

@@ -80,11 +80,17 @@ export type EditCall =
       readonly type: string;
       readonly filter: StoredFilter;
       readonly canReplace: boolean;
-      /** The number of the subscription, if the call adds one. Absent: the next one of the set. */
+      /** The number of the subscription, if the call adds one: negative until a leader has given one. Absent: the next. */
       readonly id?: number | undefined;
     }
+  /** By its name or number. */
   | { readonly method: 'remove'; readonly which: string | number }
+  /** By what it is, because the tab that leads has not numbered it yet. */
+  | ({ readonly method: 'removeSame' } & Identity)
   | { readonly method: 'clear'; readonly type: string | null };
+
+/** A subscription without its number: no two of a set have the same. */
+export type Identity = Pick<StoredSubscription, 'name' | 'type' | 'filter'>;
 
 type SetCall = EditCall & { readonly method: 'set' };
 
@@ -159,6 +165,11 @@ class ChangedSet {
     return this.all.length !== all.length;
   }
 
+  find(id: number): Identity | undefined {
+    const found = this.all.find((each) => each.id === id);
+    return found && { name: found.name, type: found.type, filter: found.filter };
+  }
+
   /** Returns the changed set: the one before when its content is the same. */
   end(): SubscriptionSet {
     const { all: subscriptions, lastId, before } = this;
@@ -180,9 +191,12 @@ class ChangedSet {
   }
 }
 
-const isRemovedBy = (call: Exclude<EditCall, SetCall>, { id, name, type }: StoredSubscription): boolean => {
-  if (call.method === 'clear') return call.type === null || call.type === type;
-  return typeof call.which === 'number' ? call.which === id : call.which === name;
+export const isSameSubscription = (a: Identity, b: Identity): boolean => a.name === b.name && selectsSame(a, b);
+
+const isRemovedBy = (call: Exclude<EditCall, SetCall>, each: StoredSubscription): boolean => {
+  if (call.method === 'clear') return call.type === null || call.type === each.type;
+  if (call.method === 'removeSame') return isSameSubscription(call, each);
+  return call.which === (typeof call.which === 'number' ? each.id : each.name);
 };
 
 /** The functions that an app changes a set with. */
@@ -209,7 +223,9 @@ class Edit<S extends Schema> implements SubscriptionEdit<S> {
   readonly remove: SubscriptionEdit<S>['remove'] = (which) => {
     this.checkOpen();
     const { id } = Object(which) as { readonly id?: unknown };
-    return this.changed.run({ method: 'remove', which: typeof id === 'number' ? id : checkGivenName(which) });
+    if (typeof id !== 'number') return this.changed.run({ method: 'remove', which: checkGivenName(which) });
+    const same = id < 0 ? this.changed.find(id) : undefined;
+    return this.changed.run(same ? { method: 'removeSame', ...same } : { method: 'remove', which: id });
   };
 
   readonly clear: SubscriptionEdit<S>['clear'] = (type) => {
@@ -228,7 +244,7 @@ const editedOf = (changed: ChangedSet): EditedSet => {
   const set = changed.end();
   const found = changed.calls.flatMap((call) => {
     if (call.method !== 'set') return [];
-    return set.subscriptions.filter((each) => each.name === call.name && selectsSame(each, call));
+    return set.subscriptions.filter((each) => isSameSubscription(each, call));
   });
   return { set, found, calls: changed.calls };
 };

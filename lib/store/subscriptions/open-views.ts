@@ -9,13 +9,15 @@ import { readTouching } from '../rejected/touched-objects.js';
 import { detachedKeysTo, detachedPrefix, subscriptionsKey, viewKey } from '../storage-keys.js';
 import { applyViewChanges } from './apply-view-page.js';
 import { DetachedObjects, readDetached, type DetachedObject } from './detached-objects.js';
-import { editSubscriptions } from './edit-subscriptions.js';
+import { changesOf, type WriteExtras } from '../transaction/write.js';
+import { decodeCalls } from './edit-calls.js';
+import { type EditedSet, editSubscriptions, repeatEdit } from './edit-subscriptions.js';
 import { resyncView } from './resync-view.js';
 import { decodeSet, emptySet, encodeSet, type SubscriptionSet } from './subscription-set.js';
 import { SubscriptionTracker } from './subscription-tracker.js';
 import { isOutside } from './is-outside.js';
 import { namesOf, unsentObjectsOf } from './unsent-objects.js';
-import type { SubscriptionsPort, ViewParts } from './view-parts.js';
+import type { PendingEdit, StoredSubscriptions, ViewParts } from './view-parts.js';
 import { noView } from '../../model/view.js';
 import { decodeView, toViewPut } from './view-records.js';
 import { StoredView, type RealmView } from './realm-view.js';
@@ -26,23 +28,36 @@ const toSetPut = (set: SubscriptionSet): StorageChange => ({
   value: encodeSet(set),
 });
 
-const createSubscriptions = (context: CommitContext, { tracker }: RealmView): SubscriptionsPort => ({
-  status$: tracker.status$,
-  getStatus: () => tracker.status(),
-  edit: (change) => {
-    context.checkOpen();
-    const edited = editSubscriptions<Schema>(context.shapes, tracker.latest(), context.clock.now(), change);
+const createSubscriptions = (context: CommitContext, { tracker }: RealmView): StoredSubscriptions => {
+  const commit = (edited: EditedSet, extras?: WriteExtras): PendingEdit => {
     const { set } = edited;
-    if (set === tracker.latest()) return { ...edited, stored$: context.waitForCommits() }; // It may still be pending.
+    const isChanged = set !== tracker.latest();
+    if (!isChanged && extras === undefined) return { ...edited, stored$: context.waitForCommits() }; // Still pending?
     tracker.setLatest(set);
+    const more = changesOf(extras, context.optimistic.written, { time: 0, count: 0 });
     const stored$ = context.commit({
-      ...{ changes: [toSetPut(set)], metadata: {}, durable: true },
-      stored: () => tracker.setStored(set),
+      ...{ changes: [...(isChanged ? [toSetPut(set)] : []), ...more], metadata: {}, durable: true },
+      stored: () => {
+        tracker.setStored(set);
+        extras?.stored();
+      },
     });
     tracker.show();
     return { ...edited, stored$ };
-  },
-});
+  };
+  return {
+    status$: tracker.status$,
+    getStatus: () => tracker.status(),
+    edit: (change) => {
+      context.checkOpen();
+      return commit(editSubscriptions<Schema>(context.shapes, tracker.latest(), context.clock.now(), change));
+    },
+    perform: (body, extras) => {
+      context.checkOpen();
+      return commit(repeatEdit(tracker.latest(), context.clock.now(), decodeCalls(body)), extras);
+    },
+  };
+};
 
 const createSynced = (context: CommitContext, view: RealmView): ViewParts['synced'] => ({
   wanted$: view.tracker.wanted$,

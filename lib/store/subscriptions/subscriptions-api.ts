@@ -109,10 +109,13 @@ const isSameList = (a: readonly SubscriptionInfo[], b: readonly SubscriptionInfo
     );
   });
 
+const numberOf = ({ numberIn }: SubscriptionsPort, { set }: SubscriptionStatus, subscription: StoredSubscription) =>
+  numberIn === undefined ? subscription.id : numberIn(set, subscription);
+
 /** Emits the states of one subscription. Completes after `removed`. */
-const followState = ({ status$ }: SubscriptionsPort, id: number): Observable<SubscriptionState> =>
-  status$.pipe(
-    map((status) => subscriptionStateOf(status, id)),
+const followState = (port: SubscriptionsPort, subscription: StoredSubscription): Observable<SubscriptionState> =>
+  port.status$.pipe(
+    map((status) => subscriptionStateOf(status, numberOf(port, status, subscription))),
     distinctUntilChanged(),
     takeWhile((state) => state !== 'removed', true),
   );
@@ -121,9 +124,10 @@ const followState = ({ status$ }: SubscriptionsPort, id: number): Observable<Sub
 const waitForObjects = (port: SubscriptionsPort, subscription: StoredSubscription): Observable<undefined> =>
   port.status$.pipe(
     map((status) => {
-      const state = subscriptionStateOf(status, subscription.id);
+      const id = numberOf(port, status, subscription);
+      const state = subscriptionStateOf(status, id);
       if (state === 'rejected' || state === 'removed')
-        throw new SubscriptionError(subscription, status.rejections.get(subscription.id) ?? null);
+        throw new SubscriptionError(subscription, status.rejections.get(id) ?? null);
       return state;
     }),
     waitUntilComplete,
@@ -134,10 +138,13 @@ const createHandle = (
   subscription: StoredSubscription,
   stored$: Observable<never>,
 ): SubscriptionHandle => {
-  const { id, name, type } = subscription;
+  const { name, type } = subscription;
   const handle: SubscriptionHandle = {
-    ...{ id, name, type },
-    state$: followState(port, id),
+    get id() {
+      return numberOf(port, port.getStatus(), subscription);
+    },
+    ...{ name, type },
+    state$: followState(port, subscription),
     sync$: concat(stored$, waitForObjects(port, subscription)),
     unsubscribe: () => port.edit((edit) => edit.remove(handle)),
   };

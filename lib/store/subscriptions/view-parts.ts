@@ -6,7 +6,9 @@ import type { SyncedView } from '../../model/view-port.js';
 import type { Schema } from '../../model/schema.js';
 import type { StorageChange } from '../../storage/storage.js';
 import type { ObjectChange } from '../objects/object-change.js';
+import type { WriteExtras } from '../transaction/write.js';
 import type { EditedSet, SubscriptionEdit } from './edit-subscriptions.js';
+import type { StoredSubscription, SubscriptionSet } from './subscription-set.js';
 import type { SubscriptionStatus } from './subscription-state.js';
 
 /*
@@ -33,6 +35,20 @@ export interface SubscriptionsPort {
    * `InvalidArgumentError` of its calls; then nothing has changed.
    */
   readonly edit: (change: (edit: SubscriptionEdit<Schema>) => unknown) => PendingEdit;
+  /**
+   * Returns the number that a subscription has in a set. Absent: the one that it was given. In a realm that tabs share,
+   * the tab that leads gives it later.
+   */
+  readonly numberIn?: (set: SubscriptionSet, subscription: StoredSubscription) => number;
+}
+
+/** The subscriptions of a store with the storage. */
+export interface StoredSubscriptions extends SubscriptionsPort {
+  /**
+   * Makes a change of another tab: its encoded calls. Stored together with `extras`, also if it changes nothing. Throws
+   * an `InvalidArgumentError` of its calls.
+   */
+  readonly perform: (body: Uint8Array, extras: WriteExtras) => PendingEdit;
 }
 
 /** Changes that are stored in the batch of something else. */
@@ -50,7 +66,7 @@ export interface DetachedEnd extends BatchPart {
 
 /** The parts of a store that has subscriptions. */
 export interface ViewParts {
-  readonly subscriptions: SubscriptionsPort;
+  readonly subscriptions: StoredSubscriptions;
   readonly synced: SyncedView;
   /** The view of which the durable objects are. */
   readonly placed: () => PlacedView;

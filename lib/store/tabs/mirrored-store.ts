@@ -20,6 +20,7 @@ import { decodeLimits, defaultLimits, encodeBody } from '../transaction/write-li
 import type { TransactionDraft } from '../transaction/transaction.js';
 import { runWork, type TransactionPorts, type Written } from '../transaction/write.js';
 import { PendingWrites } from './pending-writes.js';
+import type { CreateMirroredViews, MirroredViews, SendEdit } from '../subscriptions/mirrored-views.js';
 import type { TabAnswer, TabWrite } from './tab-write.js';
 
 /** The changes that the leader has stored. */
@@ -43,7 +44,10 @@ export interface UnstoredWrite<R> {
 }
 
 /** The way in which the leader performs a write. `isWithBody`: with operations of its own. */
-export type WriteMethod = Pick<TabWrite, 'method' | 'rejected'> & { readonly isWithBody: boolean };
+export type WriteMethod = Pick<TabWrite, 'rejected'> & {
+  readonly method: Exclude<TabWrite['method'], 'subscribe'>;
+  readonly isWithBody: boolean;
+};
 
 export const plainWrite: WriteMethod = { method: 'write', rejected: 0, isWithBody: true };
 
@@ -59,6 +63,8 @@ export class MirroredStore {
   readonly #changes = new Subject<ChangesByType>();
   readonly #rejected = new BehaviorSubject<readonly KeptRejection[]>([]);
   readonly pending = new PendingWrites();
+  /** The subscriptions; `null` in a realm without any. */
+  readonly views: MirroredViews | null;
   owner: Owner = noOwner;
   outbox = emptyOutbox;
   metadata: MetadataRecord | null = null;
@@ -68,7 +74,8 @@ export class MirroredStore {
   #limits = defaultLimits;
   #isClosed = false;
 
-  constructor(shapes: Shapes, clock: Clock) {
+  /** @param createViews - Creates the subscriptions. Absent: the realm has none. */
+  constructor(shapes: Shapes, clock: Clock, createViews?: CreateMirroredViews) {
     const objects = (this.objects = createObjects(shapes));
     const instant = { time: 0, count: 0 };
     const checkOpen = (): void => {
@@ -81,6 +88,11 @@ export class MirroredStore {
         includeOwn: false, // The leader performs the operations again, so increments need not be complete here.
       },
     };
+    const send: SendEdit = (body) => {
+      const { replica } = this.#ports.optimistic;
+      return this.pending.add({ method: 'subscribe', rejected: 0, replica, time: 0, count: 0, body }, [], null).outcome;
+    };
+    this.views = createViews?.({ shapes, clock, checkOpen, send }) ?? null;
   }
 
   /** The changes of objects by each update, and by the store while this tab leads. Hot. */
@@ -109,7 +121,11 @@ export class MirroredStore {
 
   /** Replaces everything by the records of the leader's storage: see `Objects.mirrorAll`. */
   reset(records: readonly StorageChange[], outbox: OutboxState, areChecked: boolean): void {
-    this.#update({ changes: records, outbox }, () => this.objects.mirrorAll(records, areChecked), []);
+    const mirror = (): void => {
+      this.objects.mirrorAll(records, areChecked);
+      this.views?.readAll(records);
+    };
+    this.#update({ changes: records, outbox }, mirror, []);
   }
 
   /** Adds some of the records of the leader's storage to a realm that has none; blocks before single objects. */
@@ -164,11 +180,13 @@ export class MirroredStore {
   adopt(records: readonly StorageChange[], outbox: OutboxState): void {
     this.describe(records, outbox);
     this.restage();
+    this.views?.show();
   }
 
   /** Takes over the records that describe the realm, while batches of this tab are still being stored. */
   describe(records: readonly StorageChange[], outbox: OutboxState): void {
     this.#readRecords(records, []);
+    this.views?.readAll(records);
     this.outbox = outbox;
   }
 
@@ -180,7 +198,9 @@ export class MirroredStore {
   /** Stages the unanswered writes again, after all optimistic states were dropped. */
   restage(): void {
     this.objects.unstage();
-    for (const { write, operations } of this.pending.list()) this.#stage(write, operations);
+    const pending = this.pending.list();
+    for (const { write, operations } of pending) this.#stage(write, operations);
+    this.views?.restage(new Set(pending.flatMap(({ write }) => (write.method === 'subscribe' ? [write.body] : []))));
   }
 
   /** Ends the realm in this tab. Writes that are not answered fail, although the leader may store them. */
@@ -189,6 +209,7 @@ export class MirroredStore {
     this.pending.close('The realm was closed in this tab before the write was confirmed. It may have been stored.');
     this.#changes.complete();
     this.#rejected.complete();
+    this.views?.close();
     this.objects.setAside.close();
   }
 
@@ -206,6 +227,7 @@ export class MirroredStore {
     }
     const changed = objects.takeChanges();
     if (changed.size > 0) this.#changes.next(changed);
+    this.views?.show();
     report();
   }
 
@@ -225,6 +247,7 @@ export class MirroredStore {
   #readRecords(changes: readonly StorageChange[], before: readonly KeptRejection[]): void {
     const rejections = new Map(before.map((each) => [each.id, each]));
     let areChanged = before.length < this.#rejected.value.length;
+    this.views?.read(changes);
     for (const change of changes) {
       const { key } = change;
       if (key.startsWith(rejectedPrefix)) {

@@ -62,6 +62,11 @@ export class PendingWrites {
     return this.#sent.length === 0 ? this.#waiting : [...this.#sent, ...this.#waiting];
   }
 
+  /** Whether a change of this kind waits for the answer to a message. */
+  hasWaiting(method: TabWrite['method']): boolean {
+    return this.#waiting.some(({ write }) => write.method === method);
+  }
+
   /** The message that is to be answered next; `null` without one. `isNew`: it was not sent yet. */
   takeMessage(): (WritesMessage & { readonly isNew: boolean }) | null {
     const isNew = this.#sent.length === 0;

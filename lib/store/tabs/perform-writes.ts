@@ -1,4 +1,6 @@
-import { defer, type Observable } from 'rxjs';
+import { concat, defer, of, type Observable } from 'rxjs';
+import { InvalidStateError } from '../../model/errors.js';
+import type { CommitContext } from '../commit/commit-context.js';
 import { toErrorRecord } from '../../model/error-record.js';
 import type { Instant } from '../../model/changeset.js';
 import type { Operation } from '../../merge/operation.js';
@@ -26,6 +28,17 @@ type PerformingStore = Pick<LocalStore, 'context' | 'settleRejected'>;
 const readOperations = (body: Uint8Array): readonly Operation[] =>
   decodeStoredOperations({ version: 0, body }, 'write of a tab');
 
+/** Changes the subscriptions. Throws what makes it impossible. */
+const subscribe = (
+  { views, optimistic }: CommitContext,
+  body: Uint8Array | null,
+  extras: WriteExtras,
+): Observable<Written<unknown>> => {
+  if (views === null || body === null) throw new InvalidStateError('The realm has no subscriptions in the other tab.');
+  const { written: version } = optimistic;
+  return concat(views.subscriptions.perform(body, extras).stored$, of({ result: undefined, version }));
+};
+
 /** Performs one write. Throws what makes it impossible. `before`: the writes of the same message before it. */
 const performWrite = (
   { context, settleRejected }: PerformingStore,
@@ -33,6 +46,7 @@ const performWrite = (
   before: Restamped[],
   extras: WriteExtras,
 ): Observable<Written<unknown>> => {
+  if (method === 'subscribe') return subscribe(context, body, extras);
   const operations: readonly Operation[] = body ? readOperations(body) : [];
   const work = ({ overlay }: TransactionDraft, now: Instant): void => {
     before.push({ ...{ replica, time, count, operations, now } });
@@ -147,10 +161,10 @@ const noOperations = { length: 0 };
 
 /** The stamps of a write that an earlier leader has stored. Without operations: nothing refers to them. */
 const restampedOf = (write: TabWrite | undefined): Omit<Restamped, 'now'> => {
-  const { replica = '', time = 0, count = 0, body = null } = write ?? {};
+  const { method = 'write', replica = '', time = 0, count = 0, body = null } = write ?? {};
   let operations: Restamped['operations'] = noOperations;
   try {
-    if (body) operations = readOperations(body);
+    if (body && method !== 'subscribe') operations = readOperations(body);
   } catch {
     // A foreign script has sent them. The tab itself repeats its own message.
   }

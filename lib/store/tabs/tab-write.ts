@@ -11,14 +11,17 @@ import type { Storage, StorageChange, StorageEntry } from '../../storage/storage
  * transaction of its own.
  */
 export interface TabWrite {
-  readonly method: 'write' | 'retry' | 'discard';
+  readonly method: 'write' | 'retry' | 'discard' | 'subscribe';
   /** The id of the rejected write that is retried or discarded; 0 without one. */
   readonly rejected: number;
   /** The replica of the follower's stamps, and its stamp of the first operation. */
   readonly replica: string;
   readonly time: number;
   readonly count: number;
-  /** The encoded operations; `null`: those of the rejected write, if it is retried. */
+  /**
+   * The encoded operations; `null`: those of the rejected write, if it is retried. For `subscribe` the encoded calls of
+   * a change of the subscriptions.
+   */
   readonly body: Uint8Array | null;
 }
 
