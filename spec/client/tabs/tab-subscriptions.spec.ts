@@ -1,4 +1,4 @@
-import { of } from 'rxjs';
+import { firstValueFrom, of } from 'rxjs';
 import { createSubscriptions, createSyncClient, memoryStorage, openRealm } from '../../../lib/index.js';
 import { type AppTab, createTabWorld, idsOf, leaderOf, type OpenTabOptions, schema } from './tab-world.js';
 
@@ -25,7 +25,10 @@ const openTabs = async (count: number) => {
 const statesOf = (tabs: readonly AppTab[]) =>
   tabs.map((app) => {
     let state: unknown;
-    app.realm().subscriptions.state$.subscribe((shown) => (state = shown)).unsubscribe();
+    app
+      .realm()
+      .subscriptions.state$.subscribe((shown) => (state = shown))
+      .unsubscribe();
     return state;
   });
 
@@ -53,5 +56,108 @@ describe('the subscriptions of a realm in several tabs', () => {
     expect(shown.at(-1)).toBe('removed');
     expect(tabs.map((app) => idsOf(app.realm()))).toEqual([[], []]);
     expect(leaderOf(world)).toBe(1);
+  });
+
+  it('make downloadComplete$ wait for their objects, in the tab that has made them', async () => {
+    const { world, two } = await openTabs(2);
+    two
+      .realm()
+      .write((tx) => tx.create('Task', { id: 'mine', title: 'mine', done: true }))
+      .catch(() => undefined);
+    await world.run(0); // The message with the write is on its way, so that the subscription has to wait.
+    two.realm().subscribe('Task', open);
+    const downloaded = firstValueFrom(two.realm().session.downloadComplete$).then(() => idsOf(two.realm()));
+    expect(await world.settle(downloaded)).toEqual(['a', 'b']);
+  });
+
+  it('are kept when the tab that leads ends before it has stored them', async () => {
+    const { world, one, two, three } = await openTabs(3);
+    const handle = two.realm().subscribe('Task', open, { name: 'open' });
+    const shown: string[] = [];
+    handle.state$.subscribe((state) => shown.push(state));
+    one.tab.crash();
+    three.realm().subscribe('Task', open, { name: 'open' });
+    three.realm().subscribe('Task', { where: { done: true } });
+    await world.run(3_000);
+    expect([two, three].map((app) => idsOf(app.realm()))).toEqual([
+      ['a', 'b', 'c'],
+      ['a', 'b', 'c'],
+    ]);
+    expect([shown[0], shown.at(-1), shown.includes('removed')]).toEqual(['pending', 'complete', false]);
+    expect(two.realm().subscriptions.version).toBe(2);
+    expect(handle.id).toBe(1);
+    await world.settle(handle.unsubscribe());
+    await world.run(200);
+    expect(idsOf(three.realm())).toEqual(['c']);
+  });
+
+  it('are taken back where the leader cannot store them, with its error', async () => {
+    const { world, one, two } = await openTabs(2);
+    void one.realm().subscribe('Task', open, { name: 'mine', onConflict: 'error' });
+    const update = two
+      .realm()
+      .subscriptions.update((edit) => edit.set('Task', {}, { name: 'mine', onConflict: 'error' }))
+      .catch((thrown: unknown) => thrown);
+    expect(await world.settle(update)).toMatchObject({ name: 'InvalidArgumentError', argument: 'options.name' });
+    expect(idsOf(two.realm())).toEqual(['a', 'b']);
+    expect(two.realm().subscriptions.version).toBe(1);
+  });
+
+  it('that were removed before the leader has answered are removed', async () => {
+    const { world, one, two } = await openTabs(2);
+    const handle = two.realm().subscribe('Task', open);
+    expect(handle.id).toBeLessThan(0);
+    await world.settle(handle.unsubscribe());
+    await world.run(100);
+    expect([one, two].map((app) => app.realm().subscriptions.version)).toEqual([2, 2]);
+    expect(statesOf([one, two])).toEqual(['complete', 'complete']);
+  });
+
+  it('say in each tab which objects have left', async () => {
+    const { world, write, two } = await openTabs(2);
+    await world.settle(two.realm().subscriptions.update((edit) => edit.set('Task', open)));
+    await world.run(200);
+    const left: string[] = [];
+    two
+      .realm()
+      .changes$('Task')
+      .subscribe((changes) => left.push(...[...changes.left].map(String)));
+    await world.settle(write('d', false));
+    await world.settle(two.realm().subscriptions.update((edit) => edit.clear()));
+    await world.run(200);
+    expect(left.sort()).toEqual(['a', 'b', 'd']);
+  });
+
+  it('begin once for all tabs, and again in each tab that wants it', async () => {
+    const world = createTabWorld();
+    const calls: number[] = [];
+    const first = (rerunOnOpen: boolean): OpenTabOptions => ({
+      realm: {
+        subscriptions: createSubscriptions({
+          rerunOnOpen,
+          initial: (edit) => {
+            calls.push(calls.length);
+            edit.set('Task', open, { name: 'open' });
+          },
+        }),
+      },
+    });
+    const tabs = [world.openTab(first(false))];
+    await world.run(100);
+    for (const again of [false, true]) {
+      tabs.push(world.openTab(first(again)));
+      await world.run(100);
+    }
+    expect(calls).toEqual([0, 1]);
+    expect(tabs.map((app) => app.realm().subscriptions.version)).toEqual([1, 1, 1]);
+  });
+
+  it('are in all tabs of a realm, or in none', async () => {
+    const world = createTabWorld();
+    world.openTab(partial());
+    await world.run(100);
+    const two = world.openTab();
+    await world.run(2_000);
+    expect(two.error()).toMatchObject({ name: 'InvalidArgumentError', argument: 'subscriptions' });
   });
 });
