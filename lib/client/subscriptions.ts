@@ -56,7 +56,10 @@ export interface RealmSubscriptions<S extends Schema> extends InitialSubscriptio
  * ```
  */
 export interface SyncSubscription {
-  /** Number of the subscription in its realm. Never used again. */
+  /**
+   * Number of the subscription in its realm. Never used again. In a browser, negative in a tab that follows, until the
+   * tab that leads has stored the subscription.
+   */
   readonly id: number;
   /** The name that the app has given; `null`: it has given none. */
   readonly name: string | null;
