@@ -6,7 +6,7 @@ import { isSameValue } from '../../model/value.js';
 import type { SessionEvent } from '../../session/state/session-events.js';
 import type { SessionState } from '../../session/state/session-state.js';
 import type { Storage, StorageChange } from '../../storage/storage.js';
-import type { TabChannel, TabPlatform } from '../../storage/tab-platform.js';
+import type { TabPlatform } from '../../storage/tab-platform.js';
 import { wrapStorage } from '../../storage/wrap-storage.js';
 import { toMetadataPut } from '../../store/metadata.js';
 import { ownRecordsOf } from '../../store/own-records.js';
@@ -26,31 +26,12 @@ import {
   type UpdateFields,
 } from './tab-messages.js';
 import { watchFreeLock } from './tab-life.js';
+import { createLink, hasNewsFor, type Link } from './tab-link.js';
 import { nameOfTab } from './tab-names.js';
 import type { OwnSession, TabParts } from './tab-parts.js';
 
 /** Bytes of the records in one message, about. */
 const pageBytesMax = 1024 * 1024;
-
-/** A follower, as its leader sees it. */
-interface Link {
-  readonly channel: TabChannel;
-  readonly life: Subscription;
-  /** Stored changes that are not sent. */
-  changes: StorageChange[];
-  answer: UpdateFields['answer'];
-  /** The marks that it waits for. */
-  marks: readonly number[];
-  /** The number of its marks that were answered. */
-  marksAnswered: number;
-  /** Its last event that was applied. */
-  upTo: number;
-  errors: readonly ErrorRecord[];
-  hasNews: boolean;
-  hasViewNews: boolean;
-  /** Whether it has sent something lately. */
-  isAlive: boolean;
-}
 
 export interface LeaderPorts {
   readonly tab: string;
@@ -145,12 +126,7 @@ export class TabLeader {
     const receive = (message: unknown): void => {
       if (isTabMessage(message)) this.#receive(tab, message as FollowerMessage);
     };
-    const link: Link = {
-      channel: platform.openChannel(nameOfTab(tab), receive),
-      life: this.#watchLife(tab),
-      ...{ changes: [], answer: null, marks: [], marksAnswered: 0, upTo: 0, errors: [], isAlive: true },
-      ...{ hasNews: true, hasViewNews: true },
-    };
+    const link = createLink(platform.openChannel(nameOfTab(tab), receive), this.#watchLife(tab));
     this.#links.set(tab, link);
     const isReset = !isSameValue(stamp, this.#stamp);
     if (isReset) this.#postRecords(link);
@@ -183,9 +159,7 @@ export class TabLeader {
   /** Posts everything that followers do not have yet. */
   #flush(): void {
     for (const link of this.#links.values()) {
-      const { changes, answer, hasNews, hasViewNews, errors } = link;
-      if (changes.length > 0 || answer !== null || hasNews || hasViewNews || errors.length > 0)
-        this.#post(link, { type: 'update', ...this.#takeUpdate(link) });
+      if (hasNewsFor(link)) this.#post(link, { type: 'update', ...this.#takeUpdate(link) });
     }
   }
 

@@ -69,7 +69,7 @@ export interface UpdateFields {
   readonly answer: { readonly number: number; readonly answers: readonly TabAnswer[] } | null;
   /** The state of the session, if it is new. */
   readonly session: SessionUpdate | null;
-  /** What is not stored of the state of the subscriptions, if it is new. Absent in a realm without subscriptions. */
+  /** The part of the state of the subscriptions that is not stored, if it is new. Absent in a realm without any. */
   readonly view?: ViewNews | null;
 }
 

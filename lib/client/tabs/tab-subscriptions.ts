@@ -15,7 +15,7 @@ export interface TabSubscriptionsPorts {
 
 export type CreateTabPort = (ports: TabSubscriptionsPorts) => SubscriptionsPort;
 
-/** Creates the subscriptions of a tab, which leads or follows: the leader stores the changes, here or in another tab. */
+/** Creates the subscriptions of a tab. The leader stores the changes, which is this tab or another one. */
 export const createTabPort: CreateTabPort = ({ views, store, store$, sendLater }) => {
   const portOf = (lead: LocalStore | null): SubscriptionsPort => lead?.context.views?.subscriptions ?? views;
   const port = (): SubscriptionsPort => portOf(store());

@@ -13,7 +13,8 @@ import type { Shapes } from '../../model/schema.js';
 import type { Objects } from '../objects/objects.js';
 import type { View } from '../objects/object-view.js';
 import type { TransactionDraft } from '../transaction/transaction.js';
-import { changesOf, type WriteExtras, transact, type Written } from '../transaction/write.js';
+import type { WriteExtras } from '../commit/write-extras.js';
+import { changesOf, transact, type Written } from '../transaction/write.js';
 
 /**
  * One object of a rejected transaction: the reason, and the current object.

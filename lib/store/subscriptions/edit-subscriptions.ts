@@ -80,7 +80,7 @@ export type EditCall =
       readonly type: string;
       readonly filter: StoredFilter;
       readonly canReplace: boolean;
-      /** The number of the subscription, if the call adds one: negative until a leader has given one. Absent: the next. */
+      /** Number of an added subscription, negative until a leader has given one. Absent: the next one of the set. */
       readonly id?: number | undefined;
     }
   /** By its name or number. */
@@ -156,7 +156,7 @@ class ChangedSet {
     this.lastId = before.lastId;
   }
 
-  /** Makes a call. Returns whether it has changed the set. Throws an `InvalidArgumentError`; then nothing has changed. */
+  /** Makes a call. Returns whether subscriptions were added or removed. Throws an `InvalidArgumentError`. */
   run(call: EditCall): boolean {
     const { all } = this;
     if (call.method === 'set') this.put(call);

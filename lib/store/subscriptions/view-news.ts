@@ -1,7 +1,7 @@
 import type { ViewRejection } from '../../model/view.js';
 import type { SubscriptionStatus } from './subscription-state.js';
 
-/** What is not stored of the state of the subscriptions, for the tabs that follow. */
+/** The part of the state of the subscriptions that is not stored, for the tabs that follow. */
 export interface ViewNews {
   /** The number of the set. */
   readonly version: number;
@@ -10,7 +10,7 @@ export interface ViewNews {
   readonly rejections: readonly ViewRejection[];
 }
 
-/** Returns what is not stored of a state. */
+/** Returns the part of a state that is not stored. */
 export const viewNewsOf = ({ set: { version }, arriving, rejections }: SubscriptionStatus): ViewNews => ({
   version,
   isArriving: arriving === version,

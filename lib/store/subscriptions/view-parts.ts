@@ -6,7 +6,7 @@ import type { SyncedView } from '../../model/view-port.js';
 import type { Schema } from '../../model/schema.js';
 import type { StorageChange } from '../../storage/storage.js';
 import type { ObjectChange } from '../objects/object-change.js';
-import type { WriteExtras } from '../transaction/write.js';
+import type { WriteExtras } from '../commit/write-extras.js';
 import type { EditedSet, SubscriptionEdit } from './edit-subscriptions.js';
 import type { StoredSubscription, SubscriptionSet } from './subscription-set.js';
 import type { SubscriptionStatus } from './subscription-state.js';

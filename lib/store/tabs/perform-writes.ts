@@ -12,7 +12,8 @@ import { StorageTakenOverError } from '../../model/taken-over-error.js';
 import type { StorageChange } from '../../storage/storage.js';
 import type { LocalStore } from '../store.js';
 import type { TransactionDraft } from '../transaction/transaction.js';
-import { transact, type WriteExtras, type Written } from '../transaction/write.js';
+import type { WriteExtras } from '../commit/write-extras.js';
+import { transact, type Written } from '../transaction/write.js';
 import type { WritesMessage } from './tab-write.js';
 import {
   createDependentError,

@@ -10,11 +10,11 @@ import type { Schema } from '../../model/schema.js';
 import type { Version } from '../../model/version.js';
 import type { StorageChange } from '../../storage/storage.js';
 import type { CommitContext, CommitRequest } from '../commit/commit-context.js';
-import type { Metadata } from '../metadata.js';
 import { removeTombstones, checkUploadable } from './local-write-limits.js';
 import type { ObjectChange } from '../objects/object-change.js';
 import { operationBytesOf } from './operation-pieces.js';
 import { toRunsPut, addRun } from '../ownership/replica-runs.js';
+import type { WriteExtras } from '../commit/write-extras.js';
 import { type TransactionDraft, beginTransaction } from './transaction.js';
 import type { Transaction } from './transaction-api.js';
 import { encodeBody, checkObject } from './write-limits.js';
@@ -70,19 +70,6 @@ const performWork = <R>({ optimistic }: TransactionPorts, draft: TransactionDraf
     draft.end();
   }
 };
-
-/** Changes that are stored in the same batch as a write. */
-export interface WriteExtras {
-  readonly metadata?: Partial<Metadata>;
-  /** The changes; or a function of the client version and the stamp of the write. */
-  readonly changes: readonly StorageChange[] | ((version: Version, start: Instant) => readonly StorageChange[]);
-  readonly stored: () => void;
-  /**
-   * Whether the write may be split into several changesets, which other devices receive one after the other. Then it
-   * may have any size.
-   */
-  readonly isDivisible?: boolean;
-}
 
 /** Adds the current run to the stored runs with its first changeset; `null` for later changesets. */
 const beginRun = (

@@ -64,7 +64,7 @@ describe('the subscriptions of a realm in several tabs', () => {
       .realm()
       .write((tx) => tx.create('Task', { id: 'mine', title: 'mine', done: true }))
       .catch(() => undefined);
-    await world.run(0); // The message with the write is on its way, so that the subscription has to wait.
+    await world.run(0); // The message with the write is in flight, so that the subscription has to wait.
     two.realm().subscribe('Task', open);
     const downloaded = firstValueFrom(two.realm().session.downloadComplete$).then(() => idsOf(two.realm()));
     expect(await world.settle(downloaded)).toEqual(['a', 'b']);
