@@ -64,6 +64,8 @@ export class ViewGroup {
   /** The sessions that nothing concerns now. */
   members = new Set<GroupMember>();
   batch: GroupBatch | null = null;
+  /** Number of batches that are being sent. A session may leave then, before the others are members again. */
+  sending = 0;
   private indexed: IndexedView<ViewGroup> = [];
 
   constructor(
@@ -73,7 +75,7 @@ export class ViewGroup {
 
   /** Whether no session is left. */
   get isEmpty(): boolean {
-    return this.members.size === 0 && this.batch === null;
+    return this.members.size === 0 && this.batch === null && this.sending === 0;
   }
 
   addTo(index: FilterIndex<ViewGroup>): void {

@@ -56,6 +56,10 @@ export class ViewGroups {
     group.members.delete(member);
     member.batch = null;
     if (batch?.members.delete(member) === true && batch.members.size === 0) endBatch(batch);
+    this.removeIfEmpty(group);
+  }
+
+  removeIfEmpty(group: ViewGroup): void {
     if (!group.isEmpty || this.groups.get(group.text) !== group) return;
     this.groups.delete(group.text);
     group.removeFrom(this.index);

@@ -287,6 +287,7 @@ export class ViewRouter {
     const upTo = this.position;
     const page = new PartsPage(upTo, history.bytes, draft);
     group.batch = null;
+    group.sending += 1;
     for (const member of [...members]) {
       if (!members.has(member)) continue;
       // A client that answers at once may have appended more, which was not collected for the rest.
@@ -300,6 +301,9 @@ export class ViewRouter {
       group.members.add(member);
       guard(member.session, () => member.session.sendShared(page));
     }
+    group.sending -= 1;
+    this.groups.removeIfEmpty(group);
+    this.stopIfUnused();
   }
 
   private startTimer(): void {

@@ -272,4 +272,20 @@ describe('the router of a realm', () => {
     );
     for (const [name, count] of Object.entries(counted)) expect([name, count > 50]).toEqual([name, true]);
   });
+
+  it('keeps a group whose first session leaves as soon as it is sent the changes of the group', () => {
+    const realm = createFakeRealm(types, new VirtualTimeScheduler());
+    const sessions = ['s0', 's1', 's2'].map((replica) => createSession(realm, replica, viewOf(['Task', true])));
+    sessions.forEach((each) => each.join());
+    const [first] = sessions;
+    first!.onShared = () => first!.leave();
+    const append = (kind: 'create' | 'update'): void =>
+      realm.append([{ origin: 'w', operations: [{ kind, type: 'Task', key: 'k1', values: {} }] }], () => undefined);
+    append('create');
+    append('update');
+    expect(sessions.map(({ log }) => log.filter((each) => each === 'shared').length)).toEqual([1, 2, 2]);
+    expect(realm.router.groupCount).toBe(1);
+    sessions.forEach((each) => each.leave());
+    expect(realm.router.groupCount).toBe(0);
+  });
 });
