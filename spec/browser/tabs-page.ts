@@ -2,7 +2,15 @@
  * Functions that the specs of a realm in several tabs call in a page, a frame or a worker. They decide nothing: each
  * returns a result for the spec to check.
  */
-import { createSyncClient, openRealm, type Realm, type SyncClient, type SyncSession } from '../../lib/index.js';
+import { firstValueFrom } from 'rxjs';
+import {
+  createSubscriptions,
+  createSyncClient,
+  openRealm,
+  type Realm,
+  type SyncClient,
+  type SyncSession,
+} from '../../lib/index.js';
 
 const schema = {
   Task: { primaryKey: 'id', properties: { id: 'string', title: 'string' } },
@@ -19,6 +27,8 @@ export interface PageOptions {
   readonly user?: string;
   readonly hasOtherSchema?: boolean;
   readonly tabs?: 'share' | 'exclusive';
+  /** Whether the realm has subscriptions. */
+  readonly isPartial?: boolean;
 }
 
 /** The outcome of work: an error in a form that can be passed from the page to the spec. */
@@ -99,8 +109,9 @@ const calls = {
     client = createSyncClient(user === undefined ? { url } : { url, user });
     const given = rest.hasOtherSchema === true ? (otherSchema as unknown as typeof schema) : schema;
     const sync = { client, realm: rest.realm ?? storage };
+    const subscriptions = rest.isPartial === true ? { subscriptions: createSubscriptions() } : {};
     return outcome(
-      openRealm({ schema: given, storage, tabs, sync }).then((each) => {
+      openRealm({ schema: given, storage, tabs, sync, ...subscriptions }).then((each) => {
         realm = each;
         return realm.session.connectionState;
       }),
@@ -144,6 +155,8 @@ const calls = {
     const { connectionState, syncState, status } = opened().session;
     return { connectionState, syncState, pending: status.pending.changesets };
   },
+  /** Subscribes to the tasks with a title, and waits for them. */
+  subscribe: (title: string) => outcome(firstValueFrom(opened().subscribe('Task', { where: { title } }).sync$)),
   pause: (): void => opened().session.pause(),
   resume: (): void => opened().session.resume(),
 

@@ -1,5 +1,5 @@
 import { strictPath } from './chromium-lab.js';
-import { leaderOf, runWithTabs, waitForCall, waitForIds, waitUntilSynced } from './tabs-kit.js';
+import { leaderOf, runWithTabs, type Tab, waitForCall, waitForIds, waitUntilSynced } from './tabs-kit.js';
 
 const kit = runWithTabs();
 afterEach(() => kit.closeAll());
@@ -51,6 +51,28 @@ describe('a realm that several tabs have opened', () => {
       await waitUntilSynced(tab);
     }
     expect(kit.site().live(storage)).toBe(1);
+  });
+
+  it('has the same subscriptions in all tabs, whichever leads', async () => {
+    const [storage, realm] = ['partial', 'partial-realm'];
+    const writer = await kit.openTab('whole', { realm });
+    expect(await writer.call('createTotal')).toBe('done');
+    for (const id of ['a', 'b', 'c']) expect(await writer.call('write', id)).toBe('done');
+    await waitUntilSynced(writer);
+    const tabs: Tab[] = [];
+    for (let left = 2; left > 0; left -= 1) tabs.push(await kit.openTab(storage, { realm, isPartial: true }));
+    const leader = await leaderOf(tabs, storage);
+    const follower = tabs.find((tab) => tab !== leader)!;
+    expect(await follower.call('subscribe', 'a')).toBe('done');
+    expect(await leader.call('ids')).toEqual(['a']);
+    expect(await leader.call('subscribe', 'b')).toBe('done');
+    await waitForIds(follower, 'a', 'b');
+    await leader.close();
+    expect(await follower.call('subscribe', 'c')).toBe('done');
+    expect(await follower.call('ids')).toEqual(['a', 'b', 'c']);
+    const third = await kit.openTab(storage, { realm, isPartial: true });
+    expect(await third.call('ids')).toEqual(['a', 'b', 'c']);
+    expect(await kit.open(await kit.openPage(), storage, { realm })).toMatchObject({ name: 'InvalidArgumentError' });
   });
 
   it('is also shared by a frame and a worker', async () => {
