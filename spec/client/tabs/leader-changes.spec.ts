@@ -1,5 +1,5 @@
 import { limits } from '../../../lib/model/limits.js';
-import { type AppTab, createOutcomeLog, createTabWorld, idsOf, leaderOf, schema } from './tab-world.js';
+import { type AppTab, createOutcomeLog, createTabWorld, listenForTabs, idsOf, leaderOf, schema } from './tab-world.js';
 
 type World = ReturnType<typeof createTabWorld>;
 
@@ -15,17 +15,6 @@ const openTabs = async (world: World, count: number, ...options: Parameters<Worl
 
 const openSockets = ({ sockets }: World): number =>
   [...sockets].reduce((sum, [tab, open]) => sum + (tab.isEnded() ? 0 : open), 0);
-
-/** Ids of the tabs, in the order in which they first say hello. */
-const listenForTabs = (world: World) => {
-  const ids: string[] = [];
-  const foreign = world.browser.openTab();
-  const channel = foreign.platform.openChannel('all', (message) => {
-    const { type, tab } = message as { type: string; tab: string };
-    if (type === 'hello' && !ids.includes(tab)) ids.push(tab);
-  });
-  return { ids, foreign, channel };
-};
 
 describe('the tab that leads', () => {
   it('is not replaced by a visible tab in which the user is logged out', async () => {

@@ -1,12 +1,22 @@
 import { firstValueFrom, of } from 'rxjs';
 import { createSubscriptions, createSyncClient, memoryStorage, openRealm } from '../../../lib/index.js';
-import { type AppTab, createTabWorld, idsOf, leaderOf, type OpenTabOptions, schema } from './tab-world.js';
+import { serverLimits } from '../../../lib/server/server-limits.js';
+import {
+  type AppTab,
+  createTabWorld,
+  idsOf,
+  leaderOf,
+  listenForTabs,
+  type OpenTabOptions,
+  schema,
+} from './tab-world.js';
 
 const partial = (): OpenTabOptions => ({ realm: { subscriptions: createSubscriptions() } });
 
 /** Opens tabs with subscriptions, one after the other: the first one leads. Another device has written some tasks. */
-const openTabs = async (count: number) => {
-  const world = createTabWorld();
+const openTabs = async (count: number, seed = 1) => {
+  const world = createTabWorld(seed);
+  const { ids, channel } = listenForTabs(world);
   const { time: scheduler, server } = world;
   const clock = { scheduler, random: () => 0.5, now: () => scheduler.now() };
   const client = createSyncClient({ dial: of(server.wire), clock });
@@ -19,7 +29,7 @@ const openTabs = async (count: number) => {
     tabs.push(world.openTab(partial()));
     await world.run(100);
   }
-  return { world, write, tabs, one: tabs[0]!, two: tabs[1]!, three: tabs[2]! };
+  return { world, ids, channel, write, tabs, one: tabs[0]!, two: tabs[1]!, three: tabs[2]! };
 };
 
 const statesOf = (tabs: readonly AppTab[]) =>
@@ -42,7 +52,7 @@ describe('the subscriptions of a realm in several tabs', () => {
     handle.state$.subscribe((state) => shown.push(state));
     expect(statesOf(tabs)).toEqual(['complete', 'pending']);
     await world.run(200);
-    expect(shown).toEqual(['pending', 'bootstrapping', 'complete']);
+    expect([shown[0], shown.at(-1)]).toEqual(['pending', 'complete']);
     expect(tabs.map((app) => idsOf(app.realm()))).toEqual([
       ['a', 'b'],
       ['a', 'b'],
@@ -55,7 +65,7 @@ describe('the subscriptions of a realm in several tabs', () => {
     await world.run(200);
     expect(shown.at(-1)).toBe('removed');
     expect(tabs.map((app) => idsOf(app.realm()))).toEqual([[], []]);
-    expect(leaderOf(world)).toBe(1);
+    expect(leaderOf(world)).toBe(2);
   });
 
   it('make downloadComplete$ wait for their objects, in the tab that has made them', async () => {
@@ -103,6 +113,63 @@ describe('the subscriptions of a realm in several tabs', () => {
     expect(two.realm().subscriptions.version).toBe(1);
   });
 
+  it('are stored by the next leader, when a leader was replaced before it has stored them', async () => {
+    for (const ms of [0, 1, 2, 3, 5, 8]) {
+      const { world, ids, channel, one, two } = await openTabs(2, ms + 1);
+      const stored = one.realm().subscriptions.update((edit) => {
+        edit.set('Task', open);
+      });
+      channel.post({ type: 'yield', tab: 'x', to: ids[1] });
+      await world.run(ms);
+      const handle = one.realm().subscribe('Task', { where: { done: true } });
+      await world.run(1_000);
+      await world.settle(stored);
+      expect(leaderOf(world)).toBe(3);
+      await world.settle(firstValueFrom(handle.sync$));
+      expect([one, two].map((app) => [app.realm().subscriptions.version, idsOf(app.realm())])).toEqual([
+        [2, ['a', 'b', 'c']],
+        [2, ['a', 'b', 'c']],
+      ]);
+    }
+  });
+
+  it('that are there already are stored as soon as the change that has made them', async () => {
+    const { world, one, two } = await openTabs(2);
+    const settled: string[] = [];
+    for (const name of ['first', 'same'])
+      void two
+        .realm()
+        .subscriptions.update((edit) => {
+          edit.set('Task', open);
+        })
+        .then(() => settled.push(name));
+    one.tab.crash();
+    await world.run(20);
+    expect(settled).toEqual([]);
+    await world.run(2_000);
+    expect(settled).toEqual(['first', 'same']);
+  });
+
+  it('are rejected in all tabs, also in one that is opened later', async () => {
+    const { watchedPropertiesMax } = serverLimits;
+    Object.assign(serverLimits, { watchedPropertiesMax: 1 });
+    const { world, one, two } = await openTabs(2);
+    one.realm().subscribe('Task', { where: { done: false, title: 'a' } });
+    await world.run(200);
+    const three = world.openTab(partial());
+    await world.run(200);
+    Object.assign(serverLimits, { watchedPropertiesMax });
+    const states = [one, two, three].map((app) => {
+      const seen: unknown[] = [];
+      app
+        .realm()
+        .subscriptions.list$.subscribe((list) => seen.push(list.map(({ state }) => state)))
+        .unsubscribe();
+      return seen;
+    });
+    expect(states).toEqual([[['rejected']], [['rejected']], [['rejected']]]);
+  });
+
   it('that were removed before the leader has answered are removed', async () => {
     const { world, one, two } = await openTabs(2);
     const handle = two.realm().subscribe('Task', open);
@@ -144,6 +211,7 @@ describe('the subscriptions of a realm in several tabs', () => {
     });
     const tabs = [world.openTab(first(false))];
     await world.run(100);
+    expect(tabs[0]!.realm().subscriptions.version).toBe(1);
     for (const again of [false, true]) {
       tabs.push(world.openTab(first(again)));
       await world.run(100);

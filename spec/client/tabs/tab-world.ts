@@ -188,3 +188,14 @@ export const createOutcomeLog = () => {
     );
   return { outcomes, note };
 };
+
+/** Notes the ids of the tabs, in the order in which they are opened. */
+export const listenForTabs = (world: ReturnType<typeof createTabWorld>) => {
+  const ids: string[] = [];
+  const foreign = world.browser.openTab();
+  const channel = foreign.platform.openChannel('all', (message) => {
+    const { type, tab } = message as { type: string; tab: string };
+    if (type === 'hello' && !ids.includes(tab)) ids.push(tab);
+  });
+  return { ids, foreign, channel };
+};
