@@ -22,3 +22,8 @@ export const createBug = (name: string, file: string, original: string, replacem
   original,
   replacement,
 });
+
+/** Returns a function that creates bugs for the worlds of one theme. */
+export const createBugsFor =
+  (theme: Theme) =>
+  (...bug: Parameters<typeof createBug>): Bug => ({ ...createBug(...bug), theme });

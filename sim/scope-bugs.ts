@@ -1,9 +1,6 @@
-import { createBug, type Bug } from './planted-bug.js';
+import { createBugsFor, type Bug } from './planted-bug.js';
 
-const createScopeBug = (name: string, file: string, original: string, replacement: string): Bug => ({
-  ...createBug(name, file, original, replacement),
-  theme: 'scope',
-});
+const createScopeBug = createBugsFor('scope');
 
 /** Bugs of servers that show users a part of a realm. */
 export const scopeBugs: readonly Bug[] = [

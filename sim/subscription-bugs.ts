@@ -1,9 +1,6 @@
-import { createBug, type Bug } from './planted-bug.js';
+import { createBugsFor, type Bug } from './planted-bug.js';
 
-const createViewBug = (name: string, file: string, original: string, replacement: string): Bug => ({
-  ...createBug(name, file, original, replacement),
-  theme: 'subscriptions',
-});
+const createViewBug = createBugsFor('subscriptions');
 
 /** Bugs of realms with subscriptions. */
 export const subscriptionBugs: readonly Bug[] = [

@@ -1,9 +1,6 @@
-import { createBug, type Bug } from './planted-bug.js';
+import { createBugsFor, type Bug } from './planted-bug.js';
 
-const createTabBug = (name: string, file: string, original: string, replacement: string): Bug => ({
-  ...createBug(name, file, original, replacement),
-  theme: 'tabs',
-});
+const createTabBug = createBugsFor('tabs');
 
 /** Bugs of realms that several tabs share. */
 export const tabBugs: readonly Bug[] = [
