@@ -62,7 +62,7 @@ const extraInterval = 10;
 const extraThemes = new Map<number, Theme>([
   [0, 'tabs'],
   [5, 'subscriptions'],
-  [7, 'scope'],
+  [9, 'scope'],
 ]);
 
 /** A world to play. Without a theme: the theme of its seed, or that of `--theme`. */
