@@ -147,7 +147,6 @@ export class TabFollower {
       else {
         this.noteOutbox(message.outbox); // Before the promises of the writes resolve.
         mirror.apply(message);
-        if (message.view) mirror.views?.note(message.view);
         if (message.session && this.#session) parts.receive(this.#session, message.session);
       }
     } catch (thrown) {
@@ -202,7 +201,6 @@ export class TabFollower {
     this.#isRepairing = false;
     this.#isLoading = false;
     mirror.apply(message);
-    if (message.view) mirror.views?.note(message.view);
     this.leader = message.leader;
     const events = this.pendingEvents().filter(({ event }) => event.type !== 'markWanted'); // `show` repeats a mark.
     if (message.session) {

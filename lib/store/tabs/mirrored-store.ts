@@ -21,6 +21,7 @@ import type { TransactionDraft } from '../transaction/transaction.js';
 import { runWork, type TransactionPorts, type Written } from '../transaction/write.js';
 import { PendingWrites } from './pending-writes.js';
 import type { CreateMirroredViews, MirroredViews, SendEdit } from '../subscriptions/mirrored-views.js';
+import type { ViewNews } from '../subscriptions/view-news.js';
 import type { TabAnswer, TabWrite } from './tab-write.js';
 
 /** The changes that the leader has stored. */
@@ -31,6 +32,8 @@ export interface StoredUpdate {
   readonly answer?: { readonly number: number; readonly answers: readonly TabAnswer[] } | null;
   /** The state of its outbox. */
   readonly outbox: OutboxState;
+  /** The part of the state of its subscriptions that is not stored, if it is new. */
+  readonly view?: ViewNews | null;
 }
 
 const emptyOutbox: OutboxState = { written: 0, acknowledged: 0, acknowledgedBytes: 0, changesets: 0, bytes: 0 };
@@ -137,6 +140,7 @@ export class MirroredStore {
   /** Applies an update. Throws a `StorageError` for invalid records; then nothing has changed. */
   apply(update: StoredUpdate): void {
     this.#update(update, () => this.objects.mirror(update.changes));
+    if (update.view) this.views?.note(update.view);
   }
 
   /**
